@@ -1,0 +1,119 @@
+// swift-tools-version: 6.2
+// Vigil: one binary, rooms as targets. Imports go down the table in docs/ARCHITECTURE.md, never up and never sideways;
+// Tests/HouseTests holds that map.
+import PackageDescription
+
+/// A room: a library target with its own tests beside it.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies)
+}
+
+func tests(_ room: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(name: "\(room)Tests", dependencies: [.init(stringLiteral: room)] + dependencies)
+}
+
+/// A door to a C library installed from Deploy/packages.txt.
+func door(_ name: String, pkgConfig: String, apt: String) -> Target {
+  .systemLibrary(name: name, path: "Sources/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+let package = Package(
+  name: "vigil",
+  products: [.executable(name: "vigil", targets: ["vigil"])],
+  targets: [
+    // C doors, each imported by one room only.
+    door("CMosquitto", pkgConfig: "libmosquitto", apt: "libmosquitto-dev"),
+    door("CRocksDB", pkgConfig: "rocksdb", apt: "librocksdb-dev"),
+    door("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
+    door("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+    door("CFYAML", pkgConfig: "libfyaml", apt: "libfyaml-dev"),
+    door("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
+    door("CSystemd", pkgConfig: "libsystemd", apt: "libsystemd-dev"),
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+    .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("microhttpd")]),
+    .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
+    .target(name: "CPlatform"),
+
+    // Layer 0: words and plain tools that hold nothing but values.
+    room("VitalModel"),
+    room("Instrumentation"),
+    room("RingBufferModule", ["CPlatform"]),
+    room("YAMLText", ["CFYAML"]),
+    room("Compression", ["CZstd", "CZlib"]),
+    room("Digests", ["COpenSSL"]),
+
+    // Layer 1: pure.
+    room("RuleLanguage", ["VitalModel", "YAMLText", "Digests"]),
+    room("Configuration", ["VitalModel", "YAMLText"]),
+    room("Decoding", ["VitalModel", "CSimdjson"]),
+    room("Evaluation", ["VitalModel"]),
+    room("Suppression", ["VitalModel"]),
+    room("ChunkCoding", ["VitalModel", "Compression", "Digests"]),
+    room("Simulation", ["VitalModel"]),
+
+    // Layer 2: joints.
+    room("Pipeline", ["VitalModel", "Evaluation", "Suppression", "Digests"]),
+    room("KeyValueStore", ["CRocksDB"]),
+
+    // Layer 3: shells.
+    room("MQTTIngress", ["VitalModel", "Instrumentation", "CMosquitto"]),
+    room("SeriesStore", ["VitalModel", "ChunkCoding", "KeyValueStore"]),
+    room("AlertJournal", ["VitalModel", "Pipeline", "KeyValueStore", "Compression", "Digests"]),
+    room("Delivery", ["VitalModel", "Instrumentation", "Digests", "CCurl"]),
+    room("HTTPAPI", ["Instrumentation", "CMicrohttpd"]),
+    room("Recordings", ["VitalModel", "Compression", "Decoding"]),
+
+    // Layer 4: the program.
+    room(
+      "Service",
+      [
+        "VitalModel", "Instrumentation", "RingBufferModule", "RuleLanguage", "Configuration", "Decoding", "Pipeline",
+        "KeyValueStore", "MQTTIngress", "SeriesStore", "AlertJournal", "Delivery", "HTTPAPI", "Recordings",
+        "Simulation", "Digests", "CSystemd",
+      ]),
+    .executableTarget(name: "vigil", dependencies: ["Service"]),
+    .executableTarget(
+      name: "VigilBenchmarks",
+      dependencies: ["RingBufferModule", "Service"],
+      path: "Benchmarks/VigilBenchmarks"),
+
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    tests("VitalModel"),
+    tests("Instrumentation"),
+    tests("RingBufferModule"),
+    tests("YAMLText"),
+    tests("Compression"),
+    tests("Digests"),
+    tests("RuleLanguage", ["VitalModel"]),
+    tests("Configuration", ["VitalModel"]),
+    tests("Decoding", ["VitalModel"]),
+    tests("Evaluation", ["VitalModel"]),
+    tests("Suppression", ["VitalModel"]),
+    tests("ChunkCoding", ["VitalModel"]),
+    tests("Simulation", ["VitalModel"]),
+    tests("Pipeline", ["VitalModel", "RuleLanguage"]),
+    tests("KeyValueStore", ["TestSupport"]),
+    tests("MQTTIngress", ["VitalModel", "Instrumentation", "TestSupport"]),
+    tests("SeriesStore", ["VitalModel", "KeyValueStore", "TestSupport"]),
+    tests("AlertJournal", ["VitalModel", "KeyValueStore", "TestSupport"]),
+    tests("Delivery", ["VitalModel", "Instrumentation", "TestSupport"]),
+    tests("HTTPAPI", ["Instrumentation", "TestSupport"]),
+    tests("Recordings", ["VitalModel", "TestSupport"]),
+    tests("Service", ["VitalModel", "Instrumentation", "TestSupport"]),
+    .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
+)
+
+let doors: Set = [
+  "CMosquitto", "CRocksDB", "CZstd", "CZlib", "CFYAML", "COpenSSL", "CSystemd", "CCurl", "CMicrohttpd", "CSimdjson",
+  "CPlatform",
+]
+for target in package.targets where !doors.contains(target.name) {
+  target.swiftSettings = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+  ]
+}

@@ -1,0 +1,3 @@
+#pragma once
+// Typed doors to libmicrohttpd's variadic start, which Swift cannot import.
+#include <microhttpd.h>

@@ -1,0 +1,4 @@
+#pragma once
+// A C door to simdjson.
+#include <stddef.h>
+#include <stdint.h>
