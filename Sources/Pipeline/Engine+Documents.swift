@@ -8,7 +8,7 @@ extension Engine {
   /// `a-` and 128 bits of a digest over tenant, patient, rule id, rule version, subject and onset (SEMANTICS C1).
   func alertID(facts: PatientFacts, rule: RuleDefinition, subject: String, onset: Int64) -> String {
     let parts = [facts.tenant, facts.patient, rule.id, rule.version, subject, String(onset)]
-    return "a-" + Digests.hex(Digests.sha256(Array(parts.joined(separator: "\u{1F}").utf8)).prefix(16))
+    return "a-" + hex(sha256(parts.joined(separator: "\u{1F}")).prefix(16))
   }
 
   /// Code and device for technical rules.
