@@ -24,6 +24,8 @@ package final class Engine {
   var deadlines = DeadlineHeap()
   var timings: [EpisodeTiming] = []
 
+  /// Which of the directory's rosters is in force at this point of the journal.
+  package private(set) var rosterNumber = 0
   /// Highest journal position applied and highest ingest time seen.
   package private(set) var position: UInt64 = 0
   package private(set) var clock: Int64 = .min
@@ -126,7 +128,7 @@ package final class Engine {
     if index < places.count, places[index] >= 0 { return Int(places[index]) }
     while places.count <= index { places.append(-1) }
     let pointer = UnsafeMutablePointer<PatientState>.allocate(capacity: 1)
-    pointer.initialize(to: PatientState(number: number, facts: names.patientFacts(number), layout: layout))
+    pointer.initialize(to: PatientState(number: number, facts: names.patientFacts(number, roster: rosterNumber), layout: layout))
     patients.append(pointer)
     places[index] = Int32(patients.count - 1)
     return patients.count - 1
@@ -168,7 +170,8 @@ package final class Engine {
     let source = names.sourceName(slot.source)
     let rank = layout.plan.registry.vitals[code].sources.firstIndex(of: source)
     series.rank = UInt8(clamping: rank ?? 200)
-    series.cadence = names.cadence(device: slot.device, code: slot.code)
+    series.cadence = names.cadence(
+      device: slot.device, code: slot.code, roster: rosterNumber, at: slot.eventTime)
     return patient.pointee.addSeries(series, layout: layout)
   }
 

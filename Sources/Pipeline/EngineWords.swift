@@ -30,11 +30,12 @@ package struct EngineOptions: Sendable, Equatable {
 
 /// Names behind the numbers in slots; asked only where something is written down.
 package protocol NameSource: AnyObject {
-  func patientFacts(_ patient: UInt32) -> PatientFacts
+  /// Facts as the roster of that number gives them.
+  func patientFacts(_ patient: UInt32, roster: Int) -> PatientFacts
   func deviceName(_ device: UInt32) -> String
   func sourceName(_ source: UInt16) -> String
   /// Declared cadence of a device's assignment for a vital, milliseconds; 0 unknown.
-  func cadence(device: UInt32, code: VitalCode) -> Int64
+  func cadence(device: UInt32, code: VitalCode, roster: Int, at time: Int64) -> Int64
 }
 
 /// One transition of one alert, to be stored and told.
