@@ -6,30 +6,30 @@ import Testing
 /// A file system of 16 MiB in memory; gone with the value.
 private final class SmallDisk {
   let path: String
+  /// Held, so that the folder goes only once nothing is mounted in it.
+  private let folder: Folder
+  private var isMounted = false
 
   /// Nil when this process may not mount.
-  init?(in folder: Folder) {
+  init?() throws {
+    folder = try Folder()
     path = folder.entry("disk")
     mkdir(path, 0o700)
     guard mount("tmpfs", path, "tmpfs", 0, "size=16m") == 0 else { return nil }
+    isMounted = true
   }
 
-  deinit { umount2(path, Int32(MNT_DETACH)) }
+  deinit { if isMounted { umount2(path, Int32(MNT_DETACH)) } }
 
-  static let mayMount: Bool = {
-    guard let folder = try? Folder() else { return false }
-    return SmallDisk(in: folder) != nil
-  }()
+  static let mayMount = (try? SmallDisk()) != nil
 }
 
 @Suite(.enabled(if: SmallDisk.mayMount, "needs the right to mount a small tmpfs")) struct DiskFullTests {
-  private let folder: Folder
   private let disk: SmallDisk
   private var path: String { disk.path + "/db" }
 
   init() throws {
-    folder = try Folder()
-    disk = try #require(SmallDisk(in: folder))
+    disk = try #require(try SmallDisk())
   }
 
   /// Writes rows that do not compress until the store refuses; returns how many it took, and the refusal.
