@@ -96,6 +96,23 @@ package struct SeriesWindows {
     }
   }
 
+  /// A series with the standing of another and no samples yet: for windows laid out anew.
+  package init(copyingHead other: SeriesWindows, plan: PlanLayout.CodePlan) {
+    self.init(series: other.series, device: other.device, code: other.code, source: other.source, plan: plan)
+    rank = other.rank
+    isStale = other.isStale
+    lastStatus = other.lastStatus
+    lastQuality = other.lastQuality
+    newestTime = other.newestTime
+    lastTime = other.lastTime
+    lastValue = other.lastValue
+    count = other.count
+    truncated = other.truncated
+    cadence = other.cadence
+    intervals = other.intervals
+    staleDue = other.staleDue
+  }
+
   package mutating func free() {
     entries.deallocate()
     for index in 0..<windowCount { windows[index].sorted?.deallocate() }
@@ -154,6 +171,18 @@ package struct SeriesWindows {
       baseTime = sampleTime
     }
     return insertLate(entry, time: sampleTime, plan: plan)
+  }
+
+  /// Puts back one kept entry during restoration, oldest first; ``finishRestoring(plan:)`` ends it.
+  package mutating func restore(time entryTime: Int64, value: Int32, quality: SampleQuality, status: UInt8) {
+    if end == first { baseTime = entryTime }
+    let entry = WindowEntry(offset: 0, value: value, quality: quality, status: status, marks: 0)
+    append(entry, time: entryTime, retention: .max / 4)
+  }
+
+  /// Recomputes every window over the restored entries as of the newest.
+  package mutating func finishRestoring(plan: PlanLayout.CodePlan) {
+    if end > first { recomputeWindows(now: time(end - 1), plan: plan) }
   }
 
   private mutating func noteInterval(_ sampleTime: Int64) {

@@ -78,16 +78,26 @@ package final class Engine {
 
   /// Applies one journal entry. Entries come in journal order; ``finishMessage()`` ends a run of them.
   package func apply(_ slot: Slot) {
-    position = max(position, slot.payload)
-    clock = max(clock, slot.ingestTime)
+    noteEntry(slot)
     switch slot.kind {
     case .sample: take(slot)
     case .clock:
       finishMessage()
       if options.clock == .wall { runDeadlines(upTo: slot.ingestTime) }
-    case .deviceStatus, .payload, .control, nil: finishMessage()
+    case .deviceStatus: applyStatus(slot)
+    case .payload, .control, nil: finishMessage()
     }
   }
+
+  /// Notes position and time of an entry that is not a sample.
+  func noteEntry(_ slot: Slot) {
+    position = max(position, slot.payload)
+    clock = max(clock, slot.ingestTime)
+  }
+
+  func setRoster(_ number: Int) { rosterNumber = number }
+
+  var isInMessage: Bool { groupPlace >= 0 }
 
   // MARK: Samples
 
@@ -104,7 +114,7 @@ package final class Engine {
     if patient.pointee.dirtySince == .max { markDirty(place, slot.payload) }
   }
 
-  private func markDirty(_ place: Int, _ position: UInt64) {
+  func markDirty(_ place: Int, _ position: UInt64) {
     patients[place].pointee.dirtySince = position
     dirtyQueue.append(Int32(place))
   }

@@ -1,0 +1,178 @@
+import Compression
+import Evaluation
+import Suppression
+import VitalModel
+
+/// One patient's state as bytes: what a checkpoint stores and what `state_hash` is taken over.
+///
+/// The layout is in `docs/formats/state.md`. It holds positions in the plan, so it is read with the plan it was written
+/// with; the caller keeps that plan's version beside it.
+extension Engine {
+  static let stateVersion: UInt8 = 1
+
+  /// Whether no message is half taken in: only then may a checkpoint be cut.
+  package var isBetweenMessages: Bool { !isInMessage }
+
+  /// Numbers of every patient known, ascending.
+  package var patientNumbers: [UInt32] { patients.map { $0.pointee.number }.sorted() }
+
+  /// A patient's state; nil if the engine does not know the patient.
+  package func encodeState(of number: UInt32) -> (position: UInt64, bytes: [UInt8])? {
+    guard Int(number) < places.count, places[Int(number)] >= 0 else { return nil }
+    let patient = patients[Int(places[Int(number)])]
+    var out = ByteWriter(capacity: 1024)
+    out.append(Engine.stateVersion)
+    writeHead(patient, &out)
+    out.append(varint: UInt64(patient.pointee.seriesCount))
+    for index in 0..<patient.pointee.seriesCount {
+      writeSeries(patient.pointee.series[index], &out)
+      for offset in 0..<PatientState.episodeCount(layout, code: patient.pointee.series[index].code) {
+        write(patient.pointee.episodes[index][offset], &out)
+      }
+    }
+    for rule in layout.plan.rules.indices {
+      write(patient.pointee.patientEpisodes[rule], &out)
+      write(patient.pointee.slots[rule], &out)
+    }
+    for score in layout.plan.scores.indices { write(patient.pointee.scores[score], &out) }
+    out.append(varint: UInt64(patient.pointee.alerts.count))
+    for alert in patient.pointee.alerts { write(alert, &out) }
+    out.append(varint: UInt64(patient.pointee.missed.count))
+    for missed in patient.pointee.missed {
+      out.append(counted: missed.ruleID)
+      out.append(zigzag: missed.onset)
+      out.append(zigzag: missed.end)
+    }
+    return (patient.pointee.position, out.bytes)
+  }
+
+  /// The next patients whose states must be written so that recovery need not go further back than `position`: those
+  /// that changed first, at most `limit`. ``markStored(_:)`` follows once they are durable.
+  package func dirtyPatients(before position: UInt64, limit: Int) -> [UInt32] {
+    var found: [UInt32] = []
+    var index = dirtyHead
+    while index < dirtyQueue.count, found.count < limit {
+      let patient = patients[Int(dirtyQueue[index])]
+      if patient.pointee.dirtySince > position { break }
+      found.append(patient.pointee.number)
+      index += 1
+    }
+    return found
+  }
+
+  /// Whether a patient changed since its state was last stored.
+  package func isDirty(_ number: UInt32) -> Bool {
+    guard Int(number) < places.count, places[Int(number)] >= 0 else { return false }
+    return patients[Int(places[Int(number)])].pointee.dirtySince != .max
+  }
+
+  /// The states of these patients are stored as they are now.
+  package func markStored(_ numbers: [UInt32]) {
+    for number in numbers { patients[placeOf(number)].pointee.dirtySince = .max }
+    while dirtyHead < dirtyQueue.count, patients[Int(dirtyQueue[dirtyHead])].pointee.dirtySince == .max { dirtyHead += 1 }
+    if dirtyHead > 4096, dirtyHead * 2 > dirtyQueue.count {
+      dirtyQueue.removeFirst(dirtyHead)
+      dirtyHead = 0
+    }
+  }
+
+  /// Recovery must replay the journal after this position: every patient's stored state covers what is at or before it.
+  package var stateFloor: UInt64 {
+    dirtyHead < dirtyQueue.count ? patients[Int(dirtyQueue[dirtyHead])].pointee.dirtySince - 1 : position
+  }
+
+  // MARK: Writing
+
+  private func writeHead(_ patient: UnsafeMutablePointer<PatientState>, _ out: inout ByteWriter) {
+    let state = patient.pointee
+    for value in [state.now, state.newestEvent, state.nextDue, state.settleDue, state.settleSince, state.ageAsOf] {
+      out.append(zigzag: value)
+    }
+    out.append(littleEndian: state.age.bitPattern)
+    out.append(state.isSimulated ? 1 : 0)
+  }
+
+  private func writeSeries(_ series: SeriesWindows, _ out: inout ByteWriter) {
+    out.append(varint: UInt64(series.series))
+    out.append(varint: UInt64(series.device))
+    out.append(varint: UInt64(series.code))
+    out.append(varint: UInt64(series.source))
+    out.append(series.rank)
+    out.append(series.isStale ? 1 : 0)
+    out.append(series.lastStatus.rawValue)
+    out.append(littleEndian: series.lastQuality.raw)
+    out.append(zigzag: series.newestTime)
+    out.append(zigzag: series.lastTime)
+    out.append(zigzag: Int64(series.lastValue))
+    out.append(varint: UInt64(series.count))
+    out.append(varint: UInt64(series.truncated))
+    out.append(zigzag: series.cadence)
+    out.append(zigzag: series.staleDue)
+    let i = series.intervals
+    for interval in [i.0, i.1, i.2, i.3, i.4] { out.append(zigzag: Int64(interval)) }
+    out.append(varint: UInt64(series.entryCount))
+    var last: Int64 = 0
+    for index in 0..<series.entryCount {
+      let entry = series.entry(index)
+      out.append(zigzag: entry.time - last)
+      out.append(zigzag: Int64(entry.value))
+      out.append(littleEndian: entry.quality.raw)
+      out.append(entry.status)
+      last = entry.time
+    }
+  }
+
+  private func write(_ episode: Episode, _ out: inout ByteWriter) {
+    let isBlank = episode.phase == .idle && (0..<4).allSatisfy { episode.segments[$0].end == episode.segments[$0].start }
+    out.append(isBlank ? 0xFF : episode.phase.rawValue)
+    guard !isBlank else { return }
+    out.append((episode.isBypassed ? 1 : 0) | (episode.isFrozen ? 2 : 0))
+    for value in [episode.onset, episode.segmentStart, episode.clearOnset, episode.due] { out.append(zigzag: value) }
+    for index in 0..<4 {
+      out.append(zigzag: episode.segments[index].start)
+      out.append(zigzag: episode.segments[index].end)
+    }
+  }
+
+  private func write(_ slot: RuleSlot, _ out: inout ByteWriter) {
+    out.append(UInt8(bitPattern: slot.heldStage))
+    out.append(slot.heldBypass ? 1 : 0)
+    out.append(zigzag: Int64(slot.joinedRule))
+    out.append(zigzag: Int64(slot.subject))
+    for value in [slot.heldUntil, slot.heldOnset, slot.refractoryUntil] { out.append(zigzag: value) }
+  }
+
+  private func write(_ score: ScoreState, _ out: inout ByteWriter) {
+    for index in 0..<ScoreState.componentsMax {
+      out.append(UInt8(bitPattern: score.points[index]))
+      out.append(zigzag: Int64(score.inputs[index]))
+      out.append(zigzag: score.times[index])
+    }
+    out.append(littleEndian: score.lost)
+    out.append(UInt8(bitPattern: score.knownCount))
+    out.append(UInt8(bitPattern: score.missingCount))
+    out.append(zigzag: Int64(score.total))
+    out.append(UInt8(bitPattern: score.singleMax))
+  }
+
+  private func write(_ alert: ActiveAlert, _ out: inout ByteWriter) {
+    out.append(zigzag: Int64(alert.rule))
+    for text in [alert.alertID, alert.ruleID, alert.ruleVersion, alert.ruleTitle, alert.kind.rawValue] {
+      out.append(counted: text)
+    }
+    out.append(varint: UInt64(alert.sequence))
+    out.append(zigzag: alert.onset)
+    out.append(zigzag: alert.detected)
+    out.append(alert.priority.rawValue)
+    let marks: [Bool] = [alert.isScore, alert.isBypassed, alert.isUnverified, alert.isRetrospective]
+    out.append(marks.enumerated().reduce(UInt8(0)) { $0 | ($1.element ? 1 << UInt8($1.offset) : 0) })
+    out.append(zigzag: Int64(alert.code))
+    out.append(varint: UInt64(alert.device))
+    out.append(varint: UInt64(alert.sources.count))
+    for source in alert.sources { out.append(varint: UInt64(source)) }
+    out.append(varint: UInt64(alert.members.count))
+    for member in alert.members { out.append(counted: member) }
+    out.append(counted: alert.unit ?? "\u{0}")
+    out.append(counted: alert.bed ?? "\u{0}")
+  }
+}

@@ -1,0 +1,256 @@
+import Evaluation
+import Suppression
+import VitalModel
+
+/// A device's own alarm, as journaled (SEMANTICS A11).
+package struct DeviceAlarm: Sendable, Equatable {
+  /// Key or MDC reference id of what the device reports; never its free text.
+  package var event: String
+  package var hasEnded: Bool
+  package var priority: Priority
+  package init(event: String, hasEnded: Bool, priority: Priority) {
+    self.event = event
+    self.hasEnded = hasEnded
+    self.priority = priority
+  }
+}
+
+/// Entries that are not samples: rosters, rules, devices coming and going.
+extension Engine {
+  /// Puts the directory's roster of this number in force for everything after.
+  package func adoptRoster(_ number: Int) {
+    finishMessage()
+    setRoster(number)
+    for patient in patients {
+      patient.pointee.facts = names.patientFacts(patient.pointee.number, roster: number)
+      patient.pointee.flagBits = layout.flagBits(patient.pointee.facts.flags)
+      patient.pointee.ageAsOf = .min
+      for index in 0..<patient.pointee.seriesCount {
+        let series = patient.pointee.series[index]
+        patient.pointee.series[index].cadence = names.cadence(
+          device: series.device, code: VitalCode(index: UInt16(series.code)), roster: number,
+          at: max(series.newestTime, 0))
+      }
+    }
+  }
+
+  /// A device said that it is online or offline, or its last will did.
+  package func applyStatus(_ slot: Slot) {
+    guard let (patient, context) = beginControl(slot) else { return }
+    let device = names.deviceName(slot.device)
+    let subject = "device/" + device
+    if slot.mantissa == 0 {
+      let atRisk = patient.pointee.alerts.filter { $0.kind == .physiological && $0.device == slot.device }
+      let priority = max(.low, atRisk.map(\.priority).max() ?? .low)
+      raise(
+        patient, id: "device-offline", title: "Device offline", kind: .technical, subject: subject,
+        device: slot.device, priority: priority, message: "device \(device) is offline", context)
+    } else {
+      lower(patient, id: "device-offline", device: slot.device, context)
+    }
+  }
+
+  /// The device's own alarm: routed, never suppressed by our numerics.
+  package func applyDeviceAlarm(_ slot: Slot, _ alarm: DeviceAlarm) {
+    guard let (patient, context) = beginControl(slot) else { return }
+    let id = "device-alarm-" + alarm.event.lowercased()
+    if alarm.hasEnded {
+      lower(patient, id: id, device: slot.device, context)
+    } else {
+      raise(
+        patient, id: id, title: "Device alarm", kind: .physiological,
+        subject: alarm.event + "/" + names.deviceName(slot.device), device: slot.device, priority: alarm.priority,
+        message: "device alarm \(alarm.event) from \(names.deviceName(slot.device))", context)
+    }
+  }
+
+  /// A device's clock correction changed; 0: its clock is right again.
+  package func applyClockOffset(_ slot: Slot) {
+    guard let (patient, context) = beginControl(slot) else { return }
+    let device = names.deviceName(slot.device)
+    if slot.mantissa == 0 {
+      lower(patient, id: "clock-skew", device: slot.device, context)
+    } else {
+      let direction = slot.mantissa < 0 ? "ahead" : "behind"
+      raise(
+        patient, id: "clock-skew", title: "Wrong device clock", kind: .technical, subject: "device/" + device,
+        device: slot.device, priority: .low,
+        message: "clock of \(device) is \(abs(slot.mantissa) / 1000) s \(direction); times are corrected", context)
+    }
+  }
+
+  /// The newest pressure of a device contradicts itself (SEMANTICS A8).
+  package func applyInconsistentPressure(_ slot: Slot) {
+    guard let (patient, context) = beginControl(slot) else { return }
+    let device = names.deviceName(slot.device)
+    raise(
+      patient, id: "pressure-inconsistent", title: "Blood pressure contradicts itself", kind: .technical,
+      subject: "device/" + device, device: slot.device, priority: .low,
+      message: "diastolic at or above systolic from \(device): check the cuff or line", context)
+    lower(patient, id: "pressure-inconsistent", device: slot.device, context)
+  }
+
+  private func beginControl(_ slot: Slot) -> (UnsafeMutablePointer<PatientState>, JudgeContext)? {
+    finishMessage()
+    noteEntry(slot)
+    guard slot.patient != .max else { return nil }
+    let place = placeOf(slot.patient)
+    let patient = patients[place]
+    guard slot.payload == 0 || slot.payload > patient.pointee.position else { return nil }
+    patient.pointee.position = max(patient.pointee.position, slot.payload)
+    if patient.pointee.dirtySince == .max { markDirty(place, slot.payload) }
+    let engineTime = options.clock == .wall ? clock : max(patient.pointee.now, slot.eventTime)
+    let context = JudgeContext(
+      now: max(patient.pointee.now, slot.eventTime), engineTime: engineTime, isRetrospective: false,
+      isUncertain: false)
+    return (patient, context)
+  }
+
+  /// Opens an alert that no rule file describes, once.
+  private func raise(
+    _ patient: UnsafeMutablePointer<PatientState>, id: String, title: String, kind: AlertKind, subject: String,
+    device: UInt32, priority: Priority, message: String, _ context: JudgeContext
+  ) {
+    if patient.pointee.alerts.contains(where: { $0.ruleID == id && $0.device == device }) { return }
+    var rule = RuleDefinition()
+    rule.id = id
+    rule.version = Engine.builtInVersion
+    let facts = patient.pointee.facts
+    let alert = ActiveAlert(
+      rule: -1, alertID: alertID(facts: facts, rule: rule, subject: subject, onset: context.now), ruleID: id,
+      ruleVersion: rule.version, ruleTitle: title, sequence: 1, onset: context.now, detected: context.engineTime,
+      priority: priority, kind: kind, isScore: false, isBypassed: false, isUnverified: false, isRetrospective: false,
+      code: -1, device: device, sources: [], members: [], unit: facts.unit, bed: facts.bed)
+    patient.pointee.alerts.append(alert)
+    emitBuiltIn(patient, alert, phase: .start, message: message, context)
+  }
+
+  private func lower(
+    _ patient: UnsafeMutablePointer<PatientState>, id: String, device: UInt32, _ context: JudgeContext
+  ) {
+    guard
+      let index = patient.pointee.alerts.firstIndex(where: { $0.rule < 0 && $0.ruleID == id && $0.device == device })
+    else { return }
+    patient.pointee.alerts[index].sequence += 1
+    let alert = patient.pointee.alerts.remove(at: index)
+    emitBuiltIn(patient, alert, phase: .end, message: alert.ruleTitle + ": over", context)
+  }
+
+  /// Version of the alerts the engine raises without a rule file.
+  static let builtInVersion = "built-in:1"
+
+  private func emitBuiltIn(
+    _ patient: UnsafeMutablePointer<PatientState>, _ alert: ActiveAlert, phase: AlertPhase, message: String,
+    _ context: JudgeContext
+  ) {
+    var document = AlertDocument()
+    document.alertID = alert.alertID
+    document.sequence = alert.sequence
+    document.tenant = patient.pointee.facts.tenant
+    document.patient = patient.pointee.facts.patient
+    document.device = names.deviceName(alert.device)
+    document.ruleID = alert.ruleID
+    document.ruleVersion = alert.ruleVersion
+    document.ruleTitle = alert.ruleTitle
+    document.priority = alert.priority
+    document.kind = alert.kind
+    document.phase = phase
+    document.state = phase == .end ? .inactive : .active
+    document.stillActive = phase != .end
+    document.onsetTime = alert.onset
+    document.detectedTime = context.engineTime
+    document.durationSeconds = max(0, (context.now - alert.onset) / 1000)
+    document.message = message
+    document.locationUnit = alert.unit
+    document.locationBed = alert.bed
+    document.sources = [names.deviceName(alert.device)]
+    document.simulated = patient.pointee.isSimulated
+    output.transitions.append(
+      Transition(
+        position: position, patient: patient.pointee.number, document: document, evidence: nil, isNotified: true))
+  }
+
+  // MARK: New rules
+
+  /// Puts another plan in force from this point of the journal on. Windows keep their samples, episodes and alerts of rules
+  /// that stay keep their state and identity (SEMANTICS C1); an alert whose rule is gone ends and says so.
+  package func adoptPlan(_ new: PlanLayout) {
+    finishMessage()
+    let old = layout
+    let mapping = old.plan.rules.map { rule in new.plan.rules.firstIndex { $0.id == rule.id } ?? -1 }
+    adopt(new)
+    for (place, pointer) in patients.enumerated() {
+      var state = PatientState(number: pointer.pointee.number, facts: pointer.pointee.facts, layout: new)
+      carryOver(pointer, to: &state, old: old, mapping: mapping)
+      pointer.pointee.free()
+      pointer.pointee = state
+      for index in 0..<pointer.pointee.seriesCount {
+        choosePreferred(pointer, code: pointer.pointee.series[index].code)
+      }
+      if pointer.pointee.dirtySince == .max { markDirty(place, position) }
+      endWithdrawn(pointer)
+    }
+    fileDeadlines()
+  }
+
+  private func carryOver(
+    _ from: UnsafeMutablePointer<PatientState>, to state: inout PatientState, old: PlanLayout, mapping: [Int]
+  ) {
+    state.ageAsOf = .min
+    state.now = from.pointee.now
+    state.newestEvent = from.pointee.newestEvent
+    state.nextDue = from.pointee.nextDue
+    state.settleDue = from.pointee.settleDue
+    state.settleSince = from.pointee.settleSince
+    state.position = from.pointee.position
+    state.dirtySince = from.pointee.dirtySince
+    state.isSimulated = from.pointee.isSimulated
+    state.missed = from.pointee.missed
+    for index in 0..<from.pointee.seriesCount {
+      let source = from.pointee.series[index]
+      var series = SeriesWindows(copyingHead: source, plan: layout.codes[source.code])
+      for entry in 0..<source.entryCount {
+        let kept = source.entry(entry)
+        series.restore(time: kept.time, value: kept.value, quality: kept.quality, status: kept.status)
+      }
+      series.finishRestoring(plan: layout.codes[source.code])
+      let position = state.addSeries(series, layout: layout)
+      carryEpisodes(from.pointee.episodes[index], to: state.episodes[position], code: source.code, old, mapping)
+    }
+    for (rule, target) in mapping.enumerated() where target >= 0 {
+      state.patientEpisodes[target] = from.pointee.patientEpisodes[rule]
+      var slot = from.pointee.slots[rule]
+      if slot.joinedRule >= 0 { slot.joinedRule = Int16(mapping[Int(slot.joinedRule)]) }
+      state.slots[target] = slot
+    }
+    state.alerts = from.pointee.alerts.map { alert in
+      var carried = alert
+      if alert.rule >= 0 { carried.rule = mapping[alert.rule] < 0 ? Engine.withdrawn : mapping[alert.rule] }
+      return carried
+    }
+  }
+
+  private static let withdrawn = -2
+
+  private func carryEpisodes(
+    _ from: UnsafeMutablePointer<Episode>, to: UnsafeMutablePointer<Episode>, code: Int, _ old: PlanLayout,
+    _ mapping: [Int]
+  ) {
+    func order(_ plan: PlanLayout) -> [Int] { plan.codes[code].seriesRules + plan.staleRules + plan.statusRules }
+    let targets = order(layout)
+    for (offset, rule) in order(old).enumerated() {
+      if let place = targets.firstIndex(of: mapping[rule]) { to[place] = from[offset] }
+    }
+  }
+
+  private func endWithdrawn(_ patient: UnsafeMutablePointer<PatientState>) {
+    let context = JudgeContext(
+      now: patient.pointee.now, engineTime: options.clock == .wall ? clock : patient.pointee.now,
+      isRetrospective: false, isUncertain: false)
+    while let index = patient.pointee.alerts.firstIndex(where: { $0.rule == Engine.withdrawn }) {
+      patient.pointee.alerts[index].sequence += 1
+      let alert = patient.pointee.alerts.remove(at: index)
+      emitBuiltIn(patient, alert, phase: .end, message: alert.ruleTitle + ": rule withdrawn", context)
+    }
+  }
+}
