@@ -121,7 +121,8 @@ package final class Log: Sendable {
         limits[key] = Limited(level: level, room: room, message: message, lastNanoseconds: now, suppressed: 0)
         return 0
       }
-      guard now - known.lastNanoseconds >= UInt64(max(seconds, 0)) * 1_000_000_000 else {
+      // A sum, not a difference: another thread may have read the clock later and come here first.
+      guard now >= known.lastNanoseconds + UInt64(max(seconds, 0)) * 1_000_000_000 else {
         known.suppressed += 1
         limits[key] = known
         return nil
