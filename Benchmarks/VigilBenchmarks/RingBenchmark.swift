@@ -13,6 +13,7 @@ func ringBenchmark(items: Int) {
     ("ring, batch of 1024", { RingBenchmark.ringBatched(rounds: $0, batch: 1_024) }),
     ("ring, batch of 32", { RingBenchmark.ringBatched(rounds: $0, batch: 32) }),
     ("ring, one by one", RingBenchmark.ringSingles),
+    ("floor: plain buffer, no queue", RingBenchmark.floor),
     ("baseline: mutex and array", RingBenchmark.baseline),
   ]
   var outcomes = rows.map { _ in [RingBenchmark.Outcome]() }
@@ -66,16 +67,23 @@ enum RingBenchmark {
 
   static let burst = 1_024
 
-  /// Position-dependent, so that a lost, doubled or swapped element shows.
-  @inline(__always)
-  static func mix(_ sum: UInt64, _ element: BenchmarkElement) -> UInt64 {
-    (sum &+ element.words.0 ^ element.words.7) &+ sum << 1 &+ element.words.0
+  /// Depends on each element's place, so that a lost, doubled or swapped one shows; a chain of one addition, so that
+  /// it hardly adds to what is measured.
+  struct Checksum {
+    private(set) var value: UInt64 = 0
+    private var place: UInt64 = 1
+
+    @inline(__always)
+    mutating func add(_ element: BenchmarkElement) {
+      value &+= (element.words.0 ^ element.words.7 << 32) &* place
+      place &+= 2
+    }
   }
 
   static func expectedSum(_ count: Int) -> UInt64 {
-    var sum: UInt64 = 0
-    for number in 0..<UInt64(count) { sum = mix(sum, BenchmarkElement(number)) }
-    return sum
+    var sum = Checksum()
+    for number in 0..<UInt64(count) { sum.add(BenchmarkElement(number)) }
+    return sum.value
   }
 
   static func threadNanoseconds() -> Double { nanoseconds(CLOCK_THREAD_CPUTIME_ID) }
@@ -101,7 +109,7 @@ enum RingBenchmark {
     let ring = ring(capacity: burst)
     var producer = ring.takeProducer()
     var consumer = consumer(ring)
-    var sum: UInt64 = 0
+    var sum = Checksum()
     var number: UInt64 = 0
     let start = threadNanoseconds()
     for _ in 0..<rounds {
@@ -113,35 +121,52 @@ enum RingBenchmark {
         }
         producer.publish()
       }
-      for _ in 0..<(burst / batch) { _ = consumer.drain(limit: batch) { sum = mix(sum, $0) } }
+      for _ in 0..<(burst / batch) { _ = consumer.drain(limit: batch) { sum.add($0) } }
     }
-    return Outcome(nanoseconds: threadNanoseconds() - start, checksum: sum)
+    return Outcome(nanoseconds: threadNanoseconds() - start, checksum: sum.value)
   }
 
   static func ringSingles(rounds: Int) -> Outcome {
     let ring = ring(capacity: burst)
     var producer = ring.takeProducer()
     var consumer = consumer(ring)
-    var sum: UInt64 = 0
+    var sum = Checksum()
     var number: UInt64 = 0
     let start = threadNanoseconds()
     for _ in 0..<rounds {
       while producer.tryPush(BenchmarkElement(number)) { number &+= 1 }
-      while let element = consumer.pop() { sum = mix(sum, element) }
+      while let element = consumer.pop() { sum.add(element) }
     }
-    return Outcome(nanoseconds: threadNanoseconds() - start, checksum: sum)
+    return Outcome(nanoseconds: threadNanoseconds() - start, checksum: sum.value)
+  }
+
+  /// What writing the elements to memory and summing them costs by itself; the ring's own share is what exceeds it.
+  static func floor(rounds: Int) -> Outcome {
+    let slots = UnsafeMutablePointer<BenchmarkElement>.allocate(capacity: burst)
+    defer { slots.deallocate() }
+    var sum = Checksum()
+    var number: UInt64 = 0
+    let start = threadNanoseconds()
+    for _ in 0..<rounds {
+      for index in 0..<burst {
+        slots[index] = BenchmarkElement(number)
+        number &+= 1
+      }
+      for index in 0..<burst { sum.add(slots[index]) }
+    }
+    return Outcome(nanoseconds: threadNanoseconds() - start, checksum: sum.value)
   }
 
   static func baseline(rounds: Int) -> Outcome {
     let queue = LockedQueue(capacity: burst)
-    var sum: UInt64 = 0
+    var sum = Checksum()
     var number: UInt64 = 0
     let start = threadNanoseconds()
     for _ in 0..<rounds {
       while queue.push(BenchmarkElement(number)) { number &+= 1 }
-      while let element = queue.pop() { sum = mix(sum, element) }
+      while let element = queue.pop() { sum.add(element) }
     }
-    return Outcome(nanoseconds: threadNanoseconds() - start, checksum: sum)
+    return Outcome(nanoseconds: threadNanoseconds() - start, checksum: sum.value)
   }
 }
 
@@ -180,7 +205,7 @@ final class LockedQueue: Sendable {
 /// One thread sums what another pushes through the ring.
 private final class RingAcrossThreads {
   private let ring: Ring<BenchmarkElement>
-  private var sum: UInt64 = 0
+  private var sum = RingBenchmark.Checksum()
 
   private init() { ring = RingBenchmark.ring(capacity: 65_536) }
 
@@ -201,14 +226,14 @@ private final class RingAcrossThreads {
     }
     producer.close()
     pthread_join(thread, nil)
-    return .init(nanoseconds: RingBenchmark.nanoseconds(CLOCK_MONOTONIC) - start, checksum: work.sum)
+    return .init(nanoseconds: RingBenchmark.nanoseconds(CLOCK_MONOTONIC) - start, checksum: work.sum.value)
   }
 
   func consume() {
     var consumer = RingBenchmark.consumer(ring)
-    var total: UInt64 = 0
+    var total = RingBenchmark.Checksum()
     while consumer.wait(timeoutNanoseconds: -1) == .ready {
-      _ = consumer.drain(limit: 1_024) { total = RingBenchmark.mix(total, $0) }
+      _ = consumer.drain(limit: 1_024) { total.add($0) }
     }
     sum = total
   }
@@ -218,7 +243,7 @@ private final class RingAcrossThreads {
 private final class QueueAcrossThreads {
   private let queue = LockedQueue(capacity: 65_536)
   private let items: Int
-  private var sum: UInt64 = 0
+  private var sum = RingBenchmark.Checksum()
 
   private init(items: Int) { self.items = items }
 
@@ -230,18 +255,18 @@ private final class QueueAcrossThreads {
       while !work.queue.push(BenchmarkElement(UInt64(number))) { sched_yield() }
     }
     pthread_join(thread, nil)
-    return .init(nanoseconds: RingBenchmark.nanoseconds(CLOCK_MONOTONIC) - start, checksum: work.sum)
+    return .init(nanoseconds: RingBenchmark.nanoseconds(CLOCK_MONOTONIC) - start, checksum: work.sum.value)
   }
 
   func consume() {
-    var total: UInt64 = 0
+    var total = RingBenchmark.Checksum()
     for _ in 0..<items {
       var element = queue.pop()
       while element == nil {
         sched_yield()
         element = queue.pop()
       }
-      if let element { total = RingBenchmark.mix(total, element) }
+      if let element { total.add(element) }
     }
     sum = total
   }

@@ -5,7 +5,7 @@ extension Ring {
   ///
   /// Exactly one exists per stage. Reading and releasing are apart so that the journal can read, sync, and only then
   /// release, which lets the stages behind it and the acknowledgement gate move on.
-  package struct Consumer: ~Copyable, @unchecked Sendable {
+  public struct Consumer: ~Copyable, @unchecked Sendable {
     // @unchecked: as for the producer; slots are only read between this stage's sequence and its barrier.
     @usableFromInline let control: RingControl
     @usableFromInline let storage: RingStorage<Element>
@@ -35,22 +35,22 @@ extension Ring {
     }
 
     /// Elements released since the start, which is also the sequence of the next element to read.
-    @inlinable package var sequence: Int { position }
+    @inlinable public var sequence: Int { position }
 
     /// This stage as other threads may see it.
-    package var observer: SequenceObserver { SequenceObserver(control: control, index: index) }
+    public var observer: SequenceObserver { SequenceObserver(control: control, index: index) }
 
     /// Elements readable and not released, at most `limit`. Never blocks; asks the barrier only when the last answer
     /// does not cover `limit`.
     @inlinable @inline(__always)
-    package mutating func available(limit wanted: Int = .max) -> Int {
+    public mutating func available(limit wanted: Int = .max) -> Int {
       if limit &- position < wanted { refresh() }
       return min(wanted, limit - position)
     }
 
     /// Shows up to `limit` readable elements without releasing them; the pointers end with the call.
     @inlinable
-    package mutating func withBatch<Result, Failure: Error>(
+    public mutating func withBatch<Result, Failure: Error>(
       limit wanted: Int = .max, _ body: (RingBatch<Element>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
       let count = available(limit: wanted)
@@ -66,19 +66,20 @@ extension Ring {
     /// Gives up the oldest `count` elements: later stages may read them and, once all stages have, the slots are
     /// reused. Traps when more are released than were found available.
     @inlinable @inline(__always)
-    package mutating func release(_ count: Int) {
+    public mutating func release(_ count: Int) {
       precondition(count >= 0 && count <= limit - position, "released more than was available")
       guard count > 0 else { return }
       position &+= count
-      // Pairs 2 and 3: the release half. Its acquires are in `Consumer.refresh` and `Producer.refresh`.
-      own.pointee.store(position, ordering: .releasing)
+      // Pairs 2 and 3: the release half; its acquires are in `Consumer.refresh` and `Producer.refresh`. Sequentially
+      // consistent for `WakeWord`.
+      own.pointee.store(position, ordering: .sequentiallyConsistent)
       ownWake.wakeAfterStore()
     }
 
     /// Hands up to `limit` elements to `body` in order and releases them in one step; returns how many. When `body`
     /// throws, the elements before the failing one are released and it stays.
     @inlinable @inline(__always)
-    package mutating func drain<Failure: Error>(
+    public mutating func drain<Failure: Error>(
       limit wanted: Int = .max, _ body: (Element) throws(Failure) -> Void
     ) throws(Failure) -> Int {
       let count = available(limit: wanted)
@@ -93,7 +94,7 @@ extension Ring {
 
     /// The next element, released, or nil when none is readable.
     @inlinable @inline(__always)
-    package mutating func pop() -> Element? {
+    public mutating func pop() -> Element? {
       guard available(limit: 1) == 1 else { return nil }
       let element = slots[position & mask]
       release(1)
@@ -103,7 +104,7 @@ extension Ring {
     /// Waits until an element is readable: a short spin, then asleep. A negative timeout has no limit.
     ///
     /// `.closed` only once the producer has closed and this stage has released everything.
-    package mutating func wait(timeoutNanoseconds: Int64) -> RingWait {
+    public mutating func wait(timeoutNanoseconds: Int64) -> RingWait {
       if available(limit: 1) == 1 { return .ready }
       let outcome = control.wait(
         for: sequences, words: words, toExceed: position, finishedAt: position,
@@ -119,13 +120,13 @@ extension Ring {
 }
 
 /// Elements of a ring in order, in the one or two runs in which they lie; valid only inside the call that made it.
-package struct RingBatch<Element: BitwiseCopyable> {
+public struct RingBatch<Element: BitwiseCopyable> {
   /// Sequence of the first element.
-  package let sequence: Int
+  public let sequence: Int
   /// The oldest elements.
-  package let first: UnsafeBufferPointer<Element>
+  public let first: UnsafeBufferPointer<Element>
   /// The rest, when the ring's end lay between them.
-  package let second: UnsafeBufferPointer<Element>
+  public let second: UnsafeBufferPointer<Element>
 
   @usableFromInline
   init(sequence: Int, first: UnsafeBufferPointer<Element>, second: UnsafeBufferPointer<Element>) {
@@ -135,11 +136,11 @@ package struct RingBatch<Element: BitwiseCopyable> {
   }
 
   /// Number of elements in both runs.
-  @inlinable package var count: Int { first.count + second.count }
+  @inlinable public var count: Int { first.count + second.count }
 
   /// The element `index` places after the oldest; `index` in `0..<count`.
   @inlinable @inline(__always)
-  package subscript(index: Int) -> Element {
+  public subscript(index: Int) -> Element {
     index < first.count ? first[index] : second[index - first.count]
   }
 }

@@ -5,7 +5,7 @@ extension Ring {
   ///
   /// Exactly one exists per ring. Every method that touches its state is mutating, so exclusive access is the
   /// compiler's business; that is why it may be moved between threads.
-  package struct Producer: ~Copyable, @unchecked Sendable {
+  public struct Producer: ~Copyable, @unchecked Sendable {
     // @unchecked: the pointers lead to slots only this handle writes, and to atomics; the handle cannot be copied.
     @usableFromInline let control: RingControl
     @usableFromInline let storage: RingStorage<Element>
@@ -39,10 +39,10 @@ extension Ring {
     }
 
     /// Elements published since the start; the last one's sequence for `SequenceObserver.waitUntil`.
-    @inlinable package var sequence: Int { published }
+    @inlinable public var sequence: Int { published }
 
     /// Slots free for staging now, counting what is staged as used; asks every consumer.
-    package mutating func free() -> Int {
+    public mutating func free() -> Int {
       refresh()
       return limit - staged
     }
@@ -50,14 +50,14 @@ extension Ring {
     /// How many of `count` elements may be staged now (0...count). Never blocks; asks the consumers only when the
     /// last answer does not cover `count`.
     @inlinable @inline(__always)
-    package mutating func claim(_ count: Int) -> Int {
+    public mutating func claim(_ count: Int) -> Int {
       if limit - staged < count { refresh() }
       return min(count, limit - staged)
     }
 
     /// Writes one element into the next free slot, unseen until `publish`; traps without a claim that covers it.
     @inlinable @inline(__always)
-    package mutating func stage(_ element: Element) {
+    public mutating func stage(_ element: Element) {
       precondition(staged < limit && !isClosed, "staged beyond the claim or after close")
       slots[staged & mask] = element
       staged &+= 1
@@ -65,17 +65,17 @@ extension Ring {
 
     /// Makes everything staged visible to the first stages and wakes them if they sleep. Cheap when nothing is staged.
     @inlinable @inline(__always)
-    package mutating func publish() {
+    public mutating func publish() {
       guard staged != published else { return }
       published = staged
-      // Pair 1: the release half. Its acquire is in `Consumer.refresh`.
-      cursor.pointee.store(staged, ordering: .releasing)
+      // Pair 1: the release half; its acquire is in `Consumer.refresh`. Sequentially consistent for `WakeWord`.
+      cursor.pointee.store(staged, ordering: .sequentiallyConsistent)
       control.cursorWake.wakeAfterStore()
     }
 
     /// Stages and publishes one element; false when the ring is full.
     @inlinable @inline(__always)
-    package mutating func tryPush(_ element: Element) -> Bool {
+    public mutating func tryPush(_ element: Element) -> Bool {
       guard claim(1) == 1 else { return false }
       stage(element)
       publish()
@@ -85,15 +85,14 @@ extension Ring {
     /// Stages and publishes one element, waiting for room: false when there was none within the timeout (negative: no
     /// limit). What was staged before is published first, or the ring could wait for itself.
     @inlinable
-    package mutating func push(_ element: Element, timeoutNanoseconds: Int64 = -1) -> Bool {
+    public mutating func push(_ element: Element, timeoutNanoseconds: Int64 = -1) -> Bool {
       if tryPush(element) { return true }
       guard waitForRoom(1, timeoutNanoseconds: timeoutNanoseconds) else { return false }
       return tryPush(element)
     }
 
     /// Publishes what is staged and waits until `count` (1...capacity) slots are free; false after the timeout.
-    @usableFromInline
-    package mutating func waitForRoom(_ count: Int, timeoutNanoseconds: Int64) -> Bool {
+    public mutating func waitForRoom(_ count: Int, timeoutNanoseconds: Int64) -> Bool {
       precondition((1...control.capacity).contains(count), "asked for more slots than the ring has")
       publish()
       // Room for `count` means that the slowest consumer has released more than this many.
@@ -105,7 +104,7 @@ extension Ring {
     }
 
     /// Publishes what is staged and says that nothing follows: consumers see `.closed` once they have drained.
-    package mutating func close() {
+    public mutating func close() {
       guard !isClosed else { return }
       publish()
       isClosed = true

@@ -17,15 +17,19 @@
 ///    the earlier stage did with the elements, and through pair 1 the elements themselves, are seen by the later stage.
 /// 3. `Consumer.release` stores its sequence (release) → `Producer.refresh` loads it (acquire): the consumer's reads
 ///    come before the producer's reuse of the slot.
-/// Sleeping and waking is a fourth matter, argued in `WakeWord`.
-package final class Ring<Element: BitwiseCopyable>: Sendable {
+/// Sleeping and waking is a fourth matter, argued in `WakeWord`; it is why these stores are sequentially consistent,
+/// which is a release and more.
+///
+/// The room's declarations are `public`, not `package` as elsewhere: the compiler does not inline or specialise
+/// `package` functions across modules (measured: 18 ns an element instead of 3.5; docs/decisions/0002-ring.md).
+public final class Ring<Element: BitwiseCopyable>: Sendable {
   @usableFromInline let control: RingControl
   @usableFromInline let storage: RingStorage<Element>
 
   /// Builds a ring of `capacity` slots (a power of two in 2...2^30) with 1...8 stages.
   ///
   /// A stage may only wait for stages before it in the list, so the barriers cannot form a cycle.
-  package init(capacity: Int, stages: [StageSpec]) throws(RingError) {
+  public init(capacity: Int, stages: [StageSpec]) throws(RingError) {
     guard capacity >= 2, capacity <= 1 << 30, capacity & (capacity - 1) == 0 else { throw .capacity(capacity) }
     guard (1...RingControl.stagesMax).contains(stages.count) else { throw .stageCount(stages.count) }
     var barriers: [[Int]] = []
@@ -45,13 +49,13 @@ package final class Ring<Element: BitwiseCopyable>: Sendable {
   }
 
   /// Number of slots.
-  package var capacity: Int { control.capacity }
+  public var capacity: Int { control.capacity }
 
   /// The one producer handle; traps when taken twice, since two producers would overwrite each other.
   ///
   /// Call it on the thread that will produce, keep the handle in a local `var` on hot paths (or a class property where
   /// batches are large); it may also be moved to another thread. Dropping the handle closes the ring.
-  package func takeProducer() -> Producer {
+  public func takeProducer() -> Producer {
     precondition(control.take(bit: 0), "the producer was already taken")
     return Producer(control: control, storage: storage)
   }
@@ -60,31 +64,31 @@ package final class Ring<Element: BitwiseCopyable>: Sendable {
   ///
   /// Dropping the handle without draining leaves the producer gated on it for ever: a stage that stops must stop the
   /// ring's whole flow rather than let elements pass unread.
-  package func takeConsumer(_ stage: String) throws(RingError) -> Consumer {
+  public func takeConsumer(_ stage: String) throws(RingError) -> Consumer {
     let index = try control.index(of: stage)
     precondition(control.take(bit: UInt32(index + 1)), "the consumer of this stage was already taken")
     return Consumer(control: control, storage: storage, index: index)
   }
 
   /// Another thread's view of `stage`: depth metrics, and waiting until the stage has released a given element.
-  package func observer(of stage: String) throws(RingError) -> SequenceObserver {
+  public func observer(of stage: String) throws(RingError) -> SequenceObserver {
     SequenceObserver(control: control, index: try control.index(of: stage))
   }
 }
 
 /// One stage of a ring: its name, and the earlier stages it must not overtake (none: only the producer).
-package struct StageSpec: Sendable, Hashable {
-  package let name: String
-  package let after: [String]
+public struct StageSpec: Sendable, Hashable {
+  public let name: String
+  public let after: [String]
 
-  package init(_ name: String, after: [String] = []) {
+  public init(_ name: String, after: [String] = []) {
     self.name = name
     self.after = after
   }
 }
 
 /// Why a ring could not be built or a stage not found.
-package enum RingError: Error, Hashable, Sendable {
+public enum RingError: Error, Hashable, Sendable {
   /// Not a power of two in 2...2^30.
   case capacity(Int)
   /// Not in 1...8.
@@ -95,7 +99,7 @@ package enum RingError: Error, Hashable, Sendable {
 }
 
 /// How a wait ended.
-package enum RingWait: Hashable, Sendable {
+public enum RingWait: Hashable, Sendable {
   /// What was waited for is there.
   case ready
   case timedOut

@@ -13,11 +13,11 @@ import Synchronization
 ///   line 5 + 2i       wake word of those waiting for stage i
 /// ```
 @usableFromInline
-package final class RingControl: @unchecked Sendable {
+final class RingControl: @unchecked Sendable {
   // @unchecked: the pointers never change after init and lead only to atomics.
 
   /// The most stages a ring may have.
-  package static let stagesMax = 8
+  static let stagesMax = 8
   static let lineBytes = 128
   /// Checks with a processor pause between them before a thread goes to sleep: about 10 µs. Longer burns a core.
   static let spinsBeforeSleep = 200
@@ -80,16 +80,17 @@ package final class RingControl: @unchecked Sendable {
   /// Marks the ring closed and wakes everybody, once; only the producer calls it, after its last publish.
   @usableFromInline
   func close() {
-    // Pairs with the acquire load in `isFinished`: who sees the flag sees the final cursor.
-    closed.pointee.store(1, ordering: .releasing)
+    // Pairs with the load in `isFinished`: who sees the flag sees the final cursor. Sequentially consistent for
+    // `WakeWord`.
+    closed.pointee.store(1, ordering: .sequentiallyConsistent)
     cursorWake.wakeAfterStore()
     for stage in names.indices { wake(stage).wakeAfterStore() }
   }
 
   /// Whether the producer has closed with `position` or fewer elements published: none beyond it will come.
   func isFinished(at position: Int) -> Bool {
-    // The flag's acquire pairs with the release in `close`, so the cursor read after it is the final one.
-    closed.pointee.load(ordering: .acquiring) != 0 && cursor.pointee.load(ordering: .acquiring) <= position
+    // The flag's load pairs with the store in `close`, so the cursor read after it is the final one.
+    closed.pointee.load(ordering: .sequentiallyConsistent) != 0 && cursor.pointee.load(ordering: .acquiring) <= position
   }
 
   /// Of some sequences, the furthest behind: index into the lists, and its value (acquire).
@@ -120,7 +121,7 @@ package final class RingControl: @unchecked Sendable {
       let behind = slowest(sequences)
       if behind.value > value { return .ready }
       let announced = words[behind.index].announce()
-      if sequences[behind.index].pointee.load(ordering: .acquiring) > value { continue }
+      if sequences[behind.index].pointee.load(ordering: .sequentiallyConsistent) > value { continue }
       if let position, isFinished(at: position) { return .closed }
       var sleep = Self.sleepNanosecondsMax
       if timeoutNanoseconds >= 0 {
@@ -135,29 +136,28 @@ package final class RingControl: @unchecked Sendable {
 
 /// The word a waiter sleeps on and a waker checks: bit 0 says that somebody may be asleep, the rest counts wake-ups.
 ///
-/// No wake-up is lost. The waker stores its sequence S, then a sequentially consistent fence F1, then loads the word.
-/// The waiter sets bit 0, then a sequentially consistent fence F2, then loads S, then sleeps if the word is unchanged.
-/// The fences are ordered one way or the other:
-/// - F1 before F2: the waiter's load sees the new S, and it does not sleep.
-/// - F2 before F1: the waker's load sees bit 0 (or a later wake-up, whose waker wakes everybody too). It raises the
-///   count, which clears the bit, and then wakes all. The kernel compares the word with the announced value under its own lock,
-///   so the waiter either finds the count raised and does not sleep, or is asleep when the wake comes.
+/// No wake-up is lost. Four accesses are sequentially consistent: the waker stores its sequence S, then loads the word;
+/// the waiter sets bit 0 of the word, then loads S, then sleeps if the word is unchanged. In their one total order:
+/// - S stored before the waiter's load of it: the waiter sees the new S and does not sleep.
+/// - Else bit 0 was set before the waker's load of the word, which sees it (or a later wake-up, whose waker wakes
+///   everybody too). The waker raises the count, which clears the bit, and then wakes all. The kernel compares the word
+///   with the announced value under its own lock, so the waiter either finds the count raised and does not sleep, or is
+///   asleep when the wake comes.
 /// The count is what makes several waiters safe: with a mere flag, waiter X announces, the waker clears and wakes, waiter
 /// Y announces anew, and X would sleep on Y's flag with its own element already there. (The count wraps after 2^31
 /// wake-ups between one announcement and its sleep; the longest sleep bounds even that.)
 /// `RingModelTests` explores this on a machine with store buffers, and shows that each part is needed.
 @usableFromInline
-package struct WakeWord: @unchecked Sendable {
+struct WakeWord: @unchecked Sendable {
   // @unchecked: a pointer to an atomic, kept alive by the ring's control block, which every holder also holds.
   @usableFromInline let word: UnsafeMutablePointer<Atomic<UInt32>>
 
   init(word: UnsafeMutablePointer<Atomic<UInt32>>) { self.word = word }
 
-  /// Waker's side: call after storing the sequence.
+  /// Waker's side: call after storing the sequence with sequentially consistent order.
   @inlinable @inline(__always)
   func wakeAfterStore() {
-    atomicMemoryFence(ordering: .sequentiallyConsistent)
-    if word.pointee.load(ordering: .relaxed) & 1 != 0 { wakeAll() }
+    if word.pointee.load(ordering: .sequentiallyConsistent) & 1 != 0 { wakeAll() }
   }
 
   /// Out of line: a system call follows anyway.
@@ -176,11 +176,10 @@ package struct WakeWord: @unchecked Sendable {
     }
   }
 
-  /// Waiter's side: says that somebody is about to sleep; re-check the sequence after this, then `sleep`.
+  /// Waiter's side: says that somebody is about to sleep; load the sequence again after this, with sequentially
+  /// consistent order, then `sleep`.
   func announce() -> UInt32 {
-    let announced = word.pointee.bitwiseOr(1, ordering: .sequentiallyConsistent).newValue
-    atomicMemoryFence(ordering: .sequentiallyConsistent)
-    return announced
+    word.pointee.bitwiseOr(1, ordering: .sequentiallyConsistent).newValue
   }
 
   /// Sleeps unless a wake-up came since `announced`. May return early for no reason: the caller checks again.

@@ -109,7 +109,8 @@ extension RingMachine {
     thread == 2 && setting.shape == .chain && setting.variant != .withoutBarrier ? 1 : 0
   }
 
-  /// `WakeWord.wakeAfterStore` and `wakeAll`. A fence and an exchange need the store buffer empty.
+  /// `WakeWord.wakeAfterStore` and `wakeAll`. The store before is sequentially consistent,
+  /// which on this machine is a wait until the store buffer is empty (the fence step), as for every exchange.
   private mutating func stepWaking(
     _ thread: Int, word: Field, then next: Step, fence: Step, _ setting: Setting
   ) -> Bool {
