@@ -1,1 +1,4 @@
 print("benchmarks")
+if CommandLine.arguments.dropFirst().first == "ring" {
+  ringBenchmark(items: CommandLine.arguments.count > 2 ? Int(CommandLine.arguments[2]) ?? 10_000_000 : 10_000_000)
+}

@@ -27,3 +27,9 @@ void vigil_spin_hint(void) {
 }
 
 void vigil_thread_name(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+uint64_t vigil_monotonic_nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}

@@ -10,3 +10,5 @@ int vigil_futex_wake_all(const void *word);
 void vigil_spin_hint(void);
 /// Names the calling thread (15 characters at most).
 void vigil_thread_name(const char *name);
+/// Nanoseconds of CLOCK_MONOTONIC, for bounding a wait.
+uint64_t vigil_monotonic_nanoseconds(void);
