@@ -46,7 +46,9 @@ package struct BrokerAddress: Sendable, Equatable {
   /// - Throws: `.url` with what is wrong; credentials in a URL are refused because URLs end up in logs.
   package init(url: String) throws(BrokerConfigurationError) {
     let (tls, rest) = try Self.scheme(of: url)
-    guard !rest.contains("@") else { throw .url("user and password do not belong in the url, use username and password") }
+    guard !rest.contains("@") else {
+      throw .url("user and password do not belong in the url, use username and password")
+    }
     let authority = rest.hasSuffix("/") ? rest.dropLast() : rest
     guard !authority.contains(where: { "/?#".contains($0) || $0.isWhitespace }) else {
       throw .url("\(rest): expected host or host:port and nothing after it")

@@ -19,6 +19,7 @@ final class BrokerSession {
   /// The CONNACK's words when it did not.
   private(set) var refusal: String?
   private(set) var sessionPresent = false
+  private(set) var subscribed = false
   /// Filters the SUBACK did not grant, with the reason.
   private(set) var refusedFilters: [String] = []
   /// The reason of a DISCONNECT from the broker.
@@ -66,8 +67,10 @@ final class BrokerSession {
         throw SessionError(reason: "\(what): \(Library.failure(code, system: 0))", isTLS: false)
       }
     }
-    try check(mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, configuration.protocolVersion.libraryCode), "version")
-    try check(mosquitto_int_option(client, MOSQ_OPT_RECEIVE_MAXIMUM, Int32(configuration.receiveMaximum)), "receive maximum")
+    try check(
+      mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, configuration.protocolVersion.libraryCode), "version")
+    try check(
+      mosquitto_int_option(client, MOSQ_OPT_RECEIVE_MAXIMUM, Int32(configuration.receiveMaximum)), "receive maximum")
     try check(mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1), "nodelay")
     if let username = configuration.username {
       try check(mosquitto_username_pw_set(client, username, configuration.password), "username")
@@ -180,8 +183,15 @@ final class BrokerSession {
   }
 
   /// Why the TLS handshake failed, nil when TLS was not the trouble.
-  func tlsFailure(_ code: Int32) -> String? {
-    guard configuration.tls != nil, !accepted, loggedError != nil || code == MOSQ_ERR_TLS.code else { return nil }
+  func tlsFailure(_ code: Int32, system: Int32) -> String? {
+    guard configuration.tls != nil, !accepted else { return nil }
+    guard loggedError != nil || code == MOSQ_ERR_TLS.code else {
+      // A broker that misses our certificate resets the connection; its alert may be gone by the time we look.
+      guard system == EPROTO || system == ECONNRESET else { return nil }
+      return "broken off by the broker, which may require another client certificate"
+    }
+    // The library's own finding (the host name) comes before OpenSSL's consequence of it.
+    if let loggedError, loggedError.hasPrefix("Error: ") { return Library.tlsText(loggedError) }
     if let ssl = mosquitto_ssl_get(client) {
       let verdict = SSL_get_verify_result(ssl)
       if verdict != 0, let text = X509_verify_cert_error_string(verdict) { return String(cString: text) }
@@ -204,6 +214,7 @@ final class BrokerSession {
 
   fileprivate func handleSubscribe(_ granted: UnsafeBufferPointer<Int32>) {
     progress += 1
+    subscribed = true
     drain.subscribeAnswered()
     for (filter, code) in zip(configuration.filters, granted) where code >= 0x80 {
       let reason = code == 0x80 ? "refused by the broker" : Library.reason(code)

@@ -22,6 +22,8 @@ package struct ConnectionState: Sendable, Equatable {
   package internal(set) var reason = ""
   /// Whether the broker still had our session at the last CONNACK.
   package internal(set) var sessionPresent = false
+  /// Whether the broker answered our SUBSCRIBE since the last CONNACK: from here on nothing published is missed.
+  package internal(set) var subscribed = false
   /// Filters the broker did not grant since the last CONNACK, with its reason.
   package internal(set) var refusedFilters: [String] = []
   /// Connection attempts after the first one that came about.

@@ -28,7 +28,7 @@ enum Library {
   /// The words for a return code of the library; `system` is errno as it was right after the call.
   static func failure(_ code: Int32, system: Int32) -> String {
     switch code {
-    case MOSQ_ERR_ERRNO.code: system == 0 ? "connection lost" : systemText(system)
+    case MOSQ_ERR_ERRNO.code: system == 0 ? "the connection broke" : systemText(system)
     case MOSQ_ERR_CONN_LOST.code: "the broker closed the connection"
     case MOSQ_ERR_KEEPALIVE.code: "the broker did not answer a ping"
     default: firstLowercased(String(cString: mosquitto_strerror(code)))

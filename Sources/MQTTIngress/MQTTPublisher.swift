@@ -45,7 +45,9 @@ package final class MQTTPublisher: Sendable {
   /// - Throws: `.connect` or `.refused` with the reason, `.timedOut` when there is no answer within `timeout`.
   package init(_ options: Options, timeout: Duration = .seconds(10)) throws(PublisherError) {
     guard (1...65_535).contains(options.window) else { throw .invalid("window \(options.window): expected 1 to 65535") }
-    guard Library.ready, let client = mosquitto_new(options.clientID, true, nil) else { throw .connect("out of memory") }
+    guard Library.ready, let client = mosquitto_new(options.clientID, true, nil) else {
+      throw .connect("out of memory")
+    }
     self.client = client
     flight = PublishFlight(window: options.window)
     usesProperties = options.protocolVersion == .v5

@@ -23,7 +23,6 @@ final class OwnerThread {
   private let shared: ConnectionShared
   private var schedule: ReconnectSchedule
   private var connectedBefore = false
-  private var reportedRefusals = 0
 
   init(_ configuration: BrokerConfiguration, sink: any MessageSink, shared: ConnectionShared, jitterSeed: UInt64) {
     self.configuration = configuration
@@ -45,6 +44,7 @@ final class OwnerThread {
         shared.update {
           $0.phase = phase
           $0.reason = reason
+          $0.subscribed = false
           $0.refusedFilters = []
         }
         pause(schedule.pause(connectedFor: connectedFor))
@@ -57,6 +57,7 @@ final class OwnerThread {
     shared.update {
       $0.phase = .stopped
       $0.reason = reason
+      $0.subscribed = false
       $0.refusedFilters = []
     }
   }
@@ -102,26 +103,33 @@ final class OwnerThread {
     let code = session.connect(route)
     let system = errno
     if code > 0 { return loss(session, code, system, since: nil) }
+    // Over TLS the library writes at once and takes the reason of an instant refusal off the socket.
+    let instantRefusal = system == ECONNREFUSED ? system : 0
 
     var acceptedAt: Int64?
     var moreWaiting = false
+    var subscribeTold = false
     while true {
       let events = wait(session, moreWaiting: moreWaiting)
       if shared.isStopping { return farewell(session) }
-      if !session.accepted, let ending = connectFailure(session, events, began) { return ending }
+      let broken = session.accepted ? nil : breakage(session, events)
 
       let reads = shouldRead(session, events, moreWaiting)
       let read = reads ? session.readBatch() : (code: 0, system: 0)
       moreWaiting = reads && session.isBatchFull && read.code == 0
       guard settle(session) else { return .abandoned }
-      if read.code != 0 { return loss(session, read.code, read.system, since: acceptedAt) }
+      if read.code != 0, broken ?? 0 == 0 { return loss(session, read.code, read.system, since: acceptedAt) }
+      if !session.accepted {
+        if let broken { return loss(session, MOSQ_ERR_ERRNO.code, broken == 0 ? instantRefusal : broken, since: nil) }
+        if let ending = overdue(began) { return ending }
+      }
       if reads, !moreWaiting { session.noteEmptied() }
 
       if session.accepted, acceptedAt == nil {
         acceptedAt = monotonicNanoseconds()
         welcome(session)
       }
-      report(session)
+      report(session, &subscribeTold)
       if session.socket < 0 { return loss(session, MOSQ_ERR_CONN_LOST.code, 0, since: acceptedAt) }
 
       let alive = session.keepAlive()
@@ -163,20 +171,21 @@ final class OwnerThread {
     return events & ~Int16(POLLOUT) != 0
   }
 
-  /// Whether the attempt failed before the broker answered.
-  private func connectFailure(_ session: BrokerSession, _ events: Int16, _ began: Int64) -> Ending? {
-    if events & Int16(POLLERR | POLLHUP) != 0 {
-      var code: Int32 = 0
-      var length = socklen_t(MemoryLayout<Int32>.size)
-      getsockopt(session.socket, SOL_SOCKET, SO_ERROR, &code, &length)
-      if code != 0 { return .lost(.unreachable, Library.systemText(code), connectedFor: nil) }
-      if events & Int16(POLLIN) == 0 {
-        return .lost(.unreachable, "the broker closed the connection before it answered", connectedFor: nil)
-      }
-    }
+  /// The socket's own error when it broke before the broker accepted us, 0 when it was closed without one, else nil.
+  ///
+  /// Judged only after a last read: a TLS alert or CONNACK that says why may still be waiting.
+  private func breakage(_ session: BrokerSession, _ events: Int16) -> Int32? {
+    guard events & Int16(POLLERR | POLLHUP) != 0 else { return nil }
+    var code: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    getsockopt(session.socket, SOL_SOCKET, SO_ERROR, &code, &length)
+    return code
+  }
+
+  /// The end of an attempt the broker does not answer.
+  private func overdue(_ began: Int64) -> Ending? {
     guard monotonicNanoseconds() - began > configuration.connectTimeout.nanoseconds else { return nil }
-    let seconds = configuration.connectTimeout.components.seconds
-    return .lost(.unreachable, "no answer within \(seconds) s", connectedFor: nil)
+    return .lost(.unreachable, "no answer within \(configuration.connectTimeout.milliseconds) ms", connectedFor: nil)
   }
 
   /// Waits for the durability of what was read. False: leave without writing.
@@ -199,23 +208,27 @@ final class OwnerThread {
       $0.phase = .connected
       $0.reason = ""
       $0.sessionPresent = session.sessionPresent
+      $0.subscribed = false
       $0.refusedFilters = []
       $0.reconnects += again ? 1 : 0
       $0.lastConnectedMilliseconds = wallMilliseconds()
     }
   }
 
-  private func report(_ session: BrokerSession) {
-    guard session.refusedFilters.count != reportedRefusals else { return }
-    reportedRefusals = session.refusedFilters.count
-    shared.update { $0.refusedFilters = session.refusedFilters }
+  /// Tells what the SUBACK said, once per connection.
+  private func report(_ session: BrokerSession, _ told: inout Bool) {
+    guard session.subscribed, !told else { return }
+    told = true
+    shared.update {
+      $0.subscribed = true
+      $0.refusedFilters = session.refusedFilters
+    }
   }
 
   private func loss(_ session: BrokerSession, _ code: Int32, _ system: Int32, since: Int64?) -> Ending {
-    reportedRefusals = 0
     let connectedFor = since.map { Duration.nanoseconds(monotonicNanoseconds() - $0) }
     if let refusal = session.refusal { return .lost(.refused, refusal, connectedFor: nil) }
-    if let tls = session.tlsFailure(code) { return .lost(.tlsFailed, tls, connectedFor: nil) }
+    if let tls = session.tlsFailure(code, system: system) { return .lost(.tlsFailed, tls, connectedFor: nil) }
     if let farewell = session.farewell {
       return .lost(.unreachable, "the broker ended the connection: \(farewell)", connectedFor: connectedFor)
     }

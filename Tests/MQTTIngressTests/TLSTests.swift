@@ -40,17 +40,19 @@ import Testing
     let distrusting = TLSOptions(authority: stranger.authority)
     let unknown = try firstLine(configuration(good, distrusting))
     #expect(unknown.hasPrefix("tls: ") && unknown.contains("certificate"))
-    let wrongName = try firstLine(configuration(good, trusting, host: "127.0.0.2"))
-    #expect(wrongName.hasPrefix("unreachable: ") || wrongName == "tls: host name verification failed")
+    let other = try broker(certificates, server: certificates.otherServer)
+    #expect(try firstLine(configuration(other, trusting)) == "tls: host name verification failed")
     let missing = try firstLine(configuration(good, TLSOptions(authority: "/nonexistent/ca.pem")))
     #expect(missing == "tls: cannot read /nonexistent/ca.pem: no such file or directory")
     let plain = try firstLine(configuration(good, nil, host: "127.0.0.1"))
     #expect(plain.hasPrefix("unreachable: "))
+    good.stop()
+    #expect(try firstLine(configuration(good, trusting)) == "unreachable: connection refused")
 
     let strict = try broker(certificates, server: certificates.server, client: true)
     let anonymous = try firstLine(configuration(strict, trusting))
     #expect(anonymous.hasPrefix("tls: ") && anonymous.contains("certificate"), "\(anonymous)")
-    withExtendedLifetime((certificates, stranger, expired, good, strict)) {}
+    withExtendedLifetime((certificates, stranger, expired, good, other, strict)) {}
   }
 
   @Test func clientCertificateIsAcceptedAndTheGateHolds() throws {

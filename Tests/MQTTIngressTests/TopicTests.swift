@@ -8,8 +8,10 @@ private func withBytes<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) 
 private func native(_ text: String) -> [String]? {
   withBytes(text) { bytes in
     TopicScheme.match(bytes).map {
-      [String(decoding: bytes[$0.tenant], as: UTF8.self), String(decoding: bytes[$0.device], as: UTF8.self),
-        $0.channel.rawValue]
+      [
+        String(decoding: bytes[$0.tenant], as: UTF8.self), String(decoding: bytes[$0.device], as: UTF8.self),
+        $0.channel.rawValue,
+      ]
     }
   }
 }

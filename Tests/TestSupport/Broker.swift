@@ -46,7 +46,18 @@ package final class Broker: Sendable {
   /// Starts a broker and returns when it accepts connections.
   ///
   /// - Throws: `.child` with the broker's own words when it does not start.
-  package init(_ options: Options = Options()) throws {
+  package convenience init(_ options: Options = Options()) throws {
+    try self.init(options, shipped: nil)
+  }
+
+  /// Starts a broker with a configuration file as shipped, to which listener, persistence folder and user are appended.
+  ///
+  /// - Throws: `.child` with the broker's own words when it does not start.
+  package convenience init(configurationFile: String) throws {
+    try self.init(Options(), shipped: String(contentsOfFile: configurationFile, encoding: .utf8))
+  }
+
+  private init(_ options: Options, shipped: String?) throws {
     let folder = try TemporaryDirectory("broker")
     self.folder = folder
     if !options.users.isEmpty { try Self.writePasswords(options.users, in: folder) }
@@ -54,7 +65,8 @@ package final class Broker: Sendable {
     for _ in 0..<5 {
       // Another process may take the port between its release here and the broker's bind: then try the next.
       let port = try freePort()
-      let text = Self.text(options, port: port, folder: folder)
+      let place = ["user root", "persistence_location \(folder.path)/", "listener \(port) 127.0.0.1"]
+      let text = shipped.map { ([$0] + place).joined(separator: "\n") + "\n" } ?? Self.text(options, place, folder)
       let configuration = try folder.write(text, to: "mosquitto.conf")
       let child = try Self.spawn(configuration, folder)
       if Self.waitUntilReady(child, port) {
@@ -131,18 +143,14 @@ package final class Broker: Sendable {
     }
   }
 
-  private static func text(_ options: Options, port: UInt16, folder: TemporaryDirectory) -> String {
-    var lines = [
-      // Started by root the broker would become another user, who may not write into the folder.
-      "user root",
-      "persistence true",
-      "persistence_location \(folder.path)/",
-      "max_inflight_messages 0",
-      "max_queued_messages 0",
-      "set_tcp_nodelay true",
-      "log_dest stderr",
-      "listener \(port) 127.0.0.1",
-    ]
+  /// The configuration; `place` names a user too, because started by root the broker would become one who may not write
+  /// into the folder.
+  private static func text(_ options: Options, _ place: [String], _ folder: TemporaryDirectory) -> String {
+    var lines =
+      [
+        "persistence true", "max_inflight_messages 0", "max_queued_messages 0", "set_tcp_nodelay true",
+        "log_dest stderr",
+      ] + place
     if options.users.isEmpty {
       lines.append("allow_anonymous true")
     } else {

@@ -28,7 +28,8 @@ package final class ChildProcess: Sendable {
   /// - Parameters:
   ///   - environment: added to, and overriding, the environment of the test.
   ///   - output: prefix of the two output files `.stdout` and `.stderr`.
-  package init(_ executable: String, _ arguments: [String], environment: [String: String] = [:], output: String) throws {
+  package init(_ executable: String, _ arguments: [String], environment: [String: String] = [:], output: String) throws
+  {
     stdoutPath = output + ".stdout"
     stderrPath = output + ".stderr"
     var actions = posix_spawn_file_actions_t()

@@ -16,6 +16,8 @@ package final class TestCertificates: Sendable {
   package let server: Pair
   /// A server certificate that expired in 2001.
   package let expiredServer: Pair
+  /// A valid server certificate for another host.
+  package let otherServer: Pair
   /// A client certificate with common name `vigil-test`.
   package let client: Pair
 
@@ -31,7 +33,10 @@ package final class TestCertificates: Sendable {
     let authority = folder.file("ca.pem")
     try ChildProcess.run(
       "openssl",
-      ["req", "-config", config, "-x509", "-extensions", "authority", "-days", "1", "-subj", "/CN=vigil test authority"]
+      [
+        "req", "-config", config, "-x509", "-extensions", "authority", "-days", "1", "-subj",
+        "/CN=vigil test authority",
+      ]
         + Self.newKey(folder.file("ca.key")) + ["-out", authority], in: folder)
 
     func issue(_ name: String, subject: String, extensions: String, validity: [String]) throws -> Pair {
@@ -51,6 +56,7 @@ package final class TestCertificates: Sendable {
     expiredServer = try issue(
       "expired", subject: "localhost", extensions: "server",
       validity: ["-startdate", "20000101000000Z", "-enddate", "20010101000000Z"])
+    otherServer = try issue("other", subject: "other.example", extensions: "other", validity: ["-days", "1"])
     client = try issue("client", subject: "vigil-test", extensions: "client", validity: ["-days", "1"])
   }
 
@@ -85,6 +91,10 @@ package final class TestCertificates: Sendable {
     basicConstraints = CA:false
     extendedKeyUsage = serverAuth
     subjectAltName = DNS:localhost,IP:127.0.0.1
+    [other]
+    basicConstraints = CA:false
+    extendedKeyUsage = serverAuth
+    subjectAltName = DNS:other.example
     [client]
     basicConstraints = CA:false
     extendedKeyUsage = clientAuth
