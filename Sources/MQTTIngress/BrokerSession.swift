@@ -26,6 +26,8 @@ final class BrokerSession {
   private(set) var farewell: String?
   /// The first error line the library logged, TLS trouble as a rule.
   private(set) var loggedError: String?
+  /// OpenSSL's verdict on the broker's certificate, 0 when it had no objection.
+  private var certificateVerdict = 0
   private(set) var drain = SessionDrain()
 
   /// Messages handed to the sink whose durability nobody awaited yet: while there are any, nothing may be written.
@@ -192,9 +194,8 @@ final class BrokerSession {
     }
     // The library's own finding (the host name) comes before OpenSSL's consequence of it.
     if let loggedError, loggedError.hasPrefix("Error: ") { return Library.tlsText(loggedError) }
-    if let ssl = mosquitto_ssl_get(client) {
-      let verdict = SSL_get_verify_result(ssl)
-      if verdict != 0, let text = X509_verify_cert_error_string(verdict) { return String(cString: text) }
+    if certificateVerdict != 0, let text = X509_verify_cert_error_string(certificateVerdict) {
+      return String(cString: text)
     }
     return loggedError.map(Library.tlsText) ?? "handshake failed"
   }
@@ -261,6 +262,10 @@ final class BrokerSession {
   fileprivate func handleLog(_ level: Int32, _ line: UnsafePointer<CChar>) {
     if level == Int32(MOSQ_LOG_ERR) {
       if loggedError == nil { loggedError = String(cString: line) }
+      // Asked here because the library may free its TLS state before the failing call returns.
+      if certificateVerdict == 0, let ssl = mosquitto_ssl_get(client) {
+        certificateVerdict = SSL_get_verify_result(ssl)
+      }
       return
     }
     guard accepted else { return }
