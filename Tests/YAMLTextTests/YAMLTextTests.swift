@@ -209,6 +209,9 @@ private func problem(_ text: String) -> String {
   @Test func suggestions() {
     #expect(Suggestion.distance("kitten", "sitting") == 3)
     #expect(Suggestion.distance("", "abc") == 3)
+    #expect(Suggestion.distance("abc", "") == 3)
+    #expect(Suggestion.distance("bmp", "bpm") == 1)
+    #expect(Suggestion.distance("cuont", "count") == 1)
     #expect(Suggestion.nearest("brokerz", among: ["brokers", "routes"]) == "brokers")
     #expect(Suggestion.nearest("zzz", among: ["brokers", "routes"]) == nil)
     #expect(Suggestion.nearest("hx", among: ["hr", "pr", "temp"]) == "hr")
