@@ -14,18 +14,23 @@ package enum Suggestion {
     return best?.text
   }
 
-  /// Insertions, deletions and replacements that make one text of the other (Levenshtein).
+  /// Insertions, deletions, replacements and swaps of neighbours that make one text of the other (Levenshtein with
+  /// transpositions, each stretch edited once).
   package static func distance(_ a: String, _ b: String) -> Int {
+    let left = Array(a)
     let right = Array(b)
+    var before: [Int] = []
     var row = Array(0...right.count)
-    for (i, left) in a.enumerated() {
-      var diagonal = row[0]
-      row[0] = i + 1
+    for i in left.indices {
+      var next = [i + 1]
+      next.reserveCapacity(row.count)
       for j in right.indices {
-        let above = row[j + 1]
-        row[j + 1] = min(above + 1, row[j] + 1, diagonal + (left == right[j] ? 0 : 1))
-        diagonal = above
+        var best = min(row[j + 1] + 1, next[j] + 1, row[j] + (left[i] == right[j] ? 0 : 1))
+        if i > 0, j > 0, left[i] == right[j - 1], left[i - 1] == right[j] { best = min(best, before[j - 1] + 1) }
+        next.append(best)
       }
+      before = row
+      row = next
     }
     return row[right.count]
   }

@@ -10,6 +10,19 @@ private func problem(_ text: String) -> String {
   }
 }
 
+/// SplitMix64: the same seed, the same damage.
+private struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+  init(seed: UInt64) { state = seed }
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
+
 @Suite struct YAMLTextTests {
   @Test func treeWithPlaces() throws {
     let root = try YAMLText.parse("a: 1\nb:\n  - x\n  - 'y'\nc: {d: 7d, e: off}\n", file: "f")
@@ -129,6 +142,27 @@ private func problem(_ text: String) -> String {
     for count in 0...text.count { _ = problem(String(text.prefix(count))) }
   }
 
+  @Test func damagedTextsAreAnsweredWithoutTrapping() throws {
+    let text =
+      "# c\na: &x [1, 'two', \"th\\u0072ee\"]\nb: {c: *x, d: |\n  text\n  more\n}\n? e\n: >-\n  folded\n"
+      + "%YAML 1.2\n---\nf:\n- g\n- - h\n  - i: !t j\n...\n"
+    let alphabet = Array("abc:-[]{},&*!|>'\"%@`#?~ \n\t\\0é🫀\u{85}\u{2028}\u{feff}")
+    var generator = SeededGenerator(seed: 7)
+    for _ in 0..<4000 {
+      var damaged = Array(text)
+      for _ in 0..<Int.random(in: 1...6, using: &generator) {
+        let position = Int.random(in: 0..<damaged.count, using: &generator)
+        switch Int.random(in: 0..<4, using: &generator) {
+        case 0: damaged.remove(at: position)
+        case 1: damaged.insert(try #require(alphabet.randomElement(using: &generator)), at: position)
+        case 2: damaged[position] = try #require(alphabet.randomElement(using: &generator))
+        default: damaged.insert(contentsOf: damaged[position...].prefix(12), at: position)
+        }
+      }
+      _ = try? YAMLText.parseAll(String(damaged), file: "f")
+    }
+  }
+
   @Test func caretStandsUnderTheColumn() {
     let source = "a: 1\nbb: nope\n"
     let problem = TextProblem(file: "f", line: 2, column: 5, message: "wrong")
@@ -209,6 +243,9 @@ private func problem(_ text: String) -> String {
   @Test func suggestions() {
     #expect(Suggestion.distance("kitten", "sitting") == 3)
     #expect(Suggestion.distance("", "abc") == 3)
+    #expect(Suggestion.distance("abc", "") == 3)
+    #expect(Suggestion.distance("bmp", "bpm") == 1)
+    #expect(Suggestion.distance("cuont", "count") == 1)
     #expect(Suggestion.nearest("brokerz", among: ["brokers", "routes"]) == "brokers")
     #expect(Suggestion.nearest("zzz", among: ["brokers", "routes"]) == nil)
     #expect(Suggestion.nearest("hx", among: ["hr", "pr", "temp"]) == "hr")

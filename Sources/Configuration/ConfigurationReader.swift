@@ -1,0 +1,323 @@
+import Foundation
+import VitalModel
+import YAMLText
+
+/// Reads the tree of `vigil.yaml` section by section.
+struct ConfigurationReader {
+  static let keys = [
+    "profile", "tenant", "identity", "roster", "clock", "brokers", "topics", "rules", "store", "journal", "receivers",
+    "routes", "heartbeat", "http", "log", "engine",
+  ]
+  /// What a receiver can be sent in this release.
+  static let formats = ["standard"]
+  static let laterFormats = ["cloudevents", "alertmanager", "pagerduty", "fhir", "hl7v2", "slack", "teams"]
+
+  let secrets: SecretSources
+  let registry: VitalRegistry?
+  var problems: Problems
+  var configuration = VigilConfiguration()
+  /// Where each thing that production looks at was written.
+  var places = ConfigurationPlaces()
+
+  init(file: String, secrets: SecretSources, registry: VitalRegistry?) {
+    self.secrets = secrets
+    self.registry = registry
+    problems = Problems(file: file)
+  }
+
+  mutating func read(_ root: YAMLNode) {
+    guard let top = YAMLMapping(root, of: "configuration", keys: Self.keys, &problems) else { return }
+    places.root = top.place(of: "profile")
+    places.identity = top.place(of: "identity")
+    places.http = top.place(of: "http")
+    places.routes = top.place(of: "routes")
+    if let profile = top.word("profile", VigilConfiguration.Profile.self, &problems) { configuration.profile = profile }
+    if let identity = top.word("identity", VigilConfiguration.Identity.self, &problems) {
+      configuration.identity = identity
+    }
+    if let clock = top.word("clock", VigilConfiguration.ClockMode.self, &problems) { configuration.clock = clock }
+    if let tenant = top.read("tenant", as: "a name without spaces, `/`, `+` or `#`", &problems, RosterValue.identifier)
+    {
+      configuration.tenant = tenant
+    }
+    configuration.roster = top.string("roster", &problems)
+    brokers(top)
+    for node in top.list("topics", &problems) ?? [] { topic(node) }
+    rules(top)
+    store(top)
+    for node in top.list("receivers", &problems) ?? [] { receiver(node) }
+    routes(top)
+    heartbeat(top)
+    process(top)
+    checkProfile()
+  }
+
+  // MARK: Devices
+
+  private mutating func brokers(_ top: YAMLMapping) {
+    guard let list = top.list("brokers", &problems) else { return }
+    if list.isEmpty { problems.add(top.place(of: "brokers"), "`brokers` needs at least one broker") }
+    configuration.brokers = []
+    var clients: Set<String> = []
+    for node in list {
+      let keys = [
+        "url", "client_id", "version", "username", "password", "ca", "certificate", "key", "filters", "session_expiry",
+      ]
+      guard let entry = YAMLMapping(node, of: "broker", keys: keys, &problems) else { continue }
+      let broker = broker(entry)
+      if !clients.insert("\(broker.url) \(broker.clientID)").inserted {
+        problems.add(
+          entry.place(of: "client_id"), "client id `\(broker.clientID)` is used twice at the same broker")
+      }
+      configuration.brokers.append(broker)
+      places.brokers.append(entry.place(of: "url"))
+    }
+  }
+
+  private mutating func broker(_ entry: YAMLMapping) -> VigilConfiguration.Broker {
+    var broker = VigilConfiguration.Broker()
+    let urlForm = "mqtt://host:port or mqtts://host:port, without user or password"
+    if let url = entry.requiredRead("url", as: urlForm, &problems, BrokerAddress.init) { broker.url = url }
+    let clientForm = "1 to 128 characters without spaces"
+    if let id = entry.read("client_id", as: clientForm, &problems, RosterValue.identifier) { broker.clientID = id }
+    if let version = entry.word("version", VigilConfiguration.MQTTVersion.self, &problems) { broker.version = version }
+    broker.username = entry.string("username", &problems)
+    broker.password = entry.secret("password", from: secrets, &problems)
+    if entry.has("password"), !entry.has("username") {
+      problems.add(entry.place(of: "password"), "`password` needs `username`")
+    }
+    broker.ca = entry.string("ca", &problems)
+    broker.certificate = entry.string("certificate", &problems)
+    broker.key = entry.string("key", &problems)
+    if entry.has("certificate") != entry.has("key") {
+      problems.add(entry.place(of: entry.has("key") ? "key" : "certificate"), "`certificate` and `key` go together")
+    }
+    for key in ["ca", "certificate", "key"] where entry.has(key) && !broker.url.usesTLS {
+      problems.add(entry.place(of: key), "`\(key)` needs an mqtts:// address")
+    }
+    if let nodes = entry.list("filters", orSingle: true, &problems) {
+      broker.filters = nodes.compactMap { node in
+        YAMLMapping.parsed(node, of: "filters", as: "an MQTT topic filter", &problems, Self.topicFilter)
+      }
+      if nodes.isEmpty { problems.add(entry.place(of: "filters"), "`filters` needs at least one filter") }
+    }
+    if let expiry = entry.value("session_expiry", &problems) {
+      let range: ClosedRange<Int64> = 60_000...31_536_000_000
+      broker.sessionExpiry =
+        YAMLMapping.duration(expiry, of: "session_expiry", in: range, &problems) ?? broker.sessionExpiry
+    }
+    return broker
+  }
+
+  private mutating func topic(_ node: YAMLNode) {
+    let keys = ["filter", "tenant", "device", "code", "format"]
+    guard let entry = YAMLMapping(node, of: "topic mapping", keys: keys, &problems) else { return }
+    let filter = entry.requiredRead("filter", as: "an MQTT topic filter", &problems, Self.topicFilter)
+    let wildcards = (filter ?? "").split(separator: "/").filter { $0 == "+" || $0 == "#" }.count
+    let nameForm = "a name, or $1 to $\(max(1, wildcards)) for a wildcard of the filter"
+    let name: (String) -> String? = { text in
+      guard text.hasPrefix("$") else { return RosterValue.identifier(text) }
+      return Int(text.dropFirst()).flatMap { (1...max(1, wildcards)).contains($0) && wildcards > 0 ? text : nil }
+    }
+    let tenant = entry.read("tenant", as: nameForm, &problems, name) ?? configuration.tenant
+    let device = entry.requiredRead("device", as: nameForm, &problems, name)
+    let format = entry.word("format", VigilConfiguration.TopicFormat.self, &problems) ?? .json
+    var code = entry.string("code", &problems)
+    if format == .number, !entry.has("code") { problems.add(node, "topic mapping needs `code` with `format: number`") }
+    if let given = code, let registry {
+      if let known = registry.code(given) {
+        code = registry[known].key
+      } else {
+        problems.add(
+          entry.value("code", &problems) ?? node, "no vital sign is called `\(given)`",
+          suggestion: Suggestion.nearest(given, among: registry.vitals.map(\.key)))
+      }
+    }
+    guard let filter, let device else { return }
+    configuration.topics.append(
+      VigilConfiguration.TopicMapping(filter: filter, tenant: tenant, device: device, code: code, format: format))
+  }
+
+  /// A filter MQTT allows: `+` and `#` stand for whole levels, `#` for the last.
+  private static func topicFilter(_ text: String) -> String? {
+    var levels = text.split(separator: "/", omittingEmptySubsequences: false)
+    if levels.first == "$share" {
+      guard levels.count >= 3, !levels[1].isEmpty, !levels[1].contains("+"), !levels[1].contains("#") else {
+        return nil
+      }
+      levels.removeFirst(2)
+    }
+    guard !text.isEmpty, text.utf8.count <= 1024, levels != [""] else { return nil }
+    for (index, level) in levels.enumerated() {
+      if level.contains("#"), level != "#" || index != levels.count - 1 { return nil }
+      if level.contains("+"), level != "+" { return nil }
+    }
+    return text
+  }
+
+  // MARK: Rules, store, process
+
+  private mutating func rules(_ top: YAMLMapping) {
+    guard let entry = top.mapping("rules", keys: ["path", "set"], &problems) else { return }
+    if let path = entry.string("path", &problems) { configuration.rulesPath = path }
+    if let set = entry.string("set", &problems) { configuration.ruleSet = set }
+  }
+
+  private mutating func store(_ top: YAMLMapping) {
+    if let entry = top.mapping("store", keys: ["path", "master_key", "retain"], &problems) {
+      if let path = entry.string("path", &problems) { configuration.storePath = path }
+      if let node = entry.value("master_key", &problems) {
+        let reference = YAMLMapping.secretReference(node, of: "master_key", &problems)
+        if reference != nil { places.masterKey = entry.place(of: "master_key") }
+      }
+      if let retain = entry.mapping("retain", keys: ["chunks", "journal", "ledger"], &problems) {
+        let range: ClosedRange<Int64> = 3_600_000...3_155_760_000_000
+        let kept = configuration.retain
+        configuration.retain.chunks = retain.duration("chunks", in: range, &problems) ?? kept.chunks
+        configuration.retain.journal = retain.duration("journal", in: range, &problems) ?? kept.journal
+        configuration.retain.ledger = retain.duration("ledger", in: range, &problems) ?? kept.ledger
+      }
+    }
+    guard let journal = top.mapping("journal", keys: ["commit_interval", "commit_max"], &problems) else { return }
+    if let interval = journal.duration("commit_interval", in: 1...1000, &problems) {
+      configuration.commitInterval = interval
+    }
+    if let count = journal.int("commit_max", in: 1...1_000_000, &problems) { configuration.commitMax = count }
+  }
+
+  private mutating func process(_ top: YAMLMapping) {
+    if let http = top.mapping("http", keys: ["listen"], &problems) {
+      places.http = http.place(of: "listen")
+      if let listen = http.read("listen", as: "host:port", &problems, { NetworkAddress($0) }) {
+        configuration.listen = listen
+      }
+    }
+    if let log = top.mapping("log", keys: ["level"], &problems),
+      let level = log.word("level", VigilConfiguration.LogLevel.self, &problems)
+    {
+      configuration.logLevel = level
+    }
+    guard let engine = top.mapping("engine", keys: ["shards", "lateness"], &problems) else { return }
+    configuration.shards = engine.int("shards", in: 1...64, &problems)
+    if let lateness = engine.duration("lateness", in: 0...86_400_000, &problems) { configuration.lateness = lateness }
+  }
+
+  // MARK: Alerts out
+
+  private mutating func receiver(_ node: YAMLNode) {
+    let keys = ["name", "url", "secret", "format", "payload", "allow_private", "agreement"]
+    guard let entry = YAMLMapping(node, of: "receiver", keys: keys, &problems) else { return }
+    let name = entry.requiredRead("name", as: "a name without spaces, `/`, `+` or `#`", &problems) {
+      RosterValue.identifier($0)
+    }
+    let urlForm = "https://host/path (or http://), without user or password"
+    let url = entry.requiredRead("url", as: urlForm, &problems, WebhookURL.init)
+    format(entry)
+    let signing = signingSecrets(entry)
+    let payload = entry.word("payload", VigilConfiguration.PayloadKind.self, &problems) ?? .thin
+    let allowPrivate = entry.bool("allow_private", &problems) ?? false
+    let agreement = entry.string("agreement", &problems)
+    guard let name else { return }
+    if let first = places.receivers.updateValue(entry.place(of: "name"), forKey: name) {
+      problems.add(entry.place(of: "name"), "receiver `\(name)` is given twice, first at line \(first.line)")
+      return
+    }
+    guard let url else { return }
+    places.receiverURLs[name] = entry.place(of: "url")
+    configuration.receivers.append(
+      VigilConfiguration.Receiver(
+        name: name, url: url, secrets: signing, payload: payload, allowPrivate: allowPrivate, agreement: agreement))
+  }
+
+  private mutating func format(_ entry: YAMLMapping) {
+    guard let node = entry.value("format", &problems), let format = YAMLMapping.text(node, of: "format", &problems),
+      !Self.formats.contains(format)
+    else { return }
+    let suggestion =
+      Self.laterFormats.contains(format) ? nil : Suggestion.nearest(format, among: Self.formats)
+    problems.add(
+      node, "`format: \(format)` is not in this release, which sends: \(Self.formats.joined(separator: ", "))",
+      suggestion: suggestion)
+  }
+
+  /// Keys of Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes; two during rotation.
+  private mutating func signingSecrets(_ entry: YAMLMapping) -> [Secret] {
+    let nodes = entry.list("secret", orSingle: true, &problems) ?? []
+    if nodes.count > 2 { problems.add(nodes[2], "`secret` takes one key, or two during rotation") }
+    var signing: [Secret] = []
+    for node in nodes {
+      guard let secret = YAMLMapping.secret(node, of: "secret", from: secrets, &problems) else { continue }
+      let bytes = secret.value.hasPrefix("whsec_") ? Data(base64Encoded: String(secret.value.dropFirst(6))) : nil
+      guard let bytes, (24...64).contains(bytes.count) else {
+        problems.add(node, "`secret`: \(secret.reference) is not `whsec_` and base64 of 24 to 64 bytes")
+        continue
+      }
+      signing.append(secret)
+    }
+    return signing
+  }
+
+  private mutating func routes(_ top: YAMLMapping) {
+    guard let list = top.list("routes", &problems) else {
+      if !configuration.receivers.isEmpty {
+        configuration.routes = [VigilConfiguration.Route(receivers: configuration.receivers.map(\.name))]
+      }
+      return
+    }
+    for node in list {
+      guard let entry = YAMLMapping(node, of: "route", keys: ["match", "to"], &problems) else { continue }
+      var match = VigilConfiguration.RouteMatch()
+      if let fields = entry.mapping("match", keys: ["priority", "kind", "unit", "rule", "tenant"], &problems) {
+        match = self.match(fields)
+      }
+      var names: [String] = []
+      if !entry.has("to") { problems.add(node, "route needs `to`") }
+      for target in entry.list("to", orSingle: true, &problems) ?? [] {
+        guard let name = receiverName(target, of: "to") else { continue }
+        if !names.contains(name) { names.append(name) }
+      }
+      configuration.routes.append(VigilConfiguration.Route(match: match, receivers: names))
+    }
+  }
+
+  private mutating func match(_ fields: YAMLMapping) -> VigilConfiguration.RouteMatch {
+    var match = VigilConfiguration.RouteMatch()
+    let priorities = Priority.allCases.reversed().map { ($0.text, $0) }
+    for node in fields.list("priority", orSingle: true, &problems) ?? [] {
+      if let priority = YAMLMapping.word(node, of: "priority", priorities, &problems) {
+        match.priorities.append(priority)
+      }
+    }
+    let kinds = AlertKind.allCases.map { ($0.rawValue, $0) }
+    for node in fields.list("kind", orSingle: true, &problems) ?? [] {
+      if let kind = YAMLMapping.word(node, of: "kind", kinds, &problems) { match.kinds.append(kind) }
+    }
+    match.units = fields.strings("unit", orSingle: true, &problems) ?? []
+    match.rules = fields.strings("rule", orSingle: true, &problems) ?? []
+    match.tenants = fields.strings("tenant", orSingle: true, &problems) ?? []
+    // An empty list would match everything while it reads like nothing.
+    for entry in fields.entries where entry.value.elements?.isEmpty == true {
+      problems.add(entry.key, "`\(entry.key.scalar ?? "")` is an empty list: leave the key out to match everything")
+    }
+    return match
+  }
+
+  private mutating func receiverName(_ node: YAMLNode, of key: String) -> String? {
+    guard let name = YAMLMapping.text(node, of: key, &problems) else { return nil }
+    guard places.receivers[name] != nil else {
+      problems.add(
+        node, "no receiver is called `\(name)`", suggestion: Suggestion.nearest(name, among: places.receivers.keys))
+      return nil
+    }
+    return name
+  }
+
+  private mutating func heartbeat(_ top: YAMLMapping) {
+    guard let entry = top.mapping("heartbeat", keys: ["receiver", "every"], &problems),
+      let node = entry.requiredValue("receiver", &problems)
+    else { return }
+    let every = entry.duration("every", in: 1000...3_600_000, &problems)
+    guard let name = receiverName(node, of: "receiver") else { return }
+    configuration.heartbeat = VigilConfiguration.Heartbeat(receiver: name, every: every ?? 60_000)
+  }
+}

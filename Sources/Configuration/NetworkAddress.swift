@@ -1,0 +1,98 @@
+/// A host and port.
+package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
+  /// A name or address, without the brackets of IPv6.
+  package var host: String
+  package var port: Int
+
+  package init(host: String, port: Int) {
+    self.host = host
+    self.port = port
+  }
+
+  package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+  /// Whether nothing sent there leaves the machine.
+  package var isLoopback: Bool {
+    if host == "localhost" || host == "::1" { return true }
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+  }
+
+  /// Reads `host:port`, `[::1]:port` or, with a default, `host` alone; nil if it is neither.
+  init?(_ text: some StringProtocol, defaultPort: Int? = nil) {
+    var rest = Substring(text)
+    var host: Substring
+    if rest.first == "[" {
+      guard let close = rest.firstIndex(of: "]") else { return nil }
+      host = rest[rest.index(after: rest.startIndex)..<close]
+      rest = rest[rest.index(after: close)...]
+      guard host.contains(":"), host.allSatisfy({ $0.isHexDigit || $0 == ":" || $0 == "." }) else { return nil }
+    } else {
+      host = rest.prefix { $0 != ":" }
+      rest = rest.dropFirst(host.count)
+      guard
+        host.utf8.allSatisfy({ ($0 | 32 >= 97 && $0 | 32 <= 122) || (45...57).contains($0) && $0 != 47 || $0 == 95 })
+      else { return nil }
+    }
+    guard !host.isEmpty, host.utf8.count <= 255 else { return nil }
+    if rest.isEmpty, let defaultPort {
+      self.init(host: String(host), port: defaultPort)
+      return
+    }
+    let digits = rest.dropFirst()
+    guard rest.first == ":", !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) }),
+      let port = Int(digits), (1...65535).contains(port)
+    else { return nil }
+    self.init(host: String(host), port: port)
+  }
+}
+
+/// `mqtt://host[:port]` or, with TLS, `mqtts://host[:port]`.
+package struct BrokerAddress: Hashable, Sendable, CustomStringConvertible {
+  package var address: NetworkAddress
+  package var usesTLS: Bool
+
+  package init(address: NetworkAddress, usesTLS: Bool) {
+    self.address = address
+    self.usesTLS = usesTLS
+  }
+
+  package init?(_ text: String) {
+    for (scheme, port) in [("mqtt://", 1883), ("mqtts://", 8883)] where text.hasPrefix(scheme) {
+      var rest = text.dropFirst(scheme.count)
+      if rest.last == "/" { rest = rest.dropLast() }
+      guard let address = NetworkAddress(rest, defaultPort: port) else { return nil }
+      self.init(address: address, usesTLS: scheme == "mqtts://")
+      return
+    }
+    return nil
+  }
+
+  package var description: String { (usesTLS ? "mqtts://" : "mqtt://") + address.description }
+}
+
+/// The address of a webhook: `https://host[:port]/path`, or `http://`.
+package struct WebhookURL: Hashable, Sendable, CustomStringConvertible {
+  /// As written.
+  package var text: String
+  package var address: NetworkAddress
+  package var usesTLS: Bool
+
+  /// - Returns: nil if it is no such URL, carries a user or password, or holds spaces or control characters.
+  package init?(_ text: String) {
+    for (scheme, port) in [("http://", 80), ("https://", 443)] where text.hasPrefix(scheme) {
+      let rest = text.dropFirst(scheme.count)
+      let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+      guard text.utf8.count <= 2048, text.utf8.allSatisfy({ $0 > 32 && $0 < 127 }), !rest.contains("#"),
+        let address = NetworkAddress(authority, defaultPort: port)
+      else { return nil }
+      self.text = text
+      self.address = address
+      usesTLS = scheme == "https://"
+      return
+    }
+    return nil
+  }
+
+  package var description: String { text }
+}

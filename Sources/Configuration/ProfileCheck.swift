@@ -1,0 +1,75 @@
+import VitalModel
+import YAMLText
+
+/// Where the things stand that a profile may refuse.
+struct ConfigurationPlaces {
+  private static let start = YAMLNode(.null, line: 1, column: 1)
+  var root = start
+  var identity = start
+  var http = start
+  var routes = start
+  var masterKey: YAMLNode?
+  var brokers: [YAMLNode] = []
+  var receivers: [String: YAMLNode] = [:]
+  var receiverURLs: [String: YAMLNode] = [:]
+}
+
+extension ConfigurationReader {
+  /// What the profile refuses (SEMANTICS E6 and E7).
+  mutating func checkProfile() {
+    switch configuration.profile {
+    case .development:
+      // A key that is accepted and not used would promise an encryption that is not there.
+      if let place = places.masterKey {
+        problems.add(place, "encryption at rest is not in this release: remove `master_key`")
+      }
+    case .production:
+      problems.add(places.root, "encryption at rest is not in this release: run with profile: development")
+      checkTransports()
+      checkRoutes()
+    }
+  }
+
+  private mutating func checkTransports() {
+    if configuration.identity != .roster {
+      problems.add(
+        places.identity, "`identity: \(configuration.identity.rawValue)` is refused in production: use a roster")
+    }
+    for (index, broker) in configuration.brokers.enumerated()
+    where !broker.url.usesTLS && !broker.url.address.isLoopback {
+      let place = index < places.brokers.count ? places.brokers[index] : places.root
+      problems.add(
+        place, "\(broker.url) is refused in production: mqtt:// leaves the machine in the clear, use mqtts://")
+    }
+    for receiver in configuration.receivers {
+      let place = places.receiverURLs[receiver.name] ?? places.root
+      if !receiver.url.usesTLS, !receiver.url.address.isLoopback {
+        problems.add(
+          place, "receiver `\(receiver.name)` is refused in production: http:// leaves the machine in the clear")
+      }
+      if receiver.secrets.isEmpty {
+        problems.add(place, "receiver `\(receiver.name)` needs `secret` in production")
+      }
+      if receiver.payload == .full, receiver.agreement == nil {
+        problems.add(place, "receiver `\(receiver.name)` needs `agreement` for `payload: full` in production")
+      }
+    }
+    if !configuration.listen.isLoopback {
+      problems.add(
+        places.http, "listening on \(configuration.listen) is refused in production: plain HTTP stays on loopback")
+    }
+  }
+
+  private mutating func checkRoutes() {
+    if configuration.heartbeat == nil {
+      problems.add(places.root, "production needs `heartbeat`, or nobody hears that Vigil has stopped")
+    }
+    if !configuration.routes.contains(where: { $0.match.isCatchAll && !$0.receivers.isEmpty }) {
+      problems.add(places.routes, "production needs a catch-all route, one without `match`")
+    }
+    let high = configuration.routes.filter { $0.match.priorities.isEmpty || $0.match.priorities.contains(.high) }
+    if high.count < 2 || Set(high.flatMap(\.receivers)).count < 2 {
+      problems.add(places.routes, "production needs a second route for high priority, to another receiver")
+    }
+  }
+}

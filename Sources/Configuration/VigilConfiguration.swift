@@ -1,0 +1,220 @@
+import VitalModel
+import YAMLText
+
+/// Everything `vigil.yaml` says (CONTRACT section 3), read and checked. The one job of this room is to turn the texts
+/// people write (configuration, registry, roster, column maps) into values, or into all their mistakes at once. It opens
+/// no file, reads no environment and never keeps a secret where printing could show it.
+package struct VigilConfiguration: Hashable, Sendable {
+  package enum Profile: String, Sendable, CaseIterable { case development, production }
+
+  /// Where a device's patient comes from.
+  package enum Identity: String, Sendable, CaseIterable {
+    case roster
+    /// The device id is the patient id.
+    case device
+    /// The message names the patient.
+    case payload
+  }
+
+  package enum ClockMode: String, Sendable, CaseIterable { case wall, stream }
+
+  package enum MQTTVersion: String, Sendable, CaseIterable {
+    case five = "5"
+    case threeOneOne = "3.1.1"
+  }
+
+  package enum LogLevel: String, Sendable, CaseIterable { case debug, info, warning, error }
+
+  /// What a receiver is sent: the whole alert document, or ids only.
+  package enum PayloadKind: String, Sendable, CaseIterable { case full, thin }
+
+  package enum TopicFormat: String, Sendable, CaseIterable {
+    /// Native JSON or SenML, told apart by shape.
+    case json
+    /// One bare number.
+    case number
+  }
+
+  package struct Broker: Hashable, Sendable {
+    package var url = BrokerAddress(address: NetworkAddress(host: "127.0.0.1", port: 1883), usesTLS: false)
+    package var clientID = "vigil"
+    package var version = MQTTVersion.five
+    package var username: String?
+    package var password: Secret?
+    /// Paths, as written.
+    package var ca: String?
+    package var certificate: String?
+    package var key: String?
+    package var filters = ["vigil/v1/+/+/+"]
+    /// How long the broker keeps what we have not acknowledged, milliseconds.
+    package var sessionExpiry: Int64 = 604_800_000
+
+    package init() {}
+  }
+
+  /// A topic layout of someone else's devices.
+  package struct TopicMapping: Hashable, Sendable {
+    package var filter: String
+    /// A name, or `$n`: what the n-th wildcard of the filter stood for.
+    package var tenant: String
+    package var device: String
+    /// Registry key, for ``TopicFormat/number``.
+    package var code: String?
+    package var format: TopicFormat
+
+    package init(filter: String, tenant: String, device: String, code: String?, format: TopicFormat) {
+      self.filter = filter
+      self.tenant = tenant
+      self.device = device
+      self.code = code
+      self.format = format
+    }
+  }
+
+  package struct Receiver: Hashable, Sendable {
+    package var name: String
+    package var url: WebhookURL
+    /// Signing keys (`whsec_...`), the current one first; two during rotation; empty: unsigned.
+    package var secrets: [Secret]
+    package var payload: PayloadKind
+    /// Whether the address may be inside a private network.
+    package var allowPrivate: Bool
+    /// The agreement under which whole documents may be sent.
+    package var agreement: String?
+
+    package init(
+      name: String, url: WebhookURL, secrets: [Secret] = [], payload: PayloadKind = .thin, allowPrivate: Bool = false,
+      agreement: String? = nil
+    ) {
+      self.name = name
+      self.url = url
+      self.secrets = secrets
+      self.payload = payload
+      self.allowPrivate = allowPrivate
+      self.agreement = agreement
+    }
+  }
+
+  /// Every list that is not empty must hold the alert's value.
+  package struct RouteMatch: Hashable, Sendable {
+    package var priorities: [Priority] = []
+    package var kinds: [AlertKind] = []
+    package var units: [String] = []
+    package var rules: [String] = []
+    package var tenants: [String] = []
+
+    package init() {}
+
+    /// Takes every alert.
+    package var isCatchAll: Bool {
+      priorities.isEmpty && kinds.isEmpty && units.isEmpty && rules.isEmpty && tenants.isEmpty
+    }
+
+    package func accepts(_ alert: AlertDocument) -> Bool {
+      (priorities.isEmpty || priorities.contains(alert.priority))
+        && (kinds.isEmpty || kinds.contains(alert.kind))
+        && (units.isEmpty || alert.locationUnit.map(units.contains) == true)
+        && (rules.isEmpty || rules.contains(alert.ruleID))
+        && (tenants.isEmpty || tenants.contains(alert.tenant))
+    }
+  }
+
+  package struct Route: Hashable, Sendable {
+    package var match: RouteMatch
+    /// Names of receivers, all of them told.
+    package var receivers: [String]
+
+    package init(match: RouteMatch = RouteMatch(), receivers: [String]) {
+      self.match = match
+      self.receivers = receivers
+    }
+  }
+
+  /// How long things are kept, milliseconds.
+  package struct Retention: Hashable, Sendable {
+    package var chunks: Int64 = 730 * 86_400_000
+    package var journal: Int64 = 7 * 86_400_000
+    package var ledger: Int64 = 365 * 86_400_000
+
+    package init() {}
+  }
+
+  package struct Heartbeat: Hashable, Sendable {
+    package var receiver: String
+    /// Milliseconds.
+    package var every: Int64
+
+    package init(receiver: String, every: Int64 = 60_000) {
+      self.receiver = receiver
+      self.every = every
+    }
+  }
+
+  package var profile = Profile.development
+  /// For topics that name none.
+  package var tenant = "demo"
+  package var identity = Identity.roster
+  /// Path of the roster, as written; nil: none.
+  package var roster: String?
+  package var clock = ClockMode.wall
+  package var brokers = [Broker()]
+  package var topics: [TopicMapping] = []
+  package var rulesPath = "Rules"
+  package var ruleSet = "adult-ward"
+  package var storePath = "var/vigil"
+  package var retain = Retention()
+  /// The longest an entry waits for its commit, milliseconds.
+  package var commitInterval: Int64 = 2
+  /// Entries of one commit at most.
+  package var commitMax = 4096
+  package var receivers: [Receiver] = []
+  /// In order; every route that matches is told. Without `routes` every alert goes to every receiver.
+  package var routes: [Route] = []
+  package var heartbeat: Heartbeat?
+  package var listen = NetworkAddress(host: "127.0.0.1", port: 8080)
+  package var logLevel = LogLevel.info
+  /// Evaluator threads; nil: as many as the machine has use for.
+  package var shards: Int?
+  /// How far behind the clock a sample may lie and still page, milliseconds (SEMANTICS B5).
+  package var lateness: Int64 = 30_000
+
+  /// The safe defaults.
+  package init() {}
+
+  /// Every filter a broker is asked for: its own, and those of ``topics``.
+  package func subscriptions(of broker: Broker) -> [String] {
+    broker.filters + topics.map(\.filter).filter { !broker.filters.contains($0) }
+  }
+
+  /// Reads and checks a configuration.
+  ///
+  /// - Parameter registry: refuses topic codes it does not know; nil: not checked.
+  /// - Throws: every problem at once.
+  package static func parse(
+    _ text: String, file: String, secrets: SecretSources, registry: VitalRegistry? = nil
+  ) throws(TextProblems) -> VigilConfiguration {
+    let (configuration, problems) = read(text, file: file, secrets: secrets, registry: registry)
+    if !problems.isEmpty { throw TextProblems(problems) }
+    return configuration
+  }
+
+  /// Every problem of a configuration, in the order of their places; empty if it can be used.
+  package static func check(
+    _ text: String, file: String, secrets: SecretSources, registry: VitalRegistry? = nil
+  ) -> [TextProblem] {
+    read(text, file: file, secrets: secrets, registry: registry).problems
+  }
+
+  private static func read(
+    _ text: String, file: String, secrets: SecretSources, registry: VitalRegistry?
+  ) -> (configuration: VigilConfiguration, problems: [TextProblem]) {
+    do throws(TextProblem) {
+      let root = try YAMLText.parse(text, file: file)
+      var reader = ConfigurationReader(file: file, secrets: secrets, registry: registry)
+      reader.read(root)
+      return (reader.configuration, reader.problems.sorted)
+    } catch {
+      return (VigilConfiguration(), [error])
+    }
+  }
+}
