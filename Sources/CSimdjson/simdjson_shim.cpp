@@ -74,6 +74,12 @@ struct vigil_json_reader {
         return depth <= depth_max && walk_array(value, depth);
       case ondemand::json_type::object:
         return depth <= depth_max && walk_object(value, depth);
+      case ondemand::json_type::string: {
+        const auto token = value.raw_json_token();
+        // Consumed explicitly: skipping an unread string, 3.0.1 takes a colon behind it for an object's and goes on.
+        ondemand::raw_json_string consumed;
+        return !value.get_raw_json_string().get(consumed) && scalar(token);
+      }
       default:
         return scalar(value.raw_json_token());
     }

@@ -108,7 +108,7 @@ package struct Refusal: Hashable, Sendable {
   package var observationCount: Int
   /// The refused part as a payload of its own, with what its message says about it and nothing that was accepted beside
   /// it. Decoded again with the same arrival it meets the same refusal, except half of an `inconsistent` pair, which a
-  /// person may so re-submit alone. For a whole payload its exact bytes, of an oversize one the first
+  /// person may so re-submit alone, and what lay behind the count limits. For a whole payload its exact bytes, of an oversize one the first
   /// ``DecodingLimits/oversizeBytesKept``.
   package var raw: [UInt8]
   /// ``raw`` is (the beginning of) the whole payload.

@@ -50,7 +50,7 @@ extension MessageDecoder {
   }
 
   private func decodeEvent(_ tape: JSONTape, _ index: Int) {
-    if let reason = acceptEvent(tape, index) { refuse(reason, raw: Array(tape.raw(index))) }
+    if let reason = acceptEvent(tape, index) { refuse(reason, raw: alone(tape, index)) }
   }
 
   /// - Returns: why it cannot be accepted, or nil.

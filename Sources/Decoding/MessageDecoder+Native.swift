@@ -207,7 +207,13 @@ extension MessageDecoder {
     attempts: Int = 1
   ) {
     attempted += attempts
-    refuse(reason, count: count, code: code, raw: Array(tape.raw(index)))
+    refuse(reason, count: count, code: code, raw: alone(tape, index))
+  }
+
+  /// An element of a batch as a payload; one that is no object stays in an array, where it is refused again.
+  func alone(_ tape: JSONTape, _ index: Int) -> [UInt8] {
+    let raw = tape.raw(index)
+    return tape.isKind(index, .object) ? Array(raw) : Array("[".utf8) + raw + Array("]".utf8)
   }
 
   private func refuseRestOfBatch(_ tape: JSONTape, from first: Int) {

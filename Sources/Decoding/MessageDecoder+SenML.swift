@@ -105,10 +105,10 @@ extension MessageDecoder {
     _ tape: JSONTape, _ element: Int, _ record: SenMLRecord?, _ base: SenMLBase, _ run: inout SenMLRun?
   ) -> ObservationOutcome {
     guard let record, !record.hasDuplicate, !record.mustBeUnderstood else { return .refused(.malformed, nil) }
+    if record.hasOnlyBase { return record.setsBase ? .empty : .refused(.malformed, nil) }
     if base.version != 0, (number(tape, base.version)?.integer ?? .max) > MessageDecoder.versionMax {
       return .refused(.malformed, nil)
     }
-    if record.hasOnlyBase { return .empty }
     let values = [record.value, record.textValue, record.booleanValue, record.dataValue].count { $0 != 0 }
     guard values == 1 else { return .refused(.malformed, nil) }
     var header = MessageHeader()
@@ -295,7 +295,8 @@ extension MessageDecoder {
       raw += (raw.count == 1 ? "{\"\(name)\":" : ",\"\(name)\":").utf8
       raw += tape.raw(token)
     }
-    if raw.count > 1 { raw += "},".utf8 }
+    // Without base fields the version alone says that this is SenML.
+    raw += (raw.count == 1 ? "{\"bver\":10}," : "},").utf8
     return raw
   }
 }

@@ -80,7 +80,8 @@ import VitalModel
   }
 
   @Test func numberIsKeptAsReceived() {
-    #expect(decode(#"{"code":"temp","value":36.60}"#).observations[0].value == DecimalValue(mantissa: 3660, exponent: -2))
+    #expect(
+      decode(#"{"code":"temp","value":36.60}"#).observations[0].value == DecimalValue(mantissa: 3660, exponent: -2))
     #expect(decode(#"{"code":"glucose","value":1e2}"#).observations[0].value == DecimalValue(mantissa: 1, exponent: 2))
     #expect(decode(#"{"code":"temp","value":36.1234567890123456789}"#).reasons == [.malformed])
   }

@@ -4,12 +4,13 @@ import VitalModel
 @testable import Decoding
 
 @Suite struct TimeTests {
-  @Test(arguments: [
-    (#""2026-11-20T22:38:00.123Z""#, eventMoment), (#""2026-11-20T23:38:00.123+01:00""#, eventMoment),
-    ("1795214280123", eventMoment), ("1795214280", 1_795_214_280_000), ("1795214280.123", eventMoment),
-    ("1795214280.1239", eventMoment), ("1.795214280123e12", eventMoment), ("99999999999.9", nil), ("0", 0),
-    ("100000000000", 100_000_000_000), ("-1.5", -1500), ("-0.0001", -1),
-  ] as [(String, Int64?)])
+  @Test(
+    arguments: [
+      (#""2026-11-20T22:38:00.123Z""#, eventMoment), (#""2026-11-20T23:38:00.123+01:00""#, eventMoment),
+      ("1795214280123", eventMoment), ("1795214280", 1_795_214_280_000), ("1795214280.123", eventMoment),
+      ("1795214280.1239", eventMoment), ("1.795214280123e12", eventMoment), ("99999999999.9", nil), ("0", 0),
+      ("100000000000", 100_000_000_000), ("-1.5", -1500), ("-0.0001", -1),
+    ] as [(String, Int64?)])
   func timeIsRead(_ text: String, _ expected: Int64?) {
     let result = decode(#"{"time":\#(text),"code":"hr","value":72}"#)
     #expect(result.observations.first?.eventTime == expected)
