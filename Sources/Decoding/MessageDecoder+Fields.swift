@@ -8,7 +8,7 @@ struct MessageHeader {
   var isTimed = false
   /// Without one: milliseconds from receive time (SenML only).
   var relativeTime: Int64 = 0
-  var flags: SampleFlags = []
+  var flags = SampleFlags(rawValue: 0)
   var status = SampleStatus.ok
   var quality = SampleQuality.absent
   var source = SourceText()

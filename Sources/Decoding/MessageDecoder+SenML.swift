@@ -25,6 +25,10 @@ struct SenMLRecord {
   /// A field ends in `_`: whoever does not know it must not use the record.
   var mustBeUnderstood = false
 
+  /// How many of the four kinds of value it has: exactly one is allowed.
+  var valueCount: Int {
+    (value == 0 ? 0 : 1) + (textValue == 0 ? 0 : 1) + (booleanValue == 0 ? 0 : 1) + (dataValue == 0 ? 0 : 1)
+  }
   var setsBase: Bool { base.name | base.time | base.unit | base.value | base.sum | base.version != 0 }
   var hasOnlyBase: Bool { name | unit | value | textValue | booleanValue | dataValue | sum | time == 0 }
 }
@@ -109,8 +113,7 @@ extension MessageDecoder {
     if base.version != 0, (number(tape, base.version)?.integer ?? .max) > MessageDecoder.versionMax {
       return .refused(.malformed, nil)
     }
-    let values = [record.value, record.textValue, record.booleanValue, record.dataValue].count { $0 != 0 }
-    guard values == 1 else { return .refused(.malformed, nil) }
+    guard record.valueCount == 1 else { return .refused(.malformed, nil) }
     var header = MessageHeader()
     if let reason = resolveTime(record, base, tape, into: &header) { return .refused(reason, nil) }
     let time = header.isTimed ? header.eventTime : arrival.receivedAt + header.relativeTime
@@ -171,17 +174,21 @@ extension MessageDecoder {
   /// What the text behind the last `:` or `/` of base name and name means (SEMANTICS A9); nil: no readable name.
   private func recordName(_ record: SenMLRecord, _ base: SenMLBase, _ tape: JSONTape) -> RecordName? {
     nameScratch.removeAll(keepingCapacity: true)
-    for part in [base.name, record.name] where part != 0 {
-      guard let text = shortText(tape, part) else { return nil }
-      nameScratch.append(contentsOf: text)
-    }
-    guard !nameScratch.isEmpty else { return nil }
+    guard appendName(tape, base.name), appendName(tape, record.name), !nameScratch.isEmpty else { return nil }
     return nameScratch.withUnsafeBytes { name in
-      let separator = name.lastIndex { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "/") }
-      let code = UnsafeRawBufferPointer(rebasing: name[(separator.map { $0 + 1 } ?? 0)...])
+      var start = name.count
+      while start > 0, name[start - 1] != UInt8(ascii: ":"), name[start - 1] != UInt8(ascii: "/") { start -= 1 }
+      let code = UnsafeRawBufferPointer(rebasing: name[start...])
       if let meaning = names.lookup(code) { return .vital(meaning) }
       return record.booleanValue != 0 && code.isWord("online") ? .online : .unknown
     }
+  }
+
+  private func appendName(_ tape: JSONTape, _ part: Int) -> Bool {
+    guard part != 0 else { return true }
+    guard let text = shortText(tape, part) else { return false }
+    nameScratch.append(contentsOf: text)
+    return true
   }
 
   private func setState(_ tape: JSONTape, _ value: Int, _ header: MessageHeader) -> ObservationOutcome {
@@ -195,11 +202,11 @@ extension MessageDecoder {
   private func resolveTime(
     _ record: SenMLRecord, _ base: SenMLBase, _ tape: JSONTape, into header: inout MessageHeader
   ) -> QuarantineReason? {
-    var seconds = DecimalValue(mantissa: 0)
-    for part in [base.time, record.time] where part != 0 {
-      guard let number = number(tape, part), let sum = DecimalValue.exactSum(seconds, number) else { return .malformed }
-      seconds = sum
-    }
+    let zero = DecimalValue(mantissa: 0)
+    guard let start = base.time == 0 ? zero : number(tape, base.time),
+      let offset = record.time == 0 ? zero : number(tape, record.time),
+      let seconds = DecimalValue.exactSum(start, offset)
+    else { return .malformed }
     guard let milliseconds = seconds.floored(times: 3) else { return .impossibleTime }
     if milliseconds >= MessageDecoder.relativeBelow {
       header.eventTime = milliseconds
@@ -217,8 +224,11 @@ extension MessageDecoder {
   /// - Returns: false if one of them has the wrong type.
   private func update(_ base: inout SenMLBase, with record: SenMLRecord, _ tape: JSONTape) -> Bool {
     let new = record.base
-    for token in [new.time, new.value, new.sum] where token != 0 && number(tape, token) == nil { return false }
-    for token in [new.name, new.unit] where token != 0 && shortText(tape, token) == nil { return false }
+    func isNumber(_ token: Int) -> Bool { token == 0 || number(tape, token) != nil }
+    func isText(_ token: Int) -> Bool { token == 0 || shortText(tape, token) != nil }
+    guard isNumber(new.time), isNumber(new.value), isNumber(new.sum), isText(new.name), isText(new.unit) else {
+      return false
+    }
     if new.version != 0, (number(tape, new.version)?.integer ?? 0) < 1 { return false }
     if new.name != 0 { base.name = new.name }
     if new.time != 0 { base.time = new.time }

@@ -8,39 +8,43 @@ import VitalModel
 ///
 /// The books of one payload balance: ``observationsSeen`` = accepted + covered by refusals; an observation whose value is
 /// `null` is neither, and is counted in ``emptyObservations``.
+///
+/// The run-time exclusivity check is off for the state below: it took a fifth of the time of a message, and every access is
+/// a plain read, append or assignment on the one thread that owns the decoder; none is held over a call that could touch
+/// the same property.
 package final class MessageDecoder {
   /// The channel of the payload decoded last.
-  package private(set) var kind = Channel.vitals
+  @exclusivity(unchecked) package private(set) var kind = Channel.vitals
   /// The accepted observations, in the payload's order; the last one of each message carries
   /// ``SampleFlags/endOfMessage``.
-  package internal(set) var observations: [DecodedObservation] = []
+  @exclusivity(unchecked) package internal(set) var observations: [DecodedObservation] = []
   /// What was not accepted.
-  package internal(set) var refusals: [Refusal] = []
+  @exclusivity(unchecked) package internal(set) var refusals: [Refusal] = []
   /// Pairs refused as `inconsistent`: each is one technical matter for the engine, if it is the patient's newest pressure.
-  package internal(set) var inconsistentPressures: [InconsistentPressure] = []
+  @exclusivity(unchecked) package internal(set) var inconsistentPressures: [InconsistentPressure] = []
   /// What the status channel said, if anything.
-  package internal(set) var deviceState: DeviceState?
+  @exclusivity(unchecked) package internal(set) var deviceState: DeviceState?
   /// What the event channel said.
-  package internal(set) var deviceEvents: [DeviceEvent] = []
+  @exclusivity(unchecked) package internal(set) var deviceEvents: [DeviceEvent] = []
   /// Observations of known codes without a value (`null`): a device's way to say "no measurement".
-  package internal(set) var emptyObservations = 0
+  @exclusivity(unchecked) package internal(set) var emptyObservations = 0
   /// Texts that ``TextRange`` points into.
-  package internal(set) var text: [UInt8] = []
+  @exclusivity(unchecked) package internal(set) var text: [UInt8] = []
 
   let names: NameTable
   let vitals: VitalTable
   let reader = JSONReader()
 
   /// Where each accepted observation came from: its token, and for SenML the base fields in force.
-  var origins: [Origin] = []
+  @exclusivity(unchecked) var origins: [Origin] = []
   /// Observations looked at, accepted or not, for ``DecodingLimits/observationCountMax``.
-  var attempted = 0
+  @exclusivity(unchecked) var attempted = 0
   /// The pressures among the observations of the message at hand.
-  var pressureRoles: UInt8 = 0
-  var pressureIndices: [Int] = []
-  var baseHistory: [SenMLBase] = []
-  var nameScratch: [UInt8] = []
-  var arrival = Arrival(receivedAt: 0)
+  @exclusivity(unchecked) var pressureRoles: UInt8 = 0
+  @exclusivity(unchecked) var pressureIndices: [Int] = []
+  @exclusivity(unchecked) var baseHistory: [SenMLBase] = []
+  @exclusivity(unchecked) var nameScratch: [UInt8] = []
+  @exclusivity(unchecked) var arrival = Arrival(receivedAt: 0)
 
   struct Origin {
     var token: Int
