@@ -4,11 +4,10 @@ extension MessageDecoder {
   /// A bare number (or letter) of one vital, measured when it was received.
   func decodeNumber(_ payload: UnsafeRawBufferPointer, code: VitalCode, unit: UInt8) {
     let text = payload.trimmed
-    var header = MessageHeader()
-    header.isTimed = false
+    let header = MessageHeader()
     pressureRoles = 0
     attempted += 1
-    let reading = plainValue(text, code: code, unit: unit)
+    let reading = plainValue(text, code: code, unit: unit, source: SourceText())
     switch reading {
     case .refused(let reason): return refusePayload(payload, reason, code: code)
     case .value(let value):
@@ -18,11 +17,13 @@ extension MessageDecoder {
     finishMessage(from: 0) { _ in Array(payload) }
   }
 
-  private func plainValue(_ text: UnsafeRawBufferPointer, code: VitalCode, unit: UInt8) -> ValueReading {
+  func plainValue(
+    _ text: UnsafeRawBufferPointer, code: VitalCode, unit: UInt8, source: SourceText
+  ) -> ValueReading {
     guard !vitals.hasLetters(code) else { return letterValue(unquoted(text), code: code) }
     guard text.count <= DecodingLimits.numberBytesMax else { return .refused(.malformed) }
     guard let value = DecimalValue(ascii: text) else { return letterValue(unquoted(text), code: code) }
-    return vitals.isCredible(value, unit: unit, of: code, source: SourceText())
+    return vitals.isCredible(value, unit: unit, of: code, source: source)
       ? .value(value) : .refused(.impossibleValue)
   }
 

@@ -93,11 +93,12 @@ package final class MessageDecoder {
     }
   }
 
-  private func reset(_ channel: Channel, _ arrival: Arrival) {
+  func reset(_ channel: Channel, _ arrival: Arrival) {
     kind = channel
     self.arrival = arrival
     deviceState = nil
     attempted = 0
+    pressureRoles = 0
     emptyObservations = 0
     observations.removeAll(keepingCapacity: true)
     origins.removeAll(keepingCapacity: true)

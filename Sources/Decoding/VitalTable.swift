@@ -108,6 +108,8 @@ struct VitalTable {
     return nil
   }
 
+  func definition(_ code: VitalCode) -> VitalDefinition { registry[code] }
+
   func pressureRole(_ code: VitalCode) -> PressureRole { vitals[Int(code.index)].pressure }
 
   /// The number in the canonical unit, exactly; nil beyond 128 bits.
