@@ -152,18 +152,18 @@ struct RateAlarm: Sendable {
   private var lowFor = 0
   private var active: (event: String, id: String)?
 
-  mutating func judge(hr: Double, second: Int64, device: String) -> DeviceEvent? {
+  mutating func judge(hr: Double, second: Int64, device: String) -> SimulatedEvent? {
     highFor = hr >= 140 ? highFor + 1 : 0
     lowFor = hr <= 40 ? lowFor + 1 : 0
     if let (event, id) = active {
       guard event == "tachycardia" ? hr < 132 : hr > 45 else { return nil }
       active = nil
-      return DeviceEvent(event: event, starts: false, priority: .medium, alertID: id)
+      return SimulatedEvent(event: event, starts: false, priority: .medium, alertID: id)
     }
     guard highFor == 5 || lowFor == 5 else { return nil }
     let event = highFor == 5 ? "tachycardia" : "bradycardia"
     let id = "\(device)-\(second)"
     active = (event, id)
-    return DeviceEvent(event: event, starts: true, priority: .medium, alertID: id)
+    return SimulatedEvent(event: event, starts: true, priority: .medium, alertID: id)
   }
 }

@@ -40,7 +40,7 @@ package struct SimulatedObservation: Hashable, Sendable {
 }
 
 /// The bedside monitor's own alarm.
-package struct DeviceEvent: Hashable, Sendable {
+package struct SimulatedEvent: Hashable, Sendable {
   package var event: String
   package var starts: Bool
   package var priority: Priority
@@ -53,7 +53,7 @@ package struct SimulatedMessage: Hashable, Sendable {
   package enum Content: Hashable, Sendable {
     case vitals([SimulatedObservation])
     case status(online: Bool)
-    case event(DeviceEvent)
+    case event(SimulatedEvent)
   }
 
   package var tenant: String

@@ -84,7 +84,7 @@ func course(_ ward: Ward, seconds: Int) -> [String: [(second: Int64, value: Doub
 
   @Test func monitorSoundsItsOwnAlarm() {
     var ward = makeWard([ScenarioPlan(patient: 0, kind: .atrialFibrillation, start: 30)])
-    let events = (0..<600).flatMap { _ in ward.next() }.compactMap { message -> DeviceEvent? in
+    let events = (0..<600).flatMap { _ in ward.next() }.compactMap { message -> SimulatedEvent? in
       if case .event(let event) = message.content { event } else { nil }
     }
     #expect(events.first?.event == "tachycardia")
