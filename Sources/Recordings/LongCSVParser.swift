@@ -234,7 +234,7 @@ enum FlagWords {
   ]
 
   static func parse(_ text: UnsafeRawBufferPointer) -> SampleFlags? {
-    var flags: SampleFlags = []
+    var flags = SampleFlags(rawValue: 0)
     if text.isEmpty { return flags }
     for word in String(decoding: text, as: UTF8.self).split(separator: " ") {
       guard let flag = words.first(where: { $0.1 == word }) else { return nil }

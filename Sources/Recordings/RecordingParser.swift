@@ -36,6 +36,7 @@ struct ParserContext {
 
 /// Cells of the row under construction; grows, never shrinks.
 final class CellBuffer {
+  private static let endOfMessage = SampleFlags.endOfMessage.rawValue
   private(set) var count = 0
   private var capacity: Int
   private var cells: UnsafeMutablePointer<RecordedCell>
@@ -63,7 +64,9 @@ final class CellBuffer {
 
   /// Marks the last cell as the end of its message; the view holds until the next change.
   func closed() -> UnsafeBufferPointer<RecordedCell> {
-    if count > 0 { cells[count - 1].flags.insert(.endOfMessage) }
+    if count > 0 {
+      cells[count - 1].flags = SampleFlags(rawValue: cells[count - 1].flags.rawValue | CellBuffer.endOfMessage)
+    }
     return UnsafeBufferPointer(start: cells, count: count)
   }
 }
@@ -101,10 +104,10 @@ enum CellText {
     return count > 1 && base.load(as: UInt8.self) == 48 ? nil : value
   }
 
-  /// A number, or for vitals sent as letters one of their letters (case does not matter).
+  /// A number, or for vitals sent as letters one of their letters (case does not matter); nil or none: a number.
   @inline(__always)
-  static func value(_ text: UnsafeRawBufferPointer, letters: [(text: String, value: Int64)]) -> DecimalValue? {
-    if letters.isEmpty {
+  static func value(_ text: UnsafeRawBufferPointer, letters: [(text: String, value: Int64)]?) -> DecimalValue? {
+    guard let letters, !letters.isEmpty else {
       if let small = smallInteger(text) { return DecimalValue(mantissa: small) }
       return DecimalValue(ascii: text)
     }

@@ -4,7 +4,7 @@ import VitalModel
 final class WideCSVParser: RecordingParser {
   private enum Role {
     case patient, relativeTime, absoluteTime
-    case vital(VitalCode, unit: UInt8)
+    case vital(VitalCode, unit: UInt8, hasLetters: Bool)
     case ignored
     /// With its place in ``unknownColumns``.
     case unknown(Int)
@@ -43,7 +43,7 @@ final class WideCSVParser: RecordingParser {
       } else if index == timeColumn {
         roles.append(name == "time_s" ? .relativeTime : .absoluteTime)
       } else if let found = try WideCSVParser.vital(name, registry, options.columns) {
-        roles.append(.vital(found.code, unit: found.unit))
+        roles.append(.vital(found.code, unit: found.unit, hasLetters: !registry[found.code].letters.isEmpty))
         letters[index] = registry[found.code].letters
         sources[index] = found.source
       } else if options.columns.ignored.contains(name) {
@@ -102,11 +102,11 @@ final class WideCSVParser: RecordingParser {
       switch roles[index] {
       case .patient, .relativeTime, .absoluteTime, .ignored: continue
       case .unknown(let place): unknownColumns[place].cells += 1
-      case .vital(let code, let unit):
+      case .vital(let code, let unit, let hasLetters):
         let text = CellText.trimmed(raw)
         if text.isEmpty { continue }
         context.samples += 1
-        guard let value = CellText.value(text, letters: letters[index]) else {
+        guard let value = CellText.value(text, letters: hasLetters ? letters[index] : nil) else {
           context.refuse(
             line: number, column: columns[index], .malformed, text, cells: 1, patient: patient, device: device,
             time: time)
