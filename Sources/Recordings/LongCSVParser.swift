@@ -1,3 +1,4 @@
+import Decoding
 import VitalModel
 
 /// `patient,device,time,code,value,unit` and optional columns: neighbouring lines of equal patient, device and time are
@@ -182,7 +183,14 @@ final class LongCSVParser: RecordingParser {
     cell.quality = quality
     cell.flags = flags
     if head.sequence != RecordedRow.absent { cell.flags.insert(.hasSequence) }
-    cell.source = UInt16(clamping: context.names.sources.number(of: field(layout.source)))
+    let sourceText = field(layout.source)
+    if !sourceText.isEmpty {
+      guard let source = SourceText(sourceText) else {
+        refuse(number, "source", .malformed, sourceText, head, &context)
+        return nil
+      }
+      cell.source = UInt16(clamping: source.withBytes { context.names.sources.number(of: $0) })
+    }
     return cell
   }
 

@@ -9,8 +9,6 @@ package struct RecordingOptions {
   /// Device of every row of a wide CSV; nil: its patient id.
   package var device: String?
   package var columns = ColumnMap()
-  /// Reads JSON lines; without one they are refused as a file.
-  package var jsonDecoder: (any JSONLineDecoder)?
   /// Told of device alarms met in JSON lines.
   package var onEvent: ((RecordedEvent) -> Void)?
 
@@ -66,7 +64,6 @@ package enum RecordingError: Error, Hashable, Sendable {
   case missingColumn(file: String, name: String)
   /// A mapping names a key or a unit that is not in the registry.
   case badMapping(column: String, key: String, unit: String?)
-  case noJSONDecoder(file: String)
   /// A table's cell cannot be read.
   case badCell(file: String, line: Int, column: String)
 
@@ -97,7 +94,6 @@ extension RecordingError: CustomStringConvertible {
     case .missingColumn(let file, let name): "\(file): the header has no column \(name)"
     case .badMapping(let column, let key, let unit):
       "column \(column): the registry has no \(unit.map { "unit \($0) for \(key)" } ?? "vital sign \(key)")"
-    case .noJSONDecoder(let file): "\(file): JSON lines cannot be read here"
     case .badCell(let file, let line, let column): "\(file): line \(line): cannot read \(column)"
     }
   }

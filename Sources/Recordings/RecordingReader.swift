@@ -79,6 +79,7 @@ package final class RecordingReader {
         if let row { return row }
       case .oversize(let start):
         counts.lines += 1
+        context.samples += 1
         context.refuse(line: lines?.number ?? 0, column: nil, .oversize, start, cells: 1)
         settle()
       }
@@ -141,8 +142,7 @@ package final class RecordingReader {
   private func makeParser(header: UnsafeRawBufferPointer, file: String) throws(RecordingError) -> any RecordingParser {
     let text = header.starts(with: [0xEF, 0xBB, 0xBF]) ? UnsafeRawBufferPointer(rebasing: header[3...]) : header
     if text.first == UInt8(ascii: "{") || text.first == UInt8(ascii: "[") {
-      guard let decoder = options.jsonDecoder else { throw .noJSONDecoder(file: file) }
-      return JSONLinesParser(decoder: decoder)
+      return JSONLinesParser(registry: registry)
     }
     let splitter = FieldSplitter()
     guard splitter.split(text) else { throw .unknownShape(file: file) }

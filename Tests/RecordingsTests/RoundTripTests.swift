@@ -62,11 +62,33 @@ import VitalModel
       }
       return true
     }
+    let written = String(decoding: writer.take(), as: UTF8.self)
     #expect(
-      String(decoding: writer.take(), as: UTF8.self)
+      written
         == #"{"tenant":"icu","device":"d","patient":"p","channel":"vitals","seq":12,"#
         + #""time":"2026-01-01T00:00:00.000Z","observations":[{"code":"spo2","value":91.0,"unit":"%","quality":0.31,"#
         + #""source":"pleth","status":"artifact"},{"code":"consciousness","value":"V"}]}"# + "\n")
+    let again = RecordingReader([RecordingFile(name: "t", source: BlockSource(written))], registry: registry)
+    let row = try #require(try again.next())
+    #expect(row.sequence == 12)
+    #expect(again.names.tenants[row.tenant] == "icu")
+    #expect(row.cells.map(\.status) == [.artifact, .ok])
+    #expect(row.cells.map(\.quality.raw) == [3100, 0xFFFF])
+    #expect(Reading.describe(row, again.names) == "p d 00:00:00.000: spo2=91.0@pleth consciousness=2")
+  }
+
+  @Test func wideToJSONLinesAndBack() throws {
+    let wide = Reading(RoundTripTests.wide())
+    let reader = RecordingReader(
+      [RecordingFile(name: "t", source: BlockSource(RoundTripTests.wide()))], registry: registry)
+    var writer = JSONLinesWriter(registry: registry)
+    try reader.forEach { row in
+      writer.append(ExportedRow(row, names: reader.names), cells: row.cells) { _ in "" }
+      return true
+    }
+    let again = Reading(String(decoding: writer.take(), as: UTF8.self), block: 777)
+    #expect(again.rows == wide.rows)
+    #expect(again.counts.samples == wide.counts.samples)
   }
 
   @Test func outputWritesAFile() throws {

@@ -20,7 +20,7 @@ import VitalModel
       return true
     }
     #expect(sorter.count == rows.count)
-    #expect(sorter.memory >= rows.count * 56)
+    #expect(sorter.memory >= rows.count * 52)
     return rows
   }
 

@@ -79,7 +79,6 @@ import VitalModel
     #expect(Reading("hello\n").error == .unknownShape(file: "test"))
     #expect(Reading("").error == .unknownShape(file: "test"))
     #expect(Reading("patient_id,hr\np,72\n").error == .missingColumn(file: "test", name: "time_s"))
-    #expect(Reading("{\"seq\":1}\n").error == .noJSONDecoder(file: "test"))
   }
 
   @Test func aCutFileTellsHowFarItGot() {
