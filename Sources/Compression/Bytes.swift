@@ -15,7 +15,7 @@
 /// Appends integers and bytes to a growing buffer; fixed-width integers are little-endian.
 @usableFromInline package struct ByteWriter: Sendable {
   /// What has been written so far.
-  package var bytes: [UInt8]
+  @usableFromInline package var bytes: [UInt8]
 
   /// An empty writer with room for `capacity` bytes.
   @inlinable package init(capacity: Int = 0) {
@@ -81,7 +81,7 @@
 /// the offset where it was.
 @usableFromInline package struct ByteReader {
   /// All the bytes, read and unread.
-  package let bytes: UnsafeRawBufferPointer
+  @usableFromInline package let bytes: UnsafeRawBufferPointer
   /// Index of the next unread byte; always within `0...bytes.count`.
   @usableFromInline package private(set) var offset: Int
 

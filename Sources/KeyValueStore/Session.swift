@@ -55,11 +55,30 @@ final class Session: @unchecked Sendable {
   }
 
   /// Opens for reading beside a writer. Families not on disk yet are left out.
+  ///
+  /// A secondary opening first reads the list of files (the manifest), then the logs. A flush between the two takes its
+  /// rows out of the logs into a file the list did not have: they would be missing. So the manifest must be the same
+  /// after the opening as before; a writer changes it once a flush or compaction, so a second attempt nearly always does.
   static func secondary(
     path: String, scratch: String, families: [FamilySpec], options: StoreOptions
   ) throws(StoreError) -> Session {
-    guard storeExists(path) else { throw .notFound(path: path) }
     _ = mkdir(scratch, 0o700)
+    for _ in 0..<secondaryAttemptsMax {
+      guard let before = ManifestMark(storePath: path) else { throw .notFound(path: path) }
+      let outcome = Result { () throws(StoreError) in
+        try secondaryOnce(path: path, scratch: scratch, families: families, options: options)
+      }
+      // A failure is not taken at its word either when files changed under it.
+      if ManifestMark(storePath: path) == before { return try outcome.get() }
+    }
+    throw .busy
+  }
+
+  private static let secondaryAttemptsMax = 8
+
+  private static func secondaryOnce(
+    path: String, scratch: String, families: [FamilySpec], options: StoreOptions
+  ) throws(StoreError) -> Session {
     let found = Set(try familyNames(path: path))
     var specs = families.filter { found.contains($0.name) }
     if !specs.contains(where: { $0.name == "default" }) { specs.append(FamilySpec("default")) }
@@ -97,6 +116,28 @@ final class Session: @unchecked Sendable {
     guard let list else { return [] }
     defer { rocksdb_list_column_families_destroy(list, count) }
     return (0..<count).compactMap { list[$0].map { String(cString: $0) } }
+  }
+}
+
+/// Which manifest a store is on, and how far it is written: equal marks mean that no file came or went in between.
+private struct ManifestMark: Equatable {
+  let name: [UInt8]
+  let byteCount: Int
+
+  /// Nil when there is no store.
+  init?(storePath: String) {
+    // CURRENT holds the manifest's name and a line feed, about 16 bytes.
+    let descriptor = Glibc.open(storePath + "/CURRENT", O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { Glibc.close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 256)
+    let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+    guard count > 0 else { return nil }
+    name = bytes[..<count].filter { $0 != UInt8(ascii: "\n") }
+    var status = stat()
+    // A manifest replaced in this very moment has no size: the mark then differs from the next one.
+    let manifest = storePath + "/" + String(decoding: name, as: UTF8.self)
+    byteCount = stat(manifest, &status) == 0 ? Int(status.st_size) : -1
   }
 }
 

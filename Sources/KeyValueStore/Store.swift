@@ -28,11 +28,13 @@ package final class Store: Sendable {
   }
 
   private init(path: String, families: [FamilySpec], options: StoreOptions, scratch: String?) throws(StoreError) {
+    let session = try Self.session(path: path, families: families, options: options, scratch: scratch)
     self.path = path
-    self.families = families
+    // A secondary reader stays with the families it found, so that `Family.index` means the same after catching up.
+    self.families = scratch == nil ? families : families.filter { session.names.contains($0.name) }
     self.options = options
     self.scratch = scratch
-    state = Mutex(.open(try Self.session(path: path, families: families, options: options, scratch: scratch)))
+    state = Mutex(.open(session))
   }
 
   /// Opens a store for reading and writing, creating missing families (and, unless told otherwise, the store; the folder
@@ -47,10 +49,11 @@ package final class Store: Sendable {
 
   /// Opens a store for reading while another process may be writing it, or while nobody does.
   ///
-  /// What the writer had put in its log by now is visible, flushed or not; call `catchUp()` to see more. `scratch` is a
-  /// folder of this reader's own, created if missing. Families the writer has not created yet are `.unknownFamily`.
+  /// What the writer had put in its log by now is visible, flushed or not, and stands still until `catchUp()`. `scratch`
+  /// is a folder of this reader's own, created if missing. Families the writer has not created yet are `.unknownFamily`.
   ///
-  /// - Throws: `.notFound`, `.corruption`, `.formatTooNew`, `.io`.
+  /// - Throws: `.notFound`, `.corruption`, `.formatTooNew`, `.io`; `.busy` when the writer changed its files during each
+  ///   of several attempts: try again later.
   package static func openReadOnlySecondary(
     path: String, scratch: String, families: [FamilySpec], options: StoreOptions = StoreOptions()
   ) throws(StoreError) -> Store {
@@ -76,8 +79,9 @@ package final class Store: Sendable {
 
   /// Writes all of a batch or nothing of it. With `sync` the batch survives a power cut once this returns.
   ///
-  /// - Throws: `.noSpace` or `.io`: the batch did not happen, and further writes fail until `reopen()`. `.closed` also
-  ///   when the store was closed while the batch was being filled.
+  /// - Throws: `.noSpace` or `.io`: the batch does not show, and further writes fail until `reopen()`. When it was the
+  ///   sync that failed the batch may be in the log and show after all then, whole; so write it again unchanged. `.closed`
+  ///   also when the store was closed while the batch was being filled.
   package func write(_ batch: WriteBatch, sync: Bool) throws(StoreError) {
     precondition(batch.store === self, "a batch belongs to the store it was made by")
     try writing { (session) throws(StoreError) in
@@ -107,7 +111,7 @@ package final class Store: Sendable {
     _ family: Family, key: UnsafeRawBufferPointer, snapshot: Snapshot? = nil,
     _ body: (UnsafeRawBufferPointer?) -> Value
   ) throws(StoreError) -> Value {
-    try withSession { (session) throws(StoreError) in
+    try withSession(of: snapshot) { (session) throws(StoreError) in
       let pinned = try checked(path: path) { status in
         rocksdb_get_pinned_cf(
           session.database, snapshot?.readOptions ?? session.readOptions, session.handles[family.index], key.chars,
@@ -131,7 +135,9 @@ package final class Store: Sendable {
 
   /// The store as it is now, for reads that must agree with each other. It holds back the dropping of old values: keep it
   /// short.
-  package func snapshot() throws(StoreError) -> Snapshot { try withSession { Snapshot(session: $0) } }
+  package func snapshot() throws(StoreError) -> Snapshot {
+    try withSession { Snapshot(session: $0, ofWriter: !isReadOnly) }
+  }
 
   /// An iterator over keys in `lower..<upper` (either end open when nil), positioned nowhere: seek first.
   ///
@@ -141,7 +147,7 @@ package final class Store: Sendable {
     _ family: Family, lower: [UInt8]? = nil, upper: [UInt8]? = nil, snapshot: Snapshot? = nil,
     withinPrefix: Bool = false
   ) throws(StoreError) -> StoreIterator {
-    try withSession {
+    try withSession(of: snapshot) {
       StoreIterator(
         session: $0, family: family, lower: lower, upper: upper, snapshot: snapshot, withinPrefix: withinPrefix)
     }
@@ -149,13 +155,17 @@ package final class Store: Sendable {
 
   // MARK: Life
 
-  /// Takes in what the writer has written since; the iterators made before stay as they are.
-  /// - Throws: `.io` or `.corruption` when the writer replaced files meanwhile: try again, or open anew.
+  /// Takes in what the writer has written since; iterators and snapshots made before keep what they saw.
+  ///
+  /// This opens the directory anew and costs about as much as the first opening: reading the log that is not yet in
+  /// files. RocksDB's own catching up is cheaper and wrong: after the writer flushes, it goes on serving the older value
+  /// it had replayed from the log (facebook/rocksdb issues 14444 and 15051; also seen with 7.8.3).
+  ///
+  /// - Throws: as `openReadOnlySecondary`; the reader then keeps what it has, and may try again.
   package func catchUp() throws(StoreError) {
     precondition(isReadOnly, "only a secondary reader catches up")
-    try withSession { (session) throws(StoreError) in
-      try checked(path: path) { rocksdb_try_catch_up_with_primary(session.database, $0) }
-    }
+    let session = try Self.session(path: path, families: families, options: options, scratch: scratch)
+    replace(with: session)
   }
 
   /// Closes the store and opens it again with the same settings.
@@ -166,35 +176,40 @@ package final class Store: Sendable {
   ///
   /// - Throws: `.inUse` while an iterator, a snapshot or another thread's call still holds the old opening; any error of
   ///   `open`. The store then stays interrupted, and `reopen()` may be called again. `.closed` after `close()`.
+  ///   `.readOnly` for a secondary reader, which catches up instead.
   package func reopen() throws(StoreError) {
-    var held: Session?
-    let mayOpen = state.withLock { state in
-      if case .closed = state { return false }
-      if case .open(let session) = state { held = session }
-      state = .interrupted
-      return true
-    }
-    guard mayOpen else { throw .closed }
-    // Dropped outside the lock: this closes the database when nobody else holds it.
-    held = nil
+    guard !isReadOnly else { throw .readOnly }
+    guard leave(for: .interrupted) else { throw .closed }
     let session = try Self.session(path: path, families: families, options: options, scratch: scratch)
-    state.withLock { state in
-      if case .closed = state { return }
-      state = .open(session)
-    }
+    replace(with: session)
   }
 
   /// Closes the store for good; closing twice does nothing.
   ///
   /// The directory is free for another process once the last iterator, snapshot and running call has gone too.
-  package func close() {
-    let held: Session? = state.withLock { state in
-      defer { state = .closed }
-      if case .open(let session) = state { return session }
-      return nil
+  package func close() { _ = leave(for: .closed) }
+
+  /// Lets go of the open session, which closes the database when nobody else holds it; false when closed for good before.
+  private func leave(for next: State) -> Bool {
+    // The old state goes out of scope after the lock is free: closing a database may take long.
+    let old = state.withLock { state in
+      let old = state
+      if case .closed = old { return old }
+      state = next
+      return old
     }
-    // Dropped here, outside the lock.
-    _ = consume held
+    if case .closed = old { return false }
+    return true
+  }
+
+  private func replace(with session: Session) {
+    // As in `leave(for:)`, the old session goes after the lock is free.
+    _ = state.withLock { state in
+      let old = state
+      if case .closed = old { return old }
+      state = .open(session)
+      return old
+    }
   }
 
   private static func session(
@@ -211,6 +226,14 @@ package final class Store: Sendable {
     let held: Session? = state.withLock { if case .open(let session) = $0 { session } else { nil } }
     guard let held else { throw .closed }
     return try body(held)
+  }
+
+  /// As `withSession`, with the session a snapshot was made of when there is one: it may be older than the open one.
+  private func withSession<Value>(
+    of snapshot: Snapshot?, _ body: (Session) throws(StoreError) -> Value
+  ) throws(StoreError) -> Value {
+    guard let snapshot else { return try withSession(body) }
+    return try body(snapshot.session)
   }
 
   /// As `withSession`, for calls that change the store.

@@ -16,6 +16,8 @@ package enum StoreError: Error, Equatable, Sendable {
   case invalid(String)
   /// The store has no column family of this name.
   case unknownFamily(String)
+  /// The writer kept changing its files while a secondary reader was opening them.
+  case busy
   /// A write was asked of a store opened for reading only.
   case readOnly
   /// The store has been closed.
@@ -33,6 +35,7 @@ extension StoreError: CustomStringConvertible {
     case .io(let text): "the store cannot be read or written: \(text)"
     case .invalid(let text): "the store refused its arguments: \(text)"
     case .unknownFamily(let name): "the store has no column family \(name)"
+    case .busy: "the store is changing too fast to be read beside its writer"
     case .readOnly: "the store is open for reading only"
     case .closed: "the store is closed"
     }

@@ -1,27 +1,30 @@
 import CRocksDB
 
-/// The store as it was at one moment. Reads through it agree with each other. Released by `close()` or with the object.
+/// The store as it was at one moment. Reads through it agree with each other. Released with the object.
 ///
 /// `@unchecked Sendable`: nothing changes after `init` until the last reference goes, and RocksDB allows reads through
 /// one snapshot from many threads.
 package final class Snapshot: @unchecked Sendable {
   let session: Session
   let readOptions: OpaquePointer
-  private let snapshot: OpaquePointer
+  /// Nil for a secondary reader, whose session never moves and so is a snapshot itself.
+  private let snapshot: OpaquePointer?
 
-  init(session: Session) {
+  init(session: Session, ofWriter: Bool) {
     self.session = session
-    snapshot = rocksdb_create_snapshot(session.database)
+    snapshot = ofWriter ? rocksdb_create_snapshot(session.database) : nil
     readOptions = rocksdb_readoptions_create()
-    rocksdb_readoptions_set_snapshot(readOptions, snapshot)
+    apply(to: readOptions)
   }
 
   /// For an iterator that keeps the snapshot alive and wants options of its own.
-  func apply(to options: OpaquePointer) { rocksdb_readoptions_set_snapshot(options, snapshot) }
+  func apply(to options: OpaquePointer) {
+    if let snapshot { rocksdb_readoptions_set_snapshot(options, snapshot) }
+  }
 
   deinit {
     rocksdb_readoptions_destroy(readOptions)
-    rocksdb_release_snapshot(session.database, snapshot)
+    if let snapshot { rocksdb_release_snapshot(session.database, snapshot) }
   }
 }
 

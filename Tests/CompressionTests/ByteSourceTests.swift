@@ -75,7 +75,9 @@ private enum Packer: CaseIterable {
 
 private func sampleBytes(_ count: Int) -> [UInt8] {
   var random = SplitMix64(state: UInt64(count))
-  return (0..<count).map { $0 % 3 == 0 ? UInt8(truncatingIfNeeded: random.next()) : UInt8(truncatingIfNeeded: $0 / 500) }
+  return (0..<count).map {
+    $0 % 3 == 0 ? UInt8(truncatingIfNeeded: random.next()) : UInt8(truncatingIfNeeded: $0 / 500)
+  }
 }
 
 @Suite struct ByteSourceTests {

@@ -37,7 +37,7 @@ func reading<Value>(_ bytes: [UInt8], _ body: (inout ByteReader) throws -> Value
     writer.append(counted: [1, 2, 3])
     writer.append(raw: [9, 8])
     #expect(Array(writer.bytes[1...4]) == [4, 3, 2, 1])
-    try reading(writer.bytes) { reader in
+    try reading(writer.bytes) { (reader) throws in
       #expect(try reader.byte() == 7)
       #expect(try reader.littleEndian(UInt32.self) == 0x0102_0304)
       #expect(try reader.littleEndian(Int64.self) == -2)
@@ -57,7 +57,7 @@ func reading<Value>(_ bytes: [UInt8], _ body: (inout ByteReader) throws -> Value
         var writer = ByteWriter()
         writer.append(varint: value)
         writer.append(zigzag: Int64(bitPattern: value))
-        try reading(writer.bytes) { reader in
+        try reading(writer.bytes) { (reader) throws in
           #expect(try reader.varint() == value)
           #expect(try reader.zigzag() == Int64(bitPattern: value))
           #expect(reader.isAtEnd)
@@ -79,25 +79,25 @@ func reading<Value>(_ bytes: [UInt8], _ body: (inout ByteReader) throws -> Value
     #expect(throws: ByteError.varintTooLarge) { try reading([0x0B]) { try $0.count(limit: 10) } }
   }
 
-  @Test func aCountBeyondTheEndIsRefusedAndMovesNothing() {
+  @Test func aCountBeyondTheEndIsRefusedAndMovesNothing() throws {
     var writer = ByteWriter()
     writer.append(varint: .max)
-    reading(writer.bytes) { reader in
+    try reading(writer.bytes) { (reader) throws in
       #expect(throws: ByteError.truncated(needed: .max, left: 0)) { try reader.counted() }
       #expect(reader.offset == 0)
       #expect(throws: ByteError.truncated(needed: -1, left: 10)) { try reader.raw(-1) }
     }
-    reading([1, 0xFF]) { reader in
+    try reading([1, 0xFF]) { (reader) throws in
       #expect(throws: ByteError.notUTF8) { try reader.countedString() }
       #expect(reader.offset == 0)
     }
   }
 
-  @Test func garbageNeverTraps() {
+  @Test func garbageNeverTraps() throws {
     var random = SplitMix64(state: 11)
     for _ in 0..<5000 {
       let garbage = random.bytes(Int.random(in: 0...40, using: &random))
-      reading(garbage) { reader in
+      try reading(garbage) { (reader) throws in
         for _ in 0..<20 {
           switch Int.random(in: 0..<6, using: &random) {
           case 0: _ = try? reader.varint()
