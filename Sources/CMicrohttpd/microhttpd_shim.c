@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 static size_t leave_encoded(void *context, struct MHD_Connection *connection, char *text) {
   (void)context;
@@ -18,7 +17,7 @@ struct MHD_Daemon *vigil_http_start(
   flags |= pool_threads == 0 ? MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL : MHD_USE_EPOLL;
   // A pool of one is the plain single polling thread.
   unsigned int pool = pool_threads > 1 ? pool_threads : 0;
-  struct MHD_Daemon *daemon = MHD_start_daemon(
+  return MHD_start_daemon(
       flags, 0, NULL, NULL, handler, context,                          //
       MHD_OPTION_LISTEN_SOCKET, (MHD_socket)listen_socket,             //
       MHD_OPTION_NOTIFY_COMPLETED, completed, context,                 //
@@ -29,8 +28,6 @@ struct MHD_Daemon *vigil_http_start(
       MHD_OPTION_STRICT_FOR_CLIENT, 1,                                 //
       MHD_OPTION_THREAD_POOL_SIZE, pool,                               //
       MHD_OPTION_END);
-  if (daemon == NULL) close(listen_socket);
-  return daemon;
 }
 
 int vigil_http_peer(struct MHD_Connection *connection, char *text, size_t capacity) {

@@ -46,6 +46,8 @@ package struct DeliverySnapshot: Sendable, Equatable {
     package var state: ReceiverState
     package var delivered: UInt64 = 0
     package var failed: UInt64 = 0
+    /// Connections opened; far fewer than attempts when the receiver keeps them open.
+    package var connections: UInt64 = 0
     /// Attempts per upper bound of `latencyBoundsMicros`, one more for all above.
     package var latencyCounts = [UInt64](repeating: 0, count: latencyBoundsMicros.count + 1)
     package var latencySumMicros: UInt64 = 0

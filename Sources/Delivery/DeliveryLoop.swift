@@ -98,6 +98,7 @@ final class DeliveryLoop {
       reports.append(
         book(
           attempt, transfer.result(code), startedMs: transfer.startedWallMs, latencyMicros: transfer.latencyMicros))
+      counts[attempt.item.receiver]?.connections += UInt64(max(0, transfer.connections))
       transfer.unload()
       if receivers[transfer.receiver.name] == transfer.receiver {
         idle[transfer.receiver.name, default: []].append(transfer)

@@ -13,6 +13,8 @@ struct ReceiverHealth {
     case opened
     case parked(status: Int)
     case recovered
+    /// It was only paused, and takes webhooks again sooner than it said.
+    case resumed
   }
 
   private(set) var phase: Phase = .closed
@@ -28,9 +30,10 @@ struct ReceiverHealth {
   func pauseUntilMs(high: Bool) -> Int64 { high ? pauseHighUntilMs : pauseOtherUntilMs }
 
   mutating func succeeded() -> Change? {
-    let wasClosed = phase == .closed
+    let before = self
     self = ReceiverHealth()
-    return wasClosed ? nil : .recovered
+    guard before.phase == .closed else { return .recovered }
+    return before.pauseOtherUntilMs == .min ? nil : .resumed
   }
 
   mutating func failed(_ result: AttemptResult, nowMs: Int64, using generator: inout JitterGenerator) -> Change? {

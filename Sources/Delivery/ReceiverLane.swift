@@ -164,8 +164,8 @@ struct ReceiverLane {
     defer { unblock(entry.item.alertID) }
     guard !result.isDelivered else {
       remove(key)
-      if health.succeeded() == .recovered {
-        notices.append(.recovered(receiver: name))
+      if let change = health.succeeded() {
+        told(change)
         releaseAll()
       }
       return .done
@@ -208,7 +208,8 @@ struct ReceiverLane {
       notices.append(.parked(receiver: name, status: status))
       holdTried()
     case .opened: notices.append(.breakerOpened(receiver: name))
-    case .recovered, nil: break
+    case .recovered: notices.append(.recovered(receiver: name))
+    case .resumed, nil: break
     }
   }
 

@@ -111,6 +111,9 @@ final class WebhookTransfer {
     }
   }
 
+  /// Connections the attempt had to open: 0 when one was still there.
+  var connections: Int { vigil_curl_get_long(easy, CURLINFO_NUM_CONNECTS) }
+
   /// How long the attempt took, in microseconds.
   var latencyMicros: Int64 { vigil_curl_get_offset(easy, CURLINFO_TOTAL_TIME_T) }
 }

@@ -3,9 +3,9 @@
 #include <microhttpd.h>
 #include <stddef.h>
 
-/// Starts a server on a listening socket, which it then owns, also when it fails. Paths and arguments are handed over
-/// as they came, still percent-encoded. `pool_threads` serve all connections; 0 gives every connection its own thread.
-/// Returns NULL when it cannot start.
+/// Starts a server on a listening socket, which it then owns. Paths and arguments are handed over as they came, still
+/// percent-encoded. `pool_threads` serve all connections; 0 gives every connection its own thread.
+/// Returns NULL when it cannot start; whether the socket is then closed depends on how far it came, so leave it alone.
 struct MHD_Daemon *vigil_http_start(
     int listen_socket, unsigned int pool_threads, unsigned int connections_max, unsigned int idle_seconds,
     MHD_AccessHandlerCallback handler, MHD_RequestCompletedCallback completed, void *context);
