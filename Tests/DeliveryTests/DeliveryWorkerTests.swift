@@ -260,6 +260,36 @@ struct DeliveryWorkerTests {
     #expect(got.all.count == 20)
     #expect(worker.snapshot().receivers.first?.connections == 1)
   }
+
+  /// The result of one attempt at a TLS peer.
+  private func attempt(_ host: String, _ peer: TLSPeer, trust: Bool) async throws -> AttemptResult? {
+    let journal = RecordingJournal()
+    let receiver = try Receiver(
+      name: "a", url: "https://\(host):\(peer.port)/", secrets: [WebhookSecret(secretText)], allowPrivate: true,
+      caFile: trust ? peer.certificatePath : nil)
+    let worker = try DeliveryWorker(receivers: [receiver], journal: journal)
+    _ = worker.enqueue([item(1)])
+    let record = await journal.wait { $0.reports.count == 1 }
+    worker.stop(graceMs: 0)
+    return record.reports.first?.result
+  }
+
+  @Test("a certificate nobody vouches for, or for another name, is refused", .enabled(if: TLSPeer.isInstalled))
+  func certificates() async throws {
+    let peer = try #require(TLSPeer())
+    #expect(try await attempt("127.0.0.1", peer, trust: false) == .broken(.tls))
+    #expect(try await attempt("localhost", peer, trust: true) == .broken(.tls))
+    // Past the handshake, the peer's answer is no HTTP.
+    #expect(try await attempt("127.0.0.1", peer, trust: true) == .broken(.other))
+    peer.stop()
+  }
+
+  @Test("TLS before 1.2 is refused", .enabled(if: TLSPeer.isInstalled))
+  func oldTLS() async throws {
+    let peer = try #require(TLSPeer(options: ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]))
+    #expect(try await attempt("127.0.0.1", peer, trust: true) == .broken(.tls))
+    peer.stop()
+  }
 }
 
 /// What a receiver got, from its own threads.
