@@ -6,6 +6,8 @@ final class DeliveryInbox: Sendable {
   struct Orders {
     var items: [OutboxItem] = []
     var receivers: [Receiver]?
+    /// Receivers to try at once; at most one entry each.
+    var retries: Set<String> = []
     /// Set once: how long attempts under way may still take, in milliseconds.
     var stopWithinMs: Int64?
   }
@@ -70,6 +72,11 @@ final class DeliveryInbox: Sendable {
     wake()
   }
 
+  func orderRetry(_ receiver: String) {
+    state.withLock { _ = $0.orders.retries.insert(receiver) }
+    wake()
+  }
+
   func orderStop(withinMs: Int64) {
     state.withLock { $0.orders.stopWithinMs = $0.orders.stopWithinMs ?? withinMs }
     wake()
@@ -89,6 +96,7 @@ final class DeliveryInbox: Sendable {
       defer {
         state.orders.items = []
         state.orders.receivers = nil
+        state.orders.retries = []
       }
       return state.orders
     }

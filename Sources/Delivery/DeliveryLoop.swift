@@ -48,6 +48,7 @@ final class DeliveryLoop {
     let orders = inbox.take()
     if let within = orders.stopWithinMs, stopAtMs == nil { stopAtMs = clock.steadyMs() + within }
     if let receivers = orders.receivers { replace(receivers) }
+    for name in orders.retries where schedule.retryNow(receiver: name) { changedSincePublish = true }
     guard !orders.items.isEmpty else { return }
     let accepted = schedule.accept(orders.items, nowMs: clock.steadyMs())
     settle(orders.items.count - accepted)

@@ -113,6 +113,14 @@ package struct DeliverySchedule {
     return released
   }
 
+  /// Makes everything owed to a receiver due now, however it failed before, and unparks it. Returns false for an
+  /// unknown name.
+  package mutating func retryNow(receiver: String) -> Bool {
+    guard let index = laneIndex[receiver] else { return false }
+    lanes[index].retryNow()
+    return true
+  }
+
   private mutating func reindex() {
     laneIndex.removeAll(keepingCapacity: true)
     for (index, lane) in lanes.enumerated() where !lane.isRetired { laneIndex[lane.name] = index }

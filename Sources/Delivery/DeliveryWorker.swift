@@ -72,6 +72,10 @@ package final class DeliveryWorker: Sendable {
   /// Puts a new set of receivers in force; see `DeliverySchedule.replaceReceivers`. From any thread.
   package func replaceReceivers(_ receivers: [Receiver]) { inbox.order(receivers: receivers) }
 
+  /// Tries everything owed to a receiver at once and unparks it: for the person who has repaired it. Unknown names are
+  /// ignored. From any thread.
+  package func retryNow(receiver: String) { inbox.orderRetry(receiver) }
+
   /// Counts and states, at most about a second old. From any thread.
   package func snapshot() -> DeliverySnapshot { inbox.snapshot }
 

@@ -237,6 +237,12 @@ struct ReceiverLane {
     }
   }
 
+  /// A person says the receiver is well again: forgets its failures and tries everything at once.
+  mutating func retryNow() {
+    health = ReceiverHealth()
+    releaseAll()
+  }
+
   mutating func tellUndelivered(_ key: UInt64) {
     guard let entry = entries[key], entry.item.priority == .high, !entry.undeliveredTold else { return }
     entries[key]?.undeliveredTold = true

@@ -56,12 +56,16 @@ final class WebhookTransfer {
     return results.allSatisfy { $0 == CURLE_OK }
   }
 
-  /// Loads one attempt: body, signature at this time, headers. Returns false when memory or an option fails.
+  /// Loads one attempt: body, signature at this time, headers. Returns false when memory or an option fails, or when
+  /// the id could break out of its header or out of the signed text.
   func load(_ attempt: DeliverySchedule.Attempt, wallMs: Int64) -> Bool {
     unload()
     self.attempt = attempt
     startedWallMs = wallMs
     let item = attempt.item
+    guard item.webhookID.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ".") }) else {
+      return false
+    }
     let timestamp = wallMs / 1000
     let signatures = Signature.header(
       id: item.webhookID, timestamp: timestamp, body: item.body, secrets: receiver.secrets)

@@ -1,5 +1,4 @@
 import CMicrohttpd
-import Glibc
 
 /// One request while it arrives. Used by one server thread at a time.
 final class HTTPExchange {

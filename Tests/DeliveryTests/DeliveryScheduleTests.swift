@@ -151,6 +151,22 @@ struct DeliveryScheduleTests {
     #expect(world.notices.contains { $0.notice == .undelivered(item: item(50), attempts: 1) })
   }
 
+  @Test("a person who repaired a parked receiver need not wait for the probe")
+  func retryNow() {
+    var world = ScheduleSimulator { _, now in
+      now < 100_000 ? (.answered(status: 410, retryAfterMs: nil), 1) : (accepted, 1)
+    }
+    world.accept((1...10).map { item($0, .medium) })
+    world.run(untilMs: 100_000)
+    #expect(world.schedule.receiverStates.map(\.condition) == [.parked])
+    let known = world.schedule.retryNow(receiver: "a")
+    let unknown = world.schedule.retryNow(receiver: "b")
+    #expect(known && !unknown)
+    world.run(untilMs: 100_010)
+    #expect(world.schedule.outstanding == 0)
+    #expect(world.schedule.receiverStates.map(\.condition) == [.healthy])
+  }
+
   @Test("the breaker holds back lesser items, probes one at a time and never delays a high one")
   func breaker() {
     let upMs: Int64 = 120_000

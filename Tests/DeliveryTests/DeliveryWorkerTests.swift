@@ -246,6 +246,19 @@ struct DeliveryWorkerTests {
     two.stop()
   }
 
+  @Test("an id that would break out of its header is never sent", arguments: ["a\r\nx: y", "a.b", "å"])
+  func badID(alert: String) async throws {
+    let (sink, got) = try listen()
+    let journal = RecordingJournal()
+    let worker = try DeliveryWorker(receivers: [destination("a", sink.url)], journal: journal)
+    _ = worker.enqueue([item(1, alert: alert)])
+    let record = await journal.wait { $0.reports.count == 1 }
+    worker.stop(graceMs: 0)
+    sink.stop()
+    #expect(record.reports.first?.result == .broken(.other))
+    #expect(got.all.isEmpty)
+  }
+
   @Test("connections are kept from one webhook to the next")
   func reuse() async throws {
     let (sink, got) = try listen()
