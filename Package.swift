@@ -52,7 +52,7 @@ let package = Package(
     room("Simulation", ["VitalModel"]),
 
     // Layer 2: joints.
-    room("Pipeline", ["VitalModel", "Evaluation", "Suppression", "Digests"]),
+    room("Pipeline", ["VitalModel", "Evaluation", "Suppression", "Digests", "Compression"]),
     room("KeyValueStore", ["CRocksDB"]),
 
     // Layer 3: shells.

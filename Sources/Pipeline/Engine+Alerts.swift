@@ -1,0 +1,235 @@
+import Evaluation
+import Suppression
+import VitalModel
+
+/// The life of an alert: opened, joined, escalated, ended, or held with a reason.
+extension Engine {
+  /// Tells a candidate, joins it to an alert already told, or holds it.
+  func open(_ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, _ context: JudgeContext) {
+    let rule = candidate.rule
+    if let index = patient.pointee.alerts.firstIndex(where: { $0.rule == rule }) {
+      addSource(patient, alert: index, subject: candidate.subject)
+      if candidate.isBypass { escalateByBypass(patient, alert: index, candidate, context) }
+      return
+    }
+    if let joined = joinedAlert(patient, rule: rule) {
+      if candidate.isBypass { escalateByBypass(patient, alert: joined, candidate, context) }
+      return
+    }
+    let definition = layout.plan.rules[rule]
+    if definition.mode == .shadow {
+      hold(patient, candidate, .shadow, by: "mode", until: .max, context)
+      return
+    }
+    if context.isRetrospective {
+      hold(patient, candidate, .retrospective, by: "lateness", until: .max, context)
+      return
+    }
+    if context.isUncertain, definition.kind == .physiological {
+      hold(patient, candidate, .quality, by: "uncertain time", until: .max, context)
+      return
+    }
+    let slot = patient.pointee.slots + rule
+    if context.engineTime < slot.pointee.refractoryUntil, !candidate.isBypass, !options.without.contains(.refractory) {
+      hold(patient, candidate, .refractory, by: "refractory", until: slot.pointee.refractoryUntil, context)
+      return
+    }
+    release(patient, rule: rule)
+    if !options.without.contains(.grouping), join(patient, candidate, context) { return }
+    start(patient, candidate, context)
+  }
+
+  private func joinedAlert(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> Int? {
+    let target = patient.pointee.slots[rule].joinedRule
+    guard target >= 0 else { return nil }
+    return patient.pointee.alerts.firstIndex { $0.rule == Int(target) }
+  }
+
+  // MARK: Holding
+
+  private func hold(
+    _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, _ stage: SuppressionStage, by: String,
+    until: Int64, _ context: JudgeContext
+  ) {
+    let slot = patient.pointee.slots + candidate.rule
+    let number = Engine.stageNumber(stage)
+    let isNew = slot.pointee.heldStage != number
+    slot.pointee.heldStage = number
+    slot.pointee.heldUntil = until
+    slot.pointee.heldOnset = candidate.onset
+    slot.pointee.heldBypass = candidate.isBypass
+    slot.pointee.subject = Int16(candidate.subject)
+    if until < .max { schedule(patient, until) }
+    // A retrospective candidate is told or reported as missed when the gap is settled: no row of its own yet.
+    guard isNew, stage != .retrospective else { return }
+    recordHeld(
+      patient, rule: candidate.rule, subject: candidate.subject, onset: candidate.onset, stage: stage, by: by,
+      until: until == .max ? nil : until, context)
+  }
+
+  private func release(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) {
+    patient.pointee.slots[rule].heldStage = -1
+    patient.pointee.slots[rule].heldUntil = .max
+    patient.pointee.slots[rule].heldBypass = false
+  }
+
+  /// What held a candidate may be over: it is told if it still holds.
+  func retryHeld(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, _ context: JudgeContext) {
+    let slot = patient.pointee.slots[rule]
+    guard slot.heldStage >= 0 else { return }
+    let wasRetrospective = Engine.stage(slot.heldStage) == .retrospective
+    release(patient, rule: rule)
+    guard ruleHolds(patient, rule: rule) else { return }
+    var candidate = Candidate(
+      rule: rule, subject: Int(slot.subject), onset: slot.heldOnset, isBypass: slot.heldBypass)
+    candidate.isRetrospective = wasRetrospective
+    open(patient, candidate, context)
+  }
+
+  /// After a gap: what is still true is told, what began and ended inside becomes one advisory (SEMANTICS B5).
+  func settle(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
+    patient.pointee.settleDue = .max
+    patient.pointee.settleSince = .max
+    let retrospective = Engine.stageNumber(.retrospective)
+    for rule in layout.plan.rules.indices where patient.pointee.slots[rule].heldStage == retrospective {
+      retryHeld(patient, rule: rule, context)
+    }
+    guard !patient.pointee.missed.isEmpty else { return }
+    let missed = patient.pointee.missed
+    patient.pointee.missed = []
+    emitMissed(patient, missed, context)
+  }
+
+  // MARK: Joining (one deterioration, one page: SEMANTICS C4)
+
+  /// Makes a score candidate a member of an active vital alert, or a vital candidate a member of an active score alert.
+  ///
+  /// - Returns: whether it joined.
+  private func join(
+    _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, _ context: JudgeContext
+  ) -> Bool {
+    let definition = layout.plan.rules[candidate.rule]
+    guard definition.kind == .physiological else { return false }
+    let isScore = definition.score != nil
+    guard
+      let index = patient.pointee.alerts.firstIndex(where: {
+        $0.kind == .physiological && (isScore || $0.isScore)
+      })
+    else { return false }
+    let priority = candidate.isBypass ? max(definition.priority, definition.bypassPriority) : definition.priority
+    let host = patient.pointee.alerts[index].rule
+    patient.pointee.slots[candidate.rule].joinedRule = Int16(host)
+    if !patient.pointee.alerts[index].members.contains(definition.id) {
+      patient.pointee.alerts[index].members.append(definition.id)
+    }
+    let isHigher = priority > patient.pointee.alerts[index].priority
+    if isHigher { patient.pointee.alerts[index].priority = priority }
+    // A new vital or a higher priority is told again; a score that adds nothing is not.
+    if isHigher || !isScore {
+      emit(
+        patient, alert: index, phase: isHigher ? .escalate : .update, showing: candidate, context, isNotified: true)
+    } else {
+      recordHeld(
+        patient, rule: candidate.rule, subject: candidate.subject, onset: candidate.onset, stage: .grouping,
+        by: patient.pointee.alerts[index].ruleID, until: nil, context)
+      emit(patient, alert: index, phase: .update, showing: nil, context, isNotified: false)
+    }
+    return true
+  }
+
+  // MARK: Transitions
+
+  private func start(
+    _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, _ context: JudgeContext
+  ) {
+    let definition = layout.plan.rules[candidate.rule]
+    let isTechnical = definition.kind == .technical
+    var priority = candidate.isBypass ? max(definition.priority, definition.bypassPriority) : definition.priority
+    var code = -1
+    var device = UInt32.max
+    var sources: [UInt32] = []
+    if candidate.subject >= 0 {
+      let series = patient.pointee.series[candidate.subject]
+      code = series.code
+      device = series.device
+      sources = [series.series]
+      if isTechnical { priority = max(priority, priorityAtRisk(patient, code: code)) }
+    }
+    let facts = patient.pointee.facts
+    let subject = isTechnical && code >= 0 ? subjectText(code: code, device: device) : ""
+    let alert = ActiveAlert(
+      rule: candidate.rule,
+      alertID: alertID(facts: facts, rule: definition, subject: subject, onset: candidate.onset),
+      ruleID: definition.id, ruleVersion: definition.version, ruleTitle: definition.title, sequence: 0,
+      onset: candidate.onset, detected: context.engineTime, priority: priority, kind: definition.kind,
+      isScore: definition.score != nil, isBypassed: candidate.isBypass, isUnverified: candidate.unverified != nil,
+      isRetrospective: candidate.isRetrospective, code: code, device: device, sources: sources, members: [],
+      unit: facts.unit, bed: facts.bed)
+    patient.pointee.alerts.append(alert)
+    emit(
+      patient, alert: patient.pointee.alerts.count - 1, phase: .start, showing: candidate, context, isNotified: true)
+  }
+
+  /// Loss of a signal inherits the priority of the alert that signal holds (SEMANTICS B7).
+  private func priorityAtRisk(_ patient: UnsafeMutablePointer<PatientState>, code: Int) -> Priority {
+    patient.pointee.alerts.filter { $0.kind == .physiological && $0.code == code }.map(\.priority).max() ?? .info
+  }
+
+  private func addSource(_ patient: UnsafeMutablePointer<PatientState>, alert index: Int, subject: Int) {
+    guard subject >= 0 else { return }
+    let number = patient.pointee.series[subject].series
+    if !patient.pointee.alerts[index].sources.contains(number) { patient.pointee.alerts[index].sources.append(number) }
+  }
+
+  /// The bypass limit was crossed while people already know: once an episode they are told again, higher.
+  private func escalateByBypass(
+    _ patient: UnsafeMutablePointer<PatientState>, alert index: Int, _ candidate: Candidate, _ context: JudgeContext
+  ) {
+    let isOwn = patient.pointee.alerts[index].rule == candidate.rule
+    if isOwn, patient.pointee.alerts[index].isBypassed { return }
+    let definition = layout.plan.rules[candidate.rule]
+    if isOwn { patient.pointee.alerts[index].isBypassed = true }
+    if candidate.unverified != nil { patient.pointee.alerts[index].isUnverified = true }
+    patient.pointee.alerts[index].priority = max(patient.pointee.alerts[index].priority, definition.bypassPriority)
+    emit(patient, alert: index, phase: .escalate, showing: candidate, context, isNotified: true)
+  }
+
+  /// A rule no longer holds anywhere: its alert ends, unless a member still holds; a held candidate is over.
+  func ruleClosed(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, _ context: JudgeContext) {
+    let slot = patient.pointee.slots + rule
+    let retrospective = Engine.stageNumber(.retrospective)
+    if slot.pointee.heldStage == retrospective {
+      let definition = layout.plan.rules[rule]
+      let missed = MissedEpisode(ruleID: definition.id, onset: slot.pointee.heldOnset, end: context.now)
+      patient.pointee.missed.append(missed)
+      recordHeld(
+        patient, rule: rule, subject: Int(slot.pointee.subject), onset: slot.pointee.heldOnset, stage: .retrospective,
+        by: "lateness", until: nil, context)
+    }
+    release(patient, rule: rule)
+    var host = rule
+    if slot.pointee.joinedRule >= 0 {
+      host = Int(slot.pointee.joinedRule)
+      slot.pointee.joinedRule = -1
+    }
+    guard let index = patient.pointee.alerts.firstIndex(where: { $0.rule == host }) else { return }
+    if ruleHolds(patient, rule: host) { return }
+    for other in layout.plan.rules.indices
+    where Int(patient.pointee.slots[other].joinedRule) == host && ruleHolds(patient, rule: other) {
+      return
+    }
+    end(patient, alert: index, context)
+  }
+
+  func end(_ patient: UnsafeMutablePointer<PatientState>, alert index: Int, _ context: JudgeContext) {
+    let host = patient.pointee.alerts[index].rule
+    emit(patient, alert: index, phase: .end, showing: nil, context, isNotified: true)
+    patient.pointee.alerts.remove(at: index)
+    guard host >= 0 else { return }
+    patient.pointee.slots[host].refractoryUntil = context.engineTime + layout.plan.rules[host].refractory
+    for other in layout.plan.rules.indices where Int(patient.pointee.slots[other].joinedRule) == host {
+      patient.pointee.slots[other].joinedRule = -1
+      patient.pointee.slots[other].refractoryUntil = context.engineTime + layout.plan.rules[other].refractory
+    }
+  }
+}

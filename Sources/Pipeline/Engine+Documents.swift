@@ -1,0 +1,352 @@
+import Digests
+import Evaluation
+import Suppression
+import VitalModel
+
+/// What people read: documents, messages and the facts that explain them. Runs only where an alert changes.
+extension Engine {
+  /// `a-` and 128 bits of a digest over tenant, patient, rule id, rule version, subject and onset (SEMANTICS C1).
+  func alertID(facts: PatientFacts, rule: RuleDefinition, subject: String, onset: Int64) -> String {
+    let parts = [facts.tenant, facts.patient, rule.id, rule.version, subject, String(onset)]
+    return "a-" + hex(sha256(parts.joined(separator: "\u{1F}")).prefix(16))
+  }
+
+  /// Code and device for technical rules.
+  func subjectText(code: Int, device: UInt32) -> String {
+    layout.plan.registry.vitals[code].key + "/" + names.deviceName(device)
+  }
+
+  func emit(
+    _ patient: UnsafeMutablePointer<PatientState>, alert index: Int, phase: AlertPhase, showing: Candidate?,
+    _ context: JudgeContext, isNotified: Bool
+  ) {
+    patient.pointee.alerts[index].sequence += 1
+    let alert = patient.pointee.alerts[index]
+    let shown =
+      showing ?? Candidate(rule: alert.rule, subject: subject(of: alert, patient), onset: alert.onset, isBypass: false)
+    var document = describe(patient, shown, context, end: phase == .end)
+    document.alertID = alert.alertID
+    document.sequence = alert.sequence
+    document.ruleID = alert.ruleID
+    document.ruleVersion = alert.ruleVersion
+    document.ruleTitle = alert.ruleTitle
+    document.priority = alert.priority
+    document.kind = alert.kind
+    document.phase = phase
+    document.state = phase == .end ? .inactive : .active
+    document.stillActive = phase != .end
+    document.onsetTime = alert.onset
+    document.detectedTime = phase == .start ? alert.detected : context.engineTime
+    document.locationUnit = alert.unit
+    document.locationBed = alert.bed
+    document.sources = sourceTexts(alert, patient)
+    document.members = alert.members
+    document.unverified = alert.isUnverified
+    document.retrospective = alert.isRetrospective
+    if alert.isUnverified { document.message += "; unverified: check patient and sensor" }
+    let evidence =
+      options.recordsEvidence ? evidence(patient, rule: shown.rule, subject: shown.subject, context) : nil
+    output.transitions.append(
+      Transition(
+        position: position, patient: patient.pointee.number, document: document, evidence: evidence,
+        isNotified: isNotified))
+  }
+
+  /// One ledger row: the document the candidate would have had, with the stage that held it.
+  func recordHeld(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, onset: Int64, stage: SuppressionStage,
+    by: String, until: Int64?, _ context: JudgeContext
+  ) {
+    let candidate = Candidate(rule: rule, subject: subject, onset: onset, isBypass: false)
+    var document = describe(patient, candidate, context, end: false)
+    let definition = layout.plan.rules[rule]
+    let isTechnical = definition.kind == .technical && subject >= 0
+    let series = subject >= 0 ? patient.pointee.series[subject] : nil
+    let subjectName = isTechnical ? series.map { subjectText(code: $0.code, device: $0.device) } ?? "" : ""
+    document.alertID = alertID(facts: patient.pointee.facts, rule: definition, subject: subjectName, onset: onset)
+    document.ruleID = definition.id
+    document.ruleVersion = definition.version
+    document.ruleTitle = definition.title
+    document.ruleMode = definition.mode.rawValue
+    document.priority = definition.priority
+    document.kind = definition.kind
+    document.state = .inactive
+    document.stillActive = false
+    document.onsetTime = onset
+    document.detectedTime = context.engineTime
+    document.locationUnit = patient.pointee.facts.unit
+    document.locationBed = patient.pointee.facts.bed
+    if let series { document.sources = [sourceText(series)] }
+    document.suppressed = AlertDocument.Suppressed(stage: stage, by: by, until: until)
+    output.ledger.append(LedgerRow(position: position, patient: patient.pointee.number, document: document))
+  }
+
+  /// One advisory for all that began and ended while the device was offline.
+  func emitMissed(
+    _ patient: UnsafeMutablePointer<PatientState>, _ missed: [MissedEpisode], _ context: JudgeContext
+  ) {
+    guard let first = missed.min(by: { $0.onset < $1.onset }) else { return }
+    var rule = RuleDefinition()
+    rule.id = "missed-while-offline"
+    rule.version = layout.plan.version
+    rule.title = "Missed while offline"
+    var document = AlertDocument()
+    document.alertID = alertID(facts: patient.pointee.facts, rule: rule, subject: "", onset: first.onset)
+    document.tenant = patient.pointee.facts.tenant
+    document.patient = patient.pointee.facts.patient
+    document.ruleID = rule.id
+    document.ruleVersion = rule.version
+    document.ruleTitle = rule.title
+    document.priority = .low
+    document.kind = .advisory
+    document.phase = .start
+    document.state = .inactive
+    document.stillActive = false
+    document.onsetTime = first.onset
+    document.detectedTime = context.engineTime
+    document.durationSeconds = max(0, ((missed.map(\.end).max() ?? first.onset) - first.onset) / 1000)
+    let list = missed.prefix(8).map { "\($0.ruleID) \(($0.end - $0.onset) / 1000) s" }
+    let more = missed.count > 8 ? " and \(missed.count - 8) more" : ""
+    document.message = "began and ended while offline: " + list.joined(separator: ", ") + more
+    document.members = missed.map(\.ruleID).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+    document.retrospective = true
+    document.simulated = patient.pointee.isSimulated
+    document.locationUnit = patient.pointee.facts.unit
+    document.locationBed = patient.pointee.facts.bed
+    output.transitions.append(
+      Transition(
+        position: position, patient: patient.pointee.number, document: document, evidence: nil, isNotified: true))
+  }
+
+  // MARK: Describing
+
+  /// The document's measured part: value, limit, duration, message.
+  private func describe(
+    _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, _ context: JudgeContext, end: Bool
+  ) -> AlertDocument {
+    let definition = layout.plan.rules[candidate.rule]
+    var document = AlertDocument()
+    document.tenant = patient.pointee.facts.tenant
+    document.patient = patient.pointee.facts.patient
+    document.simulated = patient.pointee.isSimulated
+    document.ruleMode = definition.mode.rawValue
+    document.durationSeconds = max(0, (context.now - candidate.onset) / 1000)
+    if candidate.subject >= 0, candidate.subject < patient.pointee.seriesCount {
+      let series = patient.pointee.series[candidate.subject]
+      let vital = layout.plan.registry.vitals[series.code]
+      document.device = names.deviceName(series.device)
+      document.code = vital.key
+      if definition.kind == .physiological {
+        document.unit = vital.unit
+        document.value = measured(patient, candidate, vital: vital, now: context.now)
+        document.limit = candidate.isBypass ? definition.bypassLimit ?? definition.limit?.value : definition.limit?.value
+      }
+    } else if let score = definition.score {
+      let state = patient.pointee.scores[score]
+      document.code = layout.plan.scores[score].id
+      document.unit = "{score}"
+      let isSingle = definition.when.instructions.contains(.score(score, .singleMax))
+      document.value = DecimalValue(mantissa: isSingle ? Int64(state.singleMax) : Int64(state.total))
+      document.limit = definition.limit?.value
+    }
+    document.message = message(patient, candidate, document, context, end: end)
+    return document
+  }
+
+  /// The value the rule judged: its first feature, on the vital's grid.
+  private func measured(
+    _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, vital: VitalDefinition, now: Int64
+  ) -> DecimalValue? {
+    if let unverified = candidate.unverified { return grid(unverified, vital) }
+    let compiled = layout.rules[candidate.rule]
+    let series = patient.pointee.series[candidate.subject]
+    if candidate.isBypass, series.lastTime != .min { return vital.decimal(grid: Int64(series.lastValue)) }
+    guard let feature = compiled.features.first(where: { $0.kind != .stale && $0.kind != .status }) else { return nil }
+    let reading = ExpressionMachine.Reading(now: now, subject: candidate.subject, holdLast: true)
+    let value = machine.feature(feature, view: patient.pointee.view, layout: layout, reading: reading)
+    if value.isNaN { return series.lastTime == .min ? nil : vital.decimal(grid: Int64(series.lastValue)) }
+    return feature.kind == .count ? DecimalValue(mantissa: Int64(value)) : grid(value, vital)
+  }
+
+  /// Rounded half up to the vital's resolution.
+  private func grid(_ value: Double, _ vital: VitalDefinition) -> DecimalValue {
+    let power = Double(DecimalValue.powerOfTen(abs(vital.resolutionExponent)))
+    let steps = vital.resolutionExponent < 0 ? value * power : value / power
+    return vital.decimal(grid: Int64((steps + 0.5).rounded(.down)))
+  }
+
+  private func message(
+    _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, _ document: AlertDocument,
+    _ context: JudgeContext, end: Bool
+  ) -> String {
+    let definition = layout.plan.rules[candidate.rule]
+    if end { return "\(definition.title): no longer present after \(durationText(document.durationSeconds))" }
+    var text = ""
+    for piece in definition.message {
+      switch piece {
+      case .text(let words): text += words
+      case .value: text += document.value?.description ?? "unknown"
+      case .limit: text += document.limit?.description ?? "none"
+      case .duration: text += durationText(document.durationSeconds)
+      case .trend: text += trend(patient, candidate, now: context.now)
+      case .code: text += document.code ?? ""
+      case .device: text += document.device ?? ""
+      case .unit: text += document.unit ?? ""
+      case .total: text += totalText(patient, rule: definition)
+      case .missing: text += missingText(patient, rule: definition)
+      }
+    }
+    return text
+  }
+
+  private func durationText(_ seconds: Int64) -> String {
+    if seconds < 120 { return "\(seconds) s" }
+    if seconds < 7200 { return "\(seconds / 60) min" }
+    return "\(seconds / 3600) h \(seconds / 60 % 60) min"
+  }
+
+  /// `, falling` or `, rising` by two steps or more over what is kept of the last minute.
+  private func trend(_ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, now: Int64) -> String {
+    guard candidate.subject >= 0 else { return "" }
+    let series = patient.pointee.series[candidate.subject]
+    for index in 0..<series.entryCount {
+      let entry = series.entry(index)
+      guard entry.time > now - PlanLayout.evidenceSpan else { continue }
+      let change = series.lastValue - entry.value
+      return change <= -2 ? ", falling" : change >= 2 ? ", rising" : ""
+    }
+    return ""
+  }
+
+  private func totalText(_ patient: UnsafeMutablePointer<PatientState>, rule: RuleDefinition) -> String {
+    guard let score = rule.score else { return "" }
+    let state = patient.pointee.scores[score]
+    return state.isComplete ? "\(state.total)" : "≥ \(state.total)"
+  }
+
+  private func missingText(_ patient: UnsafeMutablePointer<PatientState>, rule: RuleDefinition) -> String {
+    guard let score = rule.score else { return "" }
+    let state = patient.pointee.scores[score]
+    var missing: [String] = []
+    for (index, component) in layout.plan.scores[score].components.enumerated() where state.points[index] < 0 {
+      missing.append(component.name)
+    }
+    return missing.isEmpty ? "" : ", missing " + missing.joined(separator: ", ")
+  }
+
+  private func subject(of alert: ActiveAlert, _ patient: UnsafeMutablePointer<PatientState>) -> Int {
+    guard let number = alert.sources.first else { return -1 }
+    return patient.pointee.position(ofSeries: number)
+  }
+
+  private func sourceTexts(_ alert: ActiveAlert, _ patient: UnsafeMutablePointer<PatientState>) -> [String] {
+    alert.sources.compactMap { number in
+      let index = patient.pointee.position(ofSeries: number)
+      return index < 0 ? nil : sourceText(patient.pointee.series[index])
+    }
+  }
+
+  private func sourceText(_ series: SeriesWindows) -> String {
+    let source = names.sourceName(series.source)
+    let device = names.deviceName(series.device)
+    return device + "/" + (source.isEmpty ? layout.plan.registry.vitals[series.code].key : source)
+  }
+
+  // MARK: Evidence
+
+  /// Newest samples shown for each input of an alert.
+  static let evidenceSamplesMax = 64
+
+  /// The stored facts that explain a transition (DESIGN invariant 7), as one JSON object.
+  private func evidence(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, _ context: JudgeContext
+  ) -> String {
+    let definition = layout.plan.rules[rule]
+    var out = JSONText()
+    out.object { out in
+      out.field("rule", definition.id)
+      out.field("version", definition.version)
+      out.field("when", definition.when.text)
+      out.field("for", DurationText.format(definition.hold))
+      out.field("clear", definition.clear?.text)
+      out.field("bypass", definition.bypass?.text)
+      out.field("evaluated_at", Timestamp.format(context.now))
+      out.field("clock", options.clock.rawValue)
+      out.object("parameters") { out in
+        for parameter in definition.parameters { out.field(parameter.name, parameter.value) }
+      }
+      if definition.applies != nil, patient.pointee.age.isNaN { out.field("age", "unknown, counts as applying") }
+      out.array("inputs") { out in
+        for feature in layout.rules[rule].features { write(feature, patient, subject: subject, context, to: &out) }
+      }
+      if let score = definition.score { writeScore(score, patient, to: &out) }
+      out.array("samples") { out in
+        for index in inputSeries(patient, rule: rule, subject: subject) {
+          writeSamples(patient.pointee.series[index], now: context.now, to: &out)
+        }
+      }
+    }
+    return out.text
+  }
+
+  private func write(
+    _ feature: CompiledFeature, _ patient: UnsafeMutablePointer<PatientState>, subject: Int, _ context: JudgeContext,
+    to out: inout JSONText
+  ) {
+    let reading = ExpressionMachine.Reading(now: context.now, subject: subject, holdLast: true)
+    let value = machine.feature(feature, view: patient.pointee.view, layout: layout, reading: reading)
+    out.object {
+      $0.field("input", feature.describe(layout.plan.registry))
+      $0.field("value", value.isNaN ? nil : value)
+    }
+  }
+
+  private func writeScore(_ score: Int, _ patient: UnsafeMutablePointer<PatientState>, to out: inout JSONText) {
+    let state = patient.pointee.scores[score]
+    out.object("score") { out in
+      out.field("id", layout.plan.scores[score].id)
+      out.field("total", Int(state.total))
+      out.field("complete", state.isComplete)
+      out.array("components") { out in
+        for (index, component) in layout.plan.scores[score].components.enumerated() {
+          out.object {
+            $0.field("name", component.name)
+            $0.field("points", state.points[index] < 0 ? nil : Int(state.points[index]))
+            $0.field("time", state.times[index] == .min ? nil : Timestamp.format(state.times[index]))
+          }
+        }
+      }
+    }
+  }
+
+  private func inputSeries(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int
+  ) -> [Int] {
+    if subject >= 0 { return [subject] }
+    let definition = layout.plan.rules[rule]
+    var codes = definition.codes
+    if let score = definition.score { codes += layout.plan.scores[score].components.flatMap(\.codes) }
+    var found: [Int] = []
+    for code in codes {
+      let index = Int(patient.pointee.preferred[Int(code.index)])
+      if index >= 0, !found.contains(index) { found.append(index) }
+    }
+    return found
+  }
+
+  private func writeSamples(_ series: SeriesWindows, now: Int64, to out: inout JSONText) {
+    let vital = layout.plan.registry.vitals[series.code]
+    let from = max(0, series.entryCount - Engine.evidenceSamplesMax)
+    for index in from..<series.entryCount {
+      let entry = series.entry(index)
+      if entry.time > now { continue }
+      out.object {
+        $0.field("code", vital.key)
+        $0.field("time", Timestamp.format(entry.time))
+        $0.field("value", vital.decimal(grid: Int64(entry.value)))
+        $0.raw("quality", entry.quality.text)
+        $0.field("source", sourceText(series))
+      }
+    }
+  }
+}

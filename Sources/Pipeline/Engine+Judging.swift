@@ -1,0 +1,176 @@
+import Evaluation
+import Suppression
+import VitalModel
+
+/// Conditions judged, and what becomes of the answer.
+extension Engine {
+  /// Runs one rule's conditions for one series (`subject` >= 0) or once for the patient (-1).
+  func judge(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, offset: Int, _ context: JudgeContext
+  ) {
+    let episode =
+      subject >= 0 ? patient.pointee.episodes[subject] + offset : patient.pointee.patientEpisodes + rule
+    let judgement = judgement(patient, rule: rule, subject: subject, phase: episode.pointee.phase, now: context.now)
+    if episode.pointee.phase == .idle, judgement.when != .yes, judgement.bypass != .yes { return }
+    if episode.pointee.phase == .idle, !applies(patient, rule: rule, now: context.now) { return }
+    let wasHeldForDoubt = patient.pointee.slots[rule].heldStage == Engine.stageNumber(.quality)
+    let change = episode.pointee.observe(judgement, now: context.now, timing: timings[rule])
+    if episode.pointee.due < .max { schedule(patient, episode.pointee.due) }
+    settleChange(change, patient, rule: rule, subject: subject, context)
+    if wasHeldForDoubt, !context.isUncertain, episode.pointee.holds { retryHeld(patient, rule: rule, context) }
+  }
+
+  private func judgement(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, phase: Episode.Phase, now: Int64
+  ) -> Judgement {
+    let compiled = layout.rules[rule]
+    let view = patient.pointee.view
+    var reading = ExpressionMachine.Reading(now: now, subject: subject, holdLast: layout.plan.rules[rule].holdLast)
+    func run(_ program: CompiledProgram) -> Judgement.Truth {
+      switch machine.truth(program, features: compiled.features, view: view, layout: layout, reading: reading) {
+      case .yes: .yes
+      case .no: .no
+      case .unknown: .unknown
+      }
+    }
+    let when = run(compiled.when)
+    let bypass = compiled.bypass.map(run) ?? .no
+    guard phase == .open || phase == .clearing else { return Judgement(when: when, clear: .unknown, bypass: bypass) }
+    reading.forClear = true
+    let clear = compiled.clear.map(run) ?? (when == .no ? .yes : when == .yes ? .no : .unknown)
+    return Judgement(when: when, clear: clear, bypass: bypass)
+  }
+
+  /// Whether the rule is for this patient; what is unknown counts as applying (SEMANTICS C3).
+  private func applies(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> Bool {
+    guard let program = layout.rules[rule].applies else { return true }
+    refreshAge(patient, now: now)
+    let reading = ExpressionMachine.Reading(now: now, subject: -1, holdLast: false)
+    return machine.truth(
+      program, features: layout.rules[rule].features, view: patient.pointee.view, layout: layout, reading: reading)
+      != .no
+  }
+
+  /// Ages change once a year: looked up once a day of event time.
+  private func refreshAge(_ patient: UnsafeMutablePointer<PatientState>, now: Int64) {
+    guard patient.pointee.ageAsOf == .min || now - patient.pointee.ageAsOf >= 86_400_000 else { return }
+    patient.pointee.ageAsOf = now
+    patient.pointee.age = patient.pointee.facts.age(at: now).map(Double.init) ?? .nan
+  }
+
+  /// A value too doubtful to judge still alerts at once where it reaches a bypass limit (SEMANTICS D2): at full priority,
+  /// marked unverified. Only a sensor state the device declared may hold it.
+  func checkBypass(
+    ofDoubtful grid: Int64, patient: UnsafeMutablePointer<PatientState>, subject: Int, slot: Slot
+  ) {
+    let code = patient.pointee.series[subject].code
+    let value = layout.plan.registry.vitals[code].decimal(grid: grid).double
+    for (offset, rule) in layout.codes[code].seriesRules.enumerated() {
+      guard let bypass = layout.rules[rule].bypass else { continue }
+      let now = max(patient.pointee.now, slot.eventTime)
+      var reading = ExpressionMachine.Reading(now: now, subject: subject, holdLast: true)
+      reading.override = value
+      let view = patient.pointee.view
+      let reached = machine.truth(
+        bypass, features: layout.rules[rule].features, view: view, layout: layout, reading: reading)
+      guard reached == .yes, applies(patient, rule: rule, now: now) else { continue }
+      let reference = options.clock == .wall ? clock : patient.pointee.newestEvent
+      let context = JudgeContext(
+        now: now, engineTime: options.clock == .wall ? clock : now,
+        isRetrospective: slot.eventTime < reference - options.lateness, isUncertain: false)
+      let episode = patient.pointee.episodes[subject] + offset
+      let change = episode.pointee.observe(
+        Judgement(when: .yes, clear: .no, bypass: .yes), now: now, timing: timings[rule])
+      settleChange(change, patient, rule: rule, subject: subject, context, unverified: value)
+    }
+  }
+
+  /// Carries out what an episode's change means for the rule's alert.
+  func settleChange(
+    _ change: EpisodeChange, _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int,
+    _ context: JudgeContext, unverified: Double? = nil
+  ) {
+    switch change {
+    case .none, .pending: return
+    case .dropped(let stage, let onset):
+      recordHeld(patient, rule: rule, subject: subject, onset: onset, stage: stage, by: "for", until: nil, context)
+    case .met(let onset):
+      open(patient, Candidate(rule: rule, subject: subject, onset: onset, isBypass: false), context)
+    case .bypassed(let onset):
+      let candidate = Candidate(rule: rule, subject: subject, onset: onset, isBypass: true, unverified: unverified)
+      open(patient, candidate, context)
+    case .closed: closeEpisode(patient, rule: rule, context)
+    }
+  }
+
+  /// Whether any series of the rule, or the rule itself, still holds.
+  func ruleHolds(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> Bool {
+    if patient.pointee.patientEpisodes[rule].holds { return true }
+    return heldSeries(patient, rule: rule).contains { _ in true }
+  }
+
+  /// Positions of the series whose episode of this rule holds.
+  func heldSeries(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> [Int] {
+    var found: [Int] = []
+    for index in 0..<patient.pointee.seriesCount {
+      for offset in episodeOffsets(rule: rule, code: patient.pointee.series[index].code)
+      where patient.pointee.episodes[index][offset].holds {
+        found.append(index)
+      }
+    }
+    return found
+  }
+
+  private func episodeOffsets(rule: Int, code: Int) -> [Int] {
+    let own = layout.codes[code].seriesRules
+    switch layout.plan.rules[rule].scope {
+    case .patient: return []
+    case .series(let vital):
+      return Int(vital.index) == code ? own.firstIndex(of: rule).map { [$0] } ?? [] : []
+    case .everySeries:
+      if let offset = layout.staleRules.firstIndex(of: rule) { return [own.count + offset] }
+      if let offset = layout.statusRules.firstIndex(of: rule) { return [own.count + layout.staleRules.count + offset] }
+      return []
+    }
+  }
+
+  /// One episode of a rule is over: the alert ends when no fresh series holds any more (SEMANTICS A3).
+  private func closeEpisode(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, _ context: JudgeContext) {
+    let held = heldSeries(patient, rule: rule)
+    let isTechnical = layout.plan.rules[rule].kind == .technical
+    if isTechnical ? !held.isEmpty : held.contains(where: { !patient.pointee.series[$0].isStale }) { return }
+    // What is left are silent series of a vital that another source now shows to be well.
+    for index in held {
+      for offset in episodeOffsets(rule: rule, code: patient.pointee.series[index].code) {
+        patient.pointee.episodes[index][offset].reset()
+      }
+    }
+    if patient.pointee.patientEpisodes[rule].holds { return }
+    ruleClosed(patient, rule: rule, context)
+  }
+
+  static func stageNumber(_ stage: SuppressionStage) -> Int8 {
+    Int8(SuppressionStage.allCases.firstIndex(of: stage) ?? 0)
+  }
+  static func stage(_ number: Int8) -> SuppressionStage { SuppressionStage.allCases[Int(number)] }
+}
+
+/// An episode that wants to be told.
+struct Candidate {
+  var rule: Int
+  var subject: Int
+  var onset: Int64
+  var isBypass: Bool
+  /// The doubtful value that reached the bypass limit.
+  var unverified: Double?
+  /// It is told late, after a gap (SEMANTICS B5).
+  var isRetrospective = false
+
+  init(rule: Int, subject: Int, onset: Int64, isBypass: Bool, unverified: Double? = nil) {
+    self.rule = rule
+    self.subject = subject
+    self.onset = onset
+    self.isBypass = isBypass
+    self.unverified = unverified
+  }
+}

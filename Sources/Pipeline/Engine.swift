@@ -1,0 +1,492 @@
+import Evaluation
+import Suppression
+import VitalModel
+
+/// The deterministic evaluator of one shard: journal entries in, alert transitions and ledger rows out.
+///
+/// Its output is a pure function of the entries applied, the plan and the options. It never reads a clock, draws a random
+/// number, iterates a hash table or touches a file; live service, replay and recovery call this same code. Owned by one
+/// thread.
+package final class Engine {
+  package private(set) var layout: PlanLayout
+  package let options: EngineOptions
+  let names: any NameSource
+  let machine = ExpressionMachine()
+  /// What happened since the caller last took it.
+  package var output = EngineOutput()
+
+  var patients: [UnsafeMutablePointer<PatientState>] = []
+  /// Directory number → position in ``patients``; -1 none.
+  var places: [Int32] = []
+  /// Patients with a checkpoint owed, in the order they first changed.
+  var dirtyQueue: [Int32] = []
+  var dirtyHead = 0
+  var deadlines = DeadlineHeap()
+  var timings: [EpisodeTiming] = []
+
+  /// Which of the directory's rosters is in force at this point of the journal.
+  package private(set) var rosterNumber = 0
+  /// Highest journal position applied and highest ingest time seen.
+  package private(set) var position: UInt64 = 0
+  package private(set) var clock: Int64 = .min
+  /// Observations applied, and those too doubtful to judge.
+  package private(set) var sampleCount: UInt64 = 0
+  package private(set) var unusableCount: UInt64 = 0
+
+  /// The message being taken in: observations of one patient at one time (SEMANTICS A4).
+  private var groupPlace = -1
+  private var groupTime: Int64 = 0
+  private var groupIsRetrospective = false
+  private var groupIsUncertain = false
+  private var touched: [Int] = []
+  private var ruleStamp: [UInt64] = []
+  private var stamp: UInt64 = 0
+  private let minimumQuality: UInt16
+
+  package init(layout: PlanLayout, options: EngineOptions, names: any NameSource) {
+    self.layout = layout
+    self.options = options
+    self.names = names
+    minimumQuality = UInt16(layout.plan.minimumQuality * 10_000)
+    touched.reserveCapacity(64)
+    adopt(layout)
+  }
+
+  deinit {
+    for patient in patients {
+      patient.pointee.free()
+      patient.deinitialize(count: 1)
+      patient.deallocate()
+    }
+  }
+
+  func adopt(_ layout: PlanLayout) {
+    self.layout = layout
+    ruleStamp = Array(repeating: 0, count: layout.plan.rules.count)
+    timings = layout.plan.rules.map { rule in
+      let hold = options.without.contains(.persistence) ? 0 : rule.hold
+      let clearFor = options.without.contains(.hysteresis) ? 0 : rule.clearFor
+      return EpisodeTiming(hold: hold, window: max(rule.maxHold, hold), clearFor: clearFor)
+    }
+  }
+
+  /// Continues after a checkpoint: entries up to `position` are already in the patients' states.
+  package func resume(at position: UInt64, clock: Int64) {
+    self.position = position
+    self.clock = clock
+  }
+
+  /// Applies one journal entry. Entries come in journal order; ``finishMessage()`` ends a run of them.
+  package func apply(_ slot: Slot) {
+    position = max(position, slot.payload)
+    clock = max(clock, slot.ingestTime)
+    switch slot.kind {
+    case .sample: take(slot)
+    case .clock:
+      finishMessage()
+      if options.clock == .wall { runDeadlines(upTo: slot.ingestTime) }
+    case .deviceStatus, .payload, .control, nil: finishMessage()
+    }
+  }
+
+  // MARK: Samples
+
+  private func take(_ slot: Slot) {
+    let place = placeOf(slot.patient)
+    let patient = patients[place]
+    if slot.payload <= patient.pointee.position, slot.payload != 0 { return }
+    if groupPlace >= 0, groupPlace != place || groupTime != slot.eventTime { finishMessage() }
+    if groupPlace < 0 { beginMessage(slot, place: place) }
+    sampleCount &+= 1
+    insert(slot, into: patient)
+    if slot.flags.contains(.endOfMessage) { finishMessage() }
+    patient.pointee.position = max(patient.pointee.position, slot.payload)
+    if patient.pointee.dirtySince == .max { markDirty(place, slot.payload) }
+  }
+
+  private func markDirty(_ place: Int, _ position: UInt64) {
+    patients[place].pointee.dirtySince = position
+    dirtyQueue.append(Int32(place))
+  }
+
+  private func beginMessage(_ slot: Slot, place: Int) {
+    let patient = patients[place]
+    let engineTime = options.clock == .wall ? clock : slot.eventTime
+    runDeadlines(place, upTo: engineTime)
+    groupPlace = place
+    groupTime = slot.eventTime
+    groupIsUncertain = slot.flags.contains(.uncertain)
+    let reference = options.clock == .wall ? clock : patient.pointee.newestEvent
+    groupIsRetrospective = reference != .min && slot.eventTime < reference - options.lateness
+    patient.pointee.newestEvent = max(patient.pointee.newestEvent, slot.eventTime)
+    if slot.flags.contains(.simulated) { patient.pointee.isSimulated = true }
+  }
+
+  /// Places a patient, made on its first entry.
+  func placeOf(_ number: UInt32) -> Int {
+    let index = Int(number)
+    if index < places.count, places[index] >= 0 { return Int(places[index]) }
+    while places.count <= index { places.append(-1) }
+    let pointer = UnsafeMutablePointer<PatientState>.allocate(capacity: 1)
+    pointer.initialize(to: PatientState(number: number, facts: names.patientFacts(number, roster: rosterNumber), layout: layout))
+    patients.append(pointer)
+    places[index] = Int32(patients.count - 1)
+    return patients.count - 1
+  }
+
+  private func insert(_ slot: Slot, into patient: UnsafeMutablePointer<PatientState>) {
+    var index = patient.pointee.position(ofSeries: slot.series)
+    if index < 0 { index = addSeries(slot, to: patient) }
+    let series = patient.pointee.series + index
+    let code = series.pointee.code
+    let vital = layout.plan.registry.vitals[code]
+    if slot.eventTime >= series.pointee.newestTime {
+      series.pointee.newestTime = slot.eventTime
+      series.pointee.lastStatus = slot.status
+      series.pointee.lastQuality = slot.quality
+    }
+    if touched.last != index { touched.append(index) }
+    guard let grid = vital.gridValue(slot.value, unitIndex: Int(slot.unit)), let value = Int32(exactly: grid) else {
+      unusableCount &+= 1
+      return
+    }
+    let isDoubtful =
+      slot.status != .ok && slot.status != .lowBattery
+      || (slot.quality != .absent && slot.quality.raw < minimumQuality && !options.without.contains(.quality))
+    if isDoubtful {
+      unusableCount &+= 1
+      if !slot.status.isSensorOff { checkBypass(ofDoubtful: grid, patient: patient, subject: index, slot: slot) }
+      return
+    }
+    _ = series.pointee.insert(
+      time: slot.eventTime, value: value, quality: slot.quality, status: slot.status, plan: layout.codes[code])
+    if series.pointee.staleDue == .max || series.pointee.isStale { revive(patient, index) }
+  }
+
+  private func addSeries(_ slot: Slot, to patient: UnsafeMutablePointer<PatientState>) -> Int {
+    let code = Int(slot.code.index)
+    var series = SeriesWindows(
+      series: slot.series, device: slot.device, code: code, source: slot.source, plan: layout.codes[code])
+    let source = names.sourceName(slot.source)
+    let rank = layout.plan.registry.vitals[code].sources.firstIndex(of: source)
+    series.rank = UInt8(clamping: rank ?? 200)
+    series.cadence = names.cadence(
+      device: slot.device, code: slot.code, roster: rosterNumber, at: slot.eventTime)
+    return patient.pointee.addSeries(series, layout: layout)
+  }
+
+  /// A usable sample after none or after silence: fresh again, and staleness is watched.
+  private func revive(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int) {
+    let series = patient.pointee.series + index
+    series.pointee.isStale = false
+    scheduleStaleness(patient, index)
+    choosePreferred(patient, code: series.pointee.code)
+  }
+
+  func scheduleStaleness(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int) {
+    let series = patient.pointee.series + index
+    let registry = layout.codes[series.pointee.code].registryStaleness
+    series.pointee.staleDue = series.pointee.lastTime &+ series.pointee.staleness(registry: registry)
+    schedule(patient, series.pointee.staleDue)
+  }
+
+  /// The series a rule with several inputs reads for a vital: fresh before stale, then source preference, then device id
+  /// (SEMANTICS A3).
+  func choosePreferred(_ patient: UnsafeMutablePointer<PatientState>, code: Int) {
+    var best = -1
+    for index in 0..<patient.pointee.seriesCount where patient.pointee.series[index].code == code {
+      if best < 0 || isPreferred(patient, index, over: best) { best = index }
+    }
+    patient.pointee.preferred[code] = Int16(best)
+  }
+
+  private func isPreferred(_ patient: UnsafeMutablePointer<PatientState>, _ a: Int, over b: Int) -> Bool {
+    let first = patient.pointee.series[a]
+    let second = patient.pointee.series[b]
+    if first.isStale != second.isStale { return !first.isStale }
+    if first.rank != second.rank { return first.rank < second.rank }
+    let names = (names.deviceName(first.device), names.deviceName(second.device))
+    if names.0 != names.1 { return names.0 < names.1 }
+    return self.names.sourceName(first.source) < self.names.sourceName(second.source)
+  }
+
+  /// Ends the message being taken in: rules run once over what it brought.
+  package func finishMessage() {
+    guard groupPlace >= 0 else { return }
+    let patient = patients[groupPlace]
+    groupPlace = -1
+    defer { touched.removeAll(keepingCapacity: true) }
+    patient.pointee.now = max(patient.pointee.now, groupTime)
+    // In stream time a retrospective sample is out of order: windows have it, nothing new can be true at "now".
+    if groupIsRetrospective, options.clock == .stream, !options.without.contains(.retrospective) { return }
+    let context = JudgeContext(
+      now: patient.pointee.now, engineTime: options.clock == .wall ? clock : patient.pointee.now,
+      isRetrospective: groupIsRetrospective && !options.without.contains(.retrospective),
+      isUncertain: groupIsUncertain)
+    judgeTouched(patient, context)
+    if context.isRetrospective {
+      oweSettlement(patient)
+    } else if patient.pointee.settleDue != .max {
+      settle(patient, context)
+    }
+  }
+
+  private func judgeTouched(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
+    for index in touched {
+      let code = patient.pointee.series[index].code
+      let own = layout.codes[code].seriesRules
+      for (offset, rule) in own.enumerated() { judge(patient, rule: rule, subject: index, offset: offset, context) }
+      judgeTechnical(patient, subject: index, context)
+    }
+    stamp &+= 1
+    for index in touched {
+      let code = patient.pointee.series[index].code
+      updateScores(patient, code: code, now: context.now)
+      for rule in layout.codes[code].patientRules where ruleStamp[rule] != stamp {
+        ruleStamp[rule] = stamp
+      }
+    }
+    for rule in layout.plan.rules.indices where ruleStamp[rule] == stamp {
+      judge(patient, rule: rule, subject: -1, offset: 0, context)
+    }
+  }
+
+  func updateScores(_ patient: UnsafeMutablePointer<PatientState>, code: Int, now: Int64) {
+    for feed in layout.codes[code].scoreComponents {
+      _ = (patient.pointee.scores + feed.score).pointee.update(
+        layout.plan.scores[feed.score], view: patient.pointee.view, layout: layout, now: now)
+    }
+  }
+
+  /// Rules about the signal itself, looked at only where they could change.
+  func judgeTechnical(_ patient: UnsafeMutablePointer<PatientState>, subject: Int, _ context: JudgeContext) {
+    let base = layout.codes[patient.pointee.series[subject].code].seriesRules.count
+    let episodes = patient.pointee.episodes[subject] + base
+    for (offset, rule) in layout.staleRules.enumerated() {
+      if patient.pointee.series[subject].isStale || episodes[offset].phase != .idle {
+        judge(patient, rule: rule, subject: subject, offset: base + offset, context)
+      }
+    }
+    let statusBase = base + layout.staleRules.count
+    for (offset, rule) in layout.statusRules.enumerated() {
+      let phase = patient.pointee.episodes[subject][statusBase + offset].phase
+      if patient.pointee.series[subject].lastStatus != .ok || phase != .idle {
+        judge(patient, rule: rule, subject: subject, offset: statusBase + offset, context)
+      }
+    }
+  }
+
+  // MARK: Deadlines
+
+  func schedule(_ patient: UnsafeMutablePointer<PatientState>, _ due: Int64) {
+    guard due < patient.pointee.nextDue else { return }
+    patient.pointee.nextDue = due
+    guard options.clock == .wall, due < patient.pointee.filedDue else { return }
+    patient.pointee.filedDue = due
+    deadlines.push(due: due, patient: patient.pointee.number)
+  }
+
+  /// The earliest instant at which some patient's deadline may be due, engine time; nil: none. Wall clock only.
+  package var nextDeadline: Int64? { deadlines.earliest }
+
+  /// Runs the due deadlines of every patient, by due time and then patient number.
+  private func runDeadlines(upTo time: Int64) {
+    while let earliest = deadlines.earliest, earliest <= time {
+      let entry = deadlines.pop()
+      let place = placeOf(entry.patient)
+      let patient = patients[place]
+      guard patient.pointee.filedDue == entry.due else { continue }
+      patient.pointee.filedDue = .max
+      if position > patient.pointee.position || position == 0 {
+        runDeadlines(place, upTo: time)
+        patient.pointee.position = max(patient.pointee.position, position)
+        if patient.pointee.dirtySince == .max { markDirty(place, position) }
+      }
+      let next = patient.pointee.nextDue
+      if next < patient.pointee.filedDue {
+        patient.pointee.filedDue = next
+        deadlines.push(due: next, patient: patient.pointee.number)
+      }
+    }
+  }
+
+  /// Puts every restored patient's next deadline back into the heap.
+  func fileDeadlines() {
+    deadlines = DeadlineHeap()
+    for patient in patients where options.clock == .wall && patient.pointee.nextDue < .max {
+      patient.pointee.filedDue = patient.pointee.nextDue
+      deadlines.push(due: patient.pointee.nextDue, patient: patient.pointee.number)
+    }
+  }
+
+  /// Runs one patient's deadlines due at or before `time`, each with its own due time as "now" (SEMANTICS B2).
+  private func runDeadlines(_ place: Int, upTo time: Int64) {
+    let patient = patients[place]
+    while patient.pointee.nextDue <= time {
+      guard let next = earliestDeadline(patient) else {
+        patient.pointee.nextDue = .max
+        return
+      }
+      guard next.due <= time else {
+        patient.pointee.nextDue = .max
+        schedule(patient, next.due)
+        return
+      }
+      run(next, patient)
+    }
+  }
+
+  private enum DeadlineTarget {
+    case stale(series: Int)
+    case series(series: Int, offset: Int)
+    case patientRule(Int)
+    case held(rule: Int)
+    case settle
+  }
+
+  /// Linear over the patient's few dozen deadlines: it runs about once a minute a patient.
+  private func earliestDeadline(_ patient: UnsafeMutablePointer<PatientState>) -> (due: Int64, target: DeadlineTarget)? {
+    var due = Int64.max
+    var target = DeadlineTarget.settle
+    func consider(_ candidate: Int64, _ what: @autoclosure () -> DeadlineTarget) {
+      if candidate < due {
+        due = candidate
+        target = what()
+      }
+    }
+    for index in 0..<patient.pointee.seriesCount {
+      consider(patient.pointee.series[index].staleDue, .stale(series: index))
+      let count = PatientState.episodeCount(layout, code: patient.pointee.series[index].code)
+      for offset in 0..<count {
+        consider(patient.pointee.episodes[index][offset].due, .series(series: index, offset: offset))
+      }
+    }
+    for rule in layout.plan.rules.indices {
+      consider(patient.pointee.patientEpisodes[rule].due, .patientRule(rule))
+      if patient.pointee.slots[rule].heldStage >= 0 {
+        consider(patient.pointee.slots[rule].heldUntil, .held(rule: rule))
+      }
+    }
+    consider(patient.pointee.settleDue, .settle)
+    return due == .max ? nil : (due, target)
+  }
+
+  private func run(_ deadline: (due: Int64, target: DeadlineTarget), _ patient: UnsafeMutablePointer<PatientState>) {
+    patient.pointee.now = max(patient.pointee.now, deadline.due)
+    let context = JudgeContext(
+      now: patient.pointee.now, engineTime: deadline.due, isRetrospective: false, isUncertain: false)
+    switch deadline.target {
+    case .stale(let series): checkStaleness(patient, series, context)
+    case .series(let series, let offset):
+      patient.pointee.episodes[series][offset].due = .max
+      let rule = ruleIndex(code: patient.pointee.series[series].code, offset: offset)
+      judge(patient, rule: rule, subject: series, offset: offset, context)
+    case .patientRule(let rule):
+      patient.pointee.patientEpisodes[rule].due = .max
+      judge(patient, rule: rule, subject: -1, offset: 0, context)
+    case .held(let rule): retryHeld(patient, rule: rule, context)
+    case .settle: settle(patient, context)
+    }
+  }
+
+  private func ruleIndex(code: Int, offset: Int) -> Int {
+    let own = layout.codes[code].seriesRules
+    if offset < own.count { return own[offset] }
+    let rest = offset - own.count
+    return rest < layout.staleRules.count ? layout.staleRules[rest] : layout.statusRules[rest - layout.staleRules.count]
+  }
+
+  private func checkStaleness(
+    _ patient: UnsafeMutablePointer<PatientState>, _ index: Int, _ context: JudgeContext
+  ) {
+    let series = patient.pointee.series + index
+    let registry = layout.codes[series.pointee.code].registryStaleness
+    let due = series.pointee.lastTime &+ series.pointee.staleness(registry: registry)
+    if due > context.engineTime {
+      series.pointee.staleDue = due
+      schedule(patient, due)
+      return
+    }
+    series.pointee.isStale = true
+    series.pointee.staleDue = .max
+    let code = series.pointee.code
+    choosePreferred(patient, code: code)
+    for (offset, rule) in layout.codes[code].seriesRules.enumerated() {
+      let change = patient.pointee.episodes[index][offset].loseSignal(now: context.now)
+      settleChange(change, patient, rule: rule, subject: index, context)
+    }
+    judgeTechnical(patient, subject: index, context)
+    updateScores(patient, code: code, now: context.now)
+    for rule in layout.codes[code].patientRules {
+      judge(patient, rule: rule, subject: -1, offset: 0, context)
+    }
+  }
+
+  /// After a burst of retrospective samples, what is still true is told shortly after the last of them.
+  private func oweSettlement(_ patient: UnsafeMutablePointer<PatientState>) {
+    patient.pointee.settleSince = min(patient.pointee.settleSince, clock)
+    let due = min(clock + Engine.settleAfter, patient.pointee.settleSince + Engine.settleAtMost)
+    patient.pointee.settleDue = max(due, clock)
+    schedule(patient, patient.pointee.settleDue)
+  }
+
+  /// A burst counts as over after this silence, and is settled at the latest after the second figure, milliseconds.
+  static let settleAfter: Int64 = 2000
+  static let settleAtMost: Int64 = 10_000
+
+  // MARK: Figures
+
+  /// Bytes held by all patients, and how many there are.
+  package var footprint: (patients: Int, bytes: Int) {
+    (patients.count, patients.reduce(0) { $0 + $1.pointee.bytes(layout: layout) })
+  }
+
+  /// Alerts open now, all patients.
+  package var activeAlerts: Int { patients.reduce(0) { $0 + $1.pointee.alerts.count } }
+}
+
+/// The circumstances under which conditions are judged.
+struct JudgeContext {
+  /// Evaluation instant, event time.
+  var now: Int64
+  /// The engine's clock: detection time of what is found.
+  var engineTime: Int64
+  var isRetrospective: Bool
+  var isUncertain: Bool
+}
+
+/// A binary heap of (due, patient), earliest first, ties by patient number. Entries may be outdated: the owner checks.
+struct DeadlineHeap {
+  private var entries: [(due: Int64, patient: UInt32)] = []
+
+  var earliest: Int64? { entries.first?.due }
+
+  private func before(_ a: Int, _ b: Int) -> Bool {
+    (entries[a].due, entries[a].patient) < (entries[b].due, entries[b].patient)
+  }
+
+  mutating func push(due: Int64, patient: UInt32) {
+    entries.append((due, patient))
+    var child = entries.count - 1
+    while child > 0, before(child, (child - 1) / 2) {
+      entries.swapAt(child, (child - 1) / 2)
+      child = (child - 1) / 2
+    }
+  }
+
+  /// - Precondition: not empty.
+  mutating func pop() -> (due: Int64, patient: UInt32) {
+    entries.swapAt(0, entries.count - 1)
+    let top = entries.removeLast()
+    var parent = 0
+    while true {
+      var smallest = parent
+      for child in [2 * parent + 1, 2 * parent + 2] where child < entries.count && before(child, smallest) {
+        smallest = child
+      }
+      if smallest == parent { return top }
+      entries.swapAt(parent, smallest)
+      parent = smallest
+    }
+  }
+}

@@ -1,0 +1,177 @@
+import Evaluation
+import Suppression
+import VitalModel
+
+/// Where one rule stands for one patient, beside its episodes: 40 bytes.
+struct RuleSlot: BitwiseCopyable {
+  /// Its episode held, but the alert may not be told now, for this reason (position in ``SuppressionStage``); -1: none.
+  var heldStage: Int8 = -1
+  /// The rule whose alert this one joined as a member; -1: none (SEMANTICS C4).
+  var joinedRule: Int16 = -1
+  /// When a held alert must be looked at again, engine time.
+  var heldUntil: Int64 = .max
+  /// Onset of the held candidate.
+  var heldOnset: Int64 = 0
+  var refractoryUntil: Int64 = .min
+  /// The held candidate reached its bypass limit.
+  var heldBypass = false
+  /// Position of the series that met the rule first; -1: rules judged once a patient.
+  var subject: Int16 = -1
+}
+
+/// An alert that people have been told of and that has not ended. Identity is frozen at its start (SEMANTICS C1).
+struct ActiveAlert {
+  var rule: Int
+  var alertID: String
+  var ruleID: String
+  var ruleVersion: String
+  var ruleTitle: String
+  var sequence: Int
+  var onset: Int64
+  var detected: Int64
+  var priority: Priority
+  var kind: AlertKind
+  var isScore: Bool
+  var isBypassed: Bool
+  var isUnverified: Bool
+  var isRetrospective: Bool
+  var code: Int
+  var device: UInt32
+  /// Series that have held it, by directory number, in order of joining.
+  var sources: [UInt32]
+  /// Ids of rules that joined it.
+  var members: [String]
+  var unit: String?
+  var bed: String?
+}
+
+/// An episode that began and ended while the device was offline.
+struct MissedEpisode {
+  var ruleID: String
+  var onset: Int64
+  var end: Int64
+}
+
+/// Everything the engine keeps of one patient. Owned by one engine, freed by ``free()``.
+struct PatientState {
+  var number: UInt32
+  var facts: PatientFacts
+  var flagBits: UInt64
+  var age: Double
+  var ageAsOf: Int64 = .min
+  /// The evaluation instant reached: highest event time or deadline run.
+  var now: Int64 = .min
+  /// Highest event time of any observation.
+  var newestEvent: Int64 = .min
+  /// Lower bound of every deadline of this patient, engine time.
+  var nextDue: Int64 = .max
+  /// The deadline this patient is filed under in the engine's heap; `.max`: none.
+  var filedDue: Int64 = .max
+  /// When retrospective openings are settled, and when that was first owed (SEMANTICS B5).
+  var settleDue: Int64 = .max
+  var settleSince: Int64 = .max
+  /// Journal position of the last entry applied, and of the first since the last checkpoint (`.max`: none).
+  var position: UInt64 = 0
+  var dirtySince: UInt64 = .max
+  var isSimulated = false
+
+  var series: UnsafeMutablePointer<SeriesWindows>
+  var episodes: UnsafeMutablePointer<UnsafeMutablePointer<Episode>>
+  var seriesCount = 0
+  var seriesCapacity = 4
+  let preferred: UnsafeMutablePointer<Int16>
+  let vitalCount: Int
+  let scores: UnsafeMutablePointer<ScoreState>
+  let patientEpisodes: UnsafeMutablePointer<Episode>
+  let slots: UnsafeMutablePointer<RuleSlot>
+  var alerts: [ActiveAlert] = []
+  var missed: [MissedEpisode] = []
+
+  init(number: UInt32, facts: PatientFacts, layout: PlanLayout) {
+    self.number = number
+    self.facts = facts
+    flagBits = layout.flagBits(facts.flags)
+    age = .nan
+    series = .allocate(capacity: 4)
+    episodes = .allocate(capacity: 4)
+    vitalCount = layout.codes.count
+    preferred = .allocate(capacity: vitalCount)
+    preferred.initialize(repeating: -1, count: vitalCount)
+    scores = .allocate(capacity: max(1, layout.plan.scores.count))
+    scores.initialize(repeating: ScoreState(), count: max(1, layout.plan.scores.count))
+    let rules = max(1, layout.plan.rules.count)
+    patientEpisodes = .allocate(capacity: rules)
+    patientEpisodes.initialize(repeating: Episode(), count: rules)
+    slots = .allocate(capacity: rules)
+    slots.initialize(repeating: RuleSlot(), count: rules)
+  }
+
+  mutating func free() {
+    for index in 0..<seriesCount {
+      series[index].free()
+      episodes[index].deallocate()
+    }
+    series.deallocate()
+    episodes.deallocate()
+    preferred.deallocate()
+    scores.deallocate()
+    patientEpisodes.deallocate()
+    slots.deallocate()
+    alerts = []
+    missed = []
+  }
+
+  /// How many episodes one series of a vital carries: its own rules, then the technical ones.
+  static func episodeCount(_ layout: PlanLayout, code: Int) -> Int {
+    layout.codes[code].seriesRules.count + layout.staleRules.count + layout.statusRules.count
+  }
+
+  /// Adds a series; its position.
+  mutating func addSeries(_ windows: SeriesWindows, layout: PlanLayout) -> Int {
+    if seriesCount == seriesCapacity {
+      let grownSeries = UnsafeMutablePointer<SeriesWindows>.allocate(capacity: seriesCapacity * 2)
+      grownSeries.moveInitialize(from: series, count: seriesCount)
+      let grownEpisodes = UnsafeMutablePointer<UnsafeMutablePointer<Episode>>.allocate(capacity: seriesCapacity * 2)
+      grownEpisodes.moveInitialize(from: episodes, count: seriesCount)
+      series.deallocate()
+      episodes.deallocate()
+      series = grownSeries
+      episodes = grownEpisodes
+      seriesCapacity *= 2
+    }
+    (series + seriesCount).initialize(to: windows)
+    let count = max(1, PatientState.episodeCount(layout, code: windows.code))
+    let own = UnsafeMutablePointer<Episode>.allocate(capacity: count)
+    own.initialize(repeating: Episode(), count: count)
+    (episodes + seriesCount).initialize(to: own)
+    seriesCount += 1
+    return seriesCount - 1
+  }
+
+  /// Position of a series by directory number, -1 if it is new.
+  @inline(__always)
+  func position(ofSeries number: UInt32) -> Int {
+    for index in 0..<seriesCount where series[index].series == number { return index }
+    return -1
+  }
+
+  var view: PatientView {
+    PatientView(
+      series: series, seriesCount: seriesCount, preferred: preferred, scores: scores, age: age, flagBits: flagBits,
+      flagsKnown: facts.isListed)
+  }
+
+  /// Bytes this patient takes, all told.
+  func bytes(layout: PlanLayout) -> Int {
+    let rules = max(1, layout.plan.rules.count)
+    var total = MemoryLayout<PatientState>.stride + vitalCount * 2
+    total += max(1, layout.plan.scores.count) * MemoryLayout<ScoreState>.stride
+    total += rules * (MemoryLayout<Episode>.stride + MemoryLayout<RuleSlot>.stride)
+    total += seriesCapacity * (MemoryLayout<SeriesWindows>.stride + MemoryLayout<Int>.stride)
+    for index in 0..<seriesCount {
+      total += series[index].heapBytes
+      total += max(1, PatientState.episodeCount(layout, code: series[index].code)) * MemoryLayout<Episode>.stride
+    }
+    return total
+  }
+}

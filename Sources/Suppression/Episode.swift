@@ -1,0 +1,238 @@
+import VitalModel
+
+/// What a rule's conditions say at one instant.
+package struct Judgement: Sendable, Equatable {
+  package enum Truth: UInt8, Sendable { case no, yes, unknown }
+  package var when: Truth
+  package var clear: Truth
+  package var bypass: Truth
+
+  @inlinable
+  package init(when: Truth, clear: Truth, bypass: Truth) {
+    self.when = when
+    self.clear = clear
+    self.bypass = bypass
+  }
+}
+
+/// How long a rule waits, milliseconds of event time.
+package struct EpisodeTiming: Sendable, Equatable {
+  /// The condition must have held this long.
+  package var hold: Int64
+  /// Rolling window over which breach time adds up to `hold`: short returns to normal do not start it anew
+  /// (SEMANTICS D1).
+  package var window: Int64
+  /// The clear condition must have held this long.
+  package var clearFor: Int64
+
+  @inlinable
+  package init(hold: Int64, window: Int64, clearFor: Int64) {
+    self.hold = hold
+    self.window = window
+    self.clearFor = clearFor
+  }
+}
+
+/// What one observation of a condition changed.
+package enum EpisodeChange: Sendable, Equatable {
+  case none
+  /// The condition began to hold; nothing is told yet.
+  case pending
+  /// It held too briefly, or the input went stale: a ledger row with this stage. The onset it had.
+  case dropped(SuppressionStage, onset: Int64)
+  /// It has held long enough.
+  case met(onset: Int64)
+  /// The bypass limit was reached: at once, ignoring every delay. Told once an episode.
+  case bypassed(onset: Int64)
+  /// The clear condition has held long enough.
+  case closed
+}
+
+/// One stretch of one rule holding for one series or patient: persistence, hysteresis, bypass.
+///
+/// A pure state machine; every stage it applies is bounded (SEMANTICS D1, D2). It never decides whether anybody is told:
+/// that is for the alert it belongs to.
+///
+/// ```
+///            when                 held long enough            clear
+///   idle ──────────► pending ───────────────────────► open ─────────► clearing
+///    ▲  ◄────────────   │                              ▲  ◄───────────   │ clear held long enough
+///    │   not when       │ bypass                       │   not clear      │
+///    └──────────────────┴──────────────────────────────┴──────────────────┘
+/// ```
+package struct Episode: Sendable, BitwiseCopyable {
+  package enum Phase: UInt8, Sendable, BitwiseCopyable {
+    /// The condition does not hold.
+    case idle
+    /// It holds, not yet long enough.
+    case pending
+    /// It has held long enough and has not cleared.
+    case open
+    /// The clear condition holds, not yet long enough.
+    case clearing
+  }
+
+  package var phase: Phase = .idle
+  /// The bypass limit was reached in this episode.
+  package var isBypassed = false
+  /// The condition is unknown at present: the hold does not run on.
+  package var isFrozen = false
+  /// Where the pending or open stretch began.
+  package var onset: Int64 = 0
+  /// Where the running stretch of breach began; meaningless while frozen or idle.
+  package var segmentStart: Int64 = 0
+  package var clearOnset: Int64 = 0
+  /// When it must be looked at again if no sample comes before; `Int64.max`: never.
+  package var due: Int64 = .max
+  /// Finished stretches of breach that still count, oldest first; unused ones have equal ends.
+  package var segments: InlineArray<4, Segment> = .init(repeating: Segment(start: 0, end: 0))
+
+  package struct Segment: Sendable, BitwiseCopyable {
+    package var start: Int64
+    package var end: Int64
+    package init(start: Int64, end: Int64) {
+      self.start = start
+      self.end = end
+    }
+  }
+
+  package init() {}
+
+  package var holds: Bool { phase == .open || phase == .clearing }
+
+  /// Takes in what the conditions say at `now`; `now` never goes back.
+  package mutating func observe(_ judgement: Judgement, now: Int64, timing: EpisodeTiming) -> EpisodeChange {
+    if phase == .idle, judgement.when != .yes, judgement.bypass != .yes { return .none }
+    let change = step(judgement, now: now, timing: timing)
+    due = nextDue(timing: timing, now: now)
+    return change
+  }
+
+  private mutating func step(_ judgement: Judgement, now: Int64, timing: EpisodeTiming) -> EpisodeChange {
+    switch phase {
+    case .idle:
+      begin(at: now)
+      return pendingStep(judgement, now: now, timing: timing, isFirst: true)
+    case .pending: return pendingStep(judgement, now: now, timing: timing, isFirst: false)
+    case .open, .clearing: return openStep(judgement, now: now, timing: timing)
+    }
+  }
+
+  private mutating func begin(at now: Int64) {
+    phase = .pending
+    isBypassed = false
+    isFrozen = false
+    onset = now
+    segmentStart = now
+  }
+
+  private mutating func pendingStep(
+    _ judgement: Judgement, now: Int64, timing: EpisodeTiming, isFirst: Bool
+  ) -> EpisodeChange {
+    if judgement.bypass == .yes {
+      phase = .open
+      isBypassed = true
+      return .bypassed(onset: onset)
+    }
+    switch judgement.when {
+    case .unknown:
+      freeze(now)
+      return .none
+    case .no:
+      freeze(now)
+      phase = .idle
+      return .dropped(.persistence, onset: onset)
+    case .yes:
+      if isFrozen {
+        isFrozen = false
+        segmentStart = now
+      }
+      let breach = breachTime(now: now, window: timing.window)
+      guard breach.total >= timing.hold else { return isFirst ? .pending : .none }
+      phase = .open
+      onset = min(onset, breach.earliest)
+      return .met(onset: onset)
+    }
+  }
+
+  private mutating func openStep(_ judgement: Judgement, now: Int64, timing: EpisodeTiming) -> EpisodeChange {
+    if judgement.bypass == .yes {
+      phase = .open
+      if !isBypassed {
+        isBypassed = true
+        return .bypassed(onset: onset)
+      }
+      return .none
+    }
+    guard judgement.clear == .yes, judgement.when != .yes else {
+      phase = .open
+      return .none
+    }
+    if phase == .open {
+      phase = .clearing
+      clearOnset = now
+    }
+    guard now - clearOnset >= timing.clearFor else { return .none }
+    reset()
+    return .closed
+  }
+
+  /// The input went stale. A pending hold is dropped; what is open stays open: loss of signal never ends an alert.
+  package mutating func loseSignal(now: Int64) -> EpisodeChange {
+    switch phase {
+    case .idle: return .none
+    case .pending:
+      let began = onset
+      reset()
+      return .dropped(.stale, onset: began)
+    case .open: return .none
+    case .clearing:
+      phase = .open
+      due = .max
+      return .none
+    }
+  }
+
+  /// Back to idle with no memory of earlier breaches.
+  package mutating func reset() { self = Episode() }
+
+  private mutating func freeze(_ now: Int64) {
+    guard !isFrozen else { return }
+    isFrozen = true
+    guard now > segmentStart else { return }
+    if segments[0].end > segments[0].start {
+      // Full: the two oldest become one of equal length that ends with the younger, so breach time is never lost.
+      let length = (segments[0].end - segments[0].start) + (segments[1].end - segments[1].start)
+      segments[1] = Segment(start: segments[1].end - length, end: segments[1].end)
+    }
+    segments[0] = segments[1]
+    segments[1] = segments[2]
+    segments[2] = segments[3]
+    segments[3] = Segment(start: segmentStart, end: now)
+  }
+
+  /// Breach time inside `(now - window, now]`, and where the earliest counted stretch began.
+  private func breachTime(now: Int64, window: Int64) -> (total: Int64, earliest: Int64) {
+    let from = now - window
+    var total = isFrozen ? 0 : now - max(segmentStart, from)
+    var earliest = isFrozen ? now : segmentStart
+    for index in 0..<4 {
+      let segment = segments[index]
+      let length = segment.end - max(segment.start, from)
+      guard length > 0 else { continue }
+      total += length
+      earliest = min(earliest, segment.start)
+    }
+    return (total, earliest)
+  }
+
+  private func nextDue(timing: EpisodeTiming, now: Int64) -> Int64 {
+    switch phase {
+    case .idle, .open: return .max
+    case .pending:
+      if isFrozen { return .max }
+      return max(now + 1, now + timing.hold - breachTime(now: now, window: timing.window).total)
+    case .clearing: return clearOnset + timing.clearFor
+    }
+  }
+}

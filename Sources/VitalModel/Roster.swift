@@ -1,0 +1,240 @@
+/// Where a patient is in their stay (SEMANTICS E9).
+package enum AdmissionState: String, Sendable, CaseIterable {
+  case admitted
+  /// Away for a while (theatre, imaging): samples are not expected.
+  case offWard = "off-ward"
+  case discharged
+}
+
+/// What age limits and scores ask about.
+package enum PatientSex: String, Sendable, CaseIterable {
+  case female
+  case male
+  case other
+}
+
+/// One person being watched. Holds no name: the id is opaque.
+package struct RosterPatient: Hashable, Sendable {
+  package var id: String
+  /// Days since 1970-01-01; nil if only ``age`` is known.
+  package var birthDay: Int?
+  /// Years as given, where no birth date is known.
+  package var age: DecimalValue?
+  package var sex: PatientSex?
+  /// Care unit and bed, for alert locations and routes.
+  package var unit: String?
+  package var bed: String?
+  /// Attributes rules ask for (`spo2-scale-2`, `pregnant`), sorted.
+  package var flags: [String]
+  package var state: AdmissionState
+  /// When ``state`` falls back to admitted, milliseconds since 1970; nil: never.
+  package var stateUntil: Int64?
+
+  package init(
+    id: String, birthDay: Int? = nil, age: DecimalValue? = nil, sex: PatientSex? = nil, unit: String? = nil,
+    bed: String? = nil, flags: [String] = [], state: AdmissionState = .admitted, stateUntil: Int64? = nil
+  ) {
+    self.id = id
+    self.birthDay = birthDay
+    self.age = age
+    self.sex = sex
+    self.unit = unit
+    self.bed = bed
+    self.flags = flags.sorted()
+    self.state = state
+    self.stateUntil = stateUntil
+  }
+
+  /// Completed years at a time in milliseconds since 1970, UTC; nil if unknown or before birth. An ``age`` given instead
+  /// of a birth date does not grow.
+  package func years(at time: Int64) -> Int? {
+    guard let birthDay else {
+      guard let tenths = age?.scaled(toExponent: -4), tenths >= 0 else { return nil }
+      return Int(tenths / 10_000)
+    }
+    let day = Int(DecimalFloor.divide(time, 86_400_000))
+    guard day >= birthDay else { return nil }
+    let birth = Timestamp.civil(days: birthDay)
+    let now = Timestamp.civil(days: day)
+    return now.year - birth.year - ((now.month, now.day) < (birth.month, birth.day) ? 1 : 0)
+  }
+
+  /// The state at a time in milliseconds since 1970.
+  package func state(at time: Int64) -> AdmissionState {
+    if let stateUntil, time >= stateUntil { return .admitted }
+    return state
+  }
+}
+
+/// One device as the roster names it.
+package struct RosterDevice: Hashable, Sendable {
+  package var id: String
+  package var model: String?
+  /// The tenant whose topics it may use; nil: any.
+  package var tenant: String?
+
+  package init(id: String, model: String? = nil, tenant: String? = nil) {
+    self.id = id
+    self.model = model
+    self.tenant = tenant
+  }
+}
+
+/// A device belongs to a patient from `from` up to, not including, `to`.
+package struct RosterAssignment: Hashable, Sendable {
+  package var device: String
+  package var patient: String
+  /// Milliseconds since 1970; nil: since ever.
+  package var from: Int64?
+  /// Milliseconds since 1970; nil: until further notice.
+  package var to: Int64?
+  /// How often samples of a vital are due, milliseconds, by registry key.
+  package var cadence: [String: Int64]
+
+  package init(
+    device: String, patient: String, from: Int64? = nil, to: Int64? = nil, cadence: [String: Int64] = [:]
+  ) {
+    self.device = device
+    self.patient = patient
+    self.from = from
+    self.to = to
+    self.cadence = cadence
+  }
+
+  package func contains(_ time: Int64) -> Bool { (from ?? .min) <= time && time < (to ?? .max) }
+
+  package func overlaps(_ other: RosterAssignment) -> Bool {
+    (from ?? .min) < (other.to ?? .max) && (other.from ?? .min) < (to ?? .max)
+  }
+}
+
+/// Why a roster cannot be used.
+package enum RosterError: Error, Hashable, Sendable, CustomStringConvertible {
+  case repeatedPatient(String)
+  case repeatedDevice(String)
+  case unknownPatient(String, device: String)
+  case emptyAssignment(device: String)
+  case overlap(device: String)
+  /// The journaled text is not a roster.
+  case malformed(String)
+
+  package var description: String {
+    switch self {
+    case .repeatedPatient(let id): "patient `\(id)` is given twice"
+    case .repeatedDevice(let id): "device `\(id)` is given twice"
+    case .unknownPatient(let id, let device): "device `\(device)` is assigned to unknown patient `\(id)`"
+    case .emptyAssignment(let device): "an assignment of device `\(device)` ends before it begins"
+    case .overlap(let device): "two assignments of device `\(device)` overlap"
+    case .malformed(let what): "not a roster: \(what)"
+    }
+  }
+}
+
+/// Who is watched, by which device, when (SEMANTICS E9): the only place a device's samples get their patient from.
+///
+/// Patients, devices and assignments are sorted, so that equal rosters are equal bytes however they were written.
+package struct Roster: Hashable, Sendable {
+  /// By id.
+  package let patients: [RosterPatient]
+  /// By id.
+  package let devices: [RosterDevice]
+  /// By device, then by begin.
+  package let assignments: [RosterAssignment]
+
+  private let patientIndexes: [String: Int]
+  private let deviceIndexes: [String: Int]
+  /// Device id → its assignments as a range of ``assignments``.
+  private let assignmentRanges: [String: Range<Int>]
+  /// Assignment → patient.
+  private let assignedPatients: [Int]
+
+  /// Nobody.
+  package init() {
+    patients = []
+    devices = []
+    assignments = []
+    patientIndexes = [:]
+    deviceIndexes = [:]
+    assignmentRanges = [:]
+    assignedPatients = []
+  }
+
+  /// Checks and indexes; O(n log n).
+  package init(
+    patients: [RosterPatient], devices: [RosterDevice] = [], assignments: [RosterAssignment] = []
+  ) throws(RosterError) {
+    self.patients = patients.sorted { $0.id < $1.id }
+    self.devices = devices.sorted { $0.id < $1.id }
+    self.assignments = assignments.sorted { ($0.device, $0.from ?? .min) < ($1.device, $1.from ?? .min) }
+
+    var patientIndexes: [String: Int] = [:]
+    for (index, patient) in self.patients.enumerated()
+    where patientIndexes.updateValue(index, forKey: patient.id) != nil {
+      throw .repeatedPatient(patient.id)
+    }
+    var deviceIndexes: [String: Int] = [:]
+    for (index, device) in self.devices.enumerated()
+    where deviceIndexes.updateValue(index, forKey: device.id) != nil {
+      throw .repeatedDevice(device.id)
+    }
+    var ranges: [String: Range<Int>] = [:]
+    var assigned: [Int] = []
+    for (index, assignment) in self.assignments.enumerated() {
+      let device = assignment.device
+      guard let patient = patientIndexes[assignment.patient] else {
+        throw .unknownPatient(assignment.patient, device: device)
+      }
+      guard (assignment.from ?? .min) < (assignment.to ?? .max) else { throw .emptyAssignment(device: device) }
+      if let range = ranges[device], self.assignments[range.upperBound - 1].overlaps(assignment) {
+        throw .overlap(device: device)
+      }
+      assigned.append(patient)
+      ranges[device] = (ranges[device]?.lowerBound ?? index)..<index + 1
+    }
+    self.patientIndexes = patientIndexes
+    self.deviceIndexes = deviceIndexes
+    assignmentRanges = ranges
+    assignedPatients = assigned
+  }
+
+  /// Position of a patient in ``patients``.
+  package func patientIndex(_ id: String) -> Int? { patientIndexes[id] }
+
+  /// The device's entry, nil if the roster does not describe it.
+  package func device(_ id: String) -> RosterDevice? { deviceIndexes[id].map { devices[$0] } }
+
+  /// Position in ``assignments`` of the one in force for a device at an event time (milliseconds since 1970); nil if
+  /// nobody is assigned or the device belongs to another tenant. O(log of the device's assignments).
+  package func assignment(forDevice device: String, tenant: String, at time: Int64) -> Int? {
+    guard let range = assignmentRanges[device] else { return nil }
+    if let owner = self.device(device)?.tenant, owner != tenant { return nil }
+    var low = range.lowerBound
+    var high = range.upperBound
+    while low < high {
+      let middle = (low + high) / 2
+      if (assignments[middle].from ?? .min) <= time { low = middle + 1 } else { high = middle }
+    }
+    guard low > range.lowerBound, assignments[low - 1].contains(time) else { return nil }
+    return low - 1
+  }
+
+  /// Position in ``patients`` of whom a device watches at an event time (milliseconds since 1970); nil if nobody.
+  package func patient(forDevice device: String, tenant: String, at time: Int64) -> Int? {
+    assignment(forDevice: device, tenant: tenant, at: time).map { assignedPatients[$0] }
+  }
+
+  /// How often samples of a vital are due from a device at a time, milliseconds; nil if not declared.
+  package func cadence(forDevice device: String, tenant: String, key: String, at time: Int64) -> Int64? {
+    assignment(forDevice: device, tenant: tenant, at: time).flatMap { assignments[$0].cadence[key] }
+  }
+
+  package static func == (a: Roster, b: Roster) -> Bool {
+    a.patients == b.patients && a.devices == b.devices && a.assignments == b.assignments
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(patients)
+    hasher.combine(devices)
+    hasher.combine(assignments)
+  }
+}

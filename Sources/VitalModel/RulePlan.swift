@@ -1,0 +1,291 @@
+/// What an expression reads from one series (or, in rules with several inputs, from the preferred series of a code).
+package enum FeatureKind: String, Sendable, CaseIterable {
+  case last, mean, median, min, max, count, range, delta
+  /// Whether the series is stale: true or false, never unknown.
+  case stale
+  /// Whether the newest observation carried the sensor state in ``Feature/status``.
+  case status
+
+  /// Whether the aggregate needs a window.
+  package var isWindowed: Bool {
+    switch self {
+    case .mean, .median, .min, .max, .count, .range, .delta: true
+    case .last, .stale, .status: false
+    }
+  }
+  /// Whether the window must keep its values sorted.
+  package var needsOrder: Bool { self == .median || self == .min || self == .max || self == .range }
+}
+
+/// One input of a rule. Equal features are computed once for all rules.
+package struct Feature: Hashable, Sendable {
+  package var kind: FeatureKind
+  /// nil: the series the rule is being evaluated for (rules with `each: series`).
+  package var code: VitalCode?
+  /// Window length in milliseconds; 0 where ``FeatureKind/isWindowed`` is false.
+  package var window: Int64
+  package var status: SampleStatus?
+
+  package init(kind: FeatureKind, code: VitalCode?, window: Int64 = 0, status: SampleStatus? = nil) {
+    self.kind = kind
+    self.code = code
+    self.window = window
+    self.status = status
+  }
+}
+
+/// What a score function gives.
+package enum ScoreField: String, Sendable, CaseIterable {
+  /// Sum of the known components: the lower bound where some are missing.
+  case total
+  /// The largest single component known.
+  case singleMax = "single_max"
+  /// Components never seen or stale.
+  case missing
+}
+
+/// Facts about the patient an expression may ask.
+package enum PatientAttribute: Hashable, Sendable {
+  /// Completed years at the evaluation's time; unknown if the roster does not say.
+  case age
+  case flag(String)
+}
+
+/// One step of a flat expression program over a stack of numbers; NaN is "unknown", truth is 1 and 0.
+package enum Instruction: Hashable, Sendable {
+  case constant(Double)
+  /// Position in ``RuleDefinition/parameters``.
+  case parameter(Int)
+  /// Position in ``RuleDefinition/features``.
+  case feature(Int)
+  /// Position in ``RulePlan/scores``, field.
+  case score(Int, ScoreField)
+  case attribute(PatientAttribute)
+  case add, subtract, multiply, divide, negate, absolute
+  case less, lessOrEqual, greater, greaterOrEqual, equal, notEqual
+  case and, or, not
+}
+
+/// A checked expression: postfix instructions, at most 256 deep.
+package struct Program: Hashable, Sendable {
+  package var instructions: [Instruction]
+  /// The text it was written as.
+  package var text: String
+  package init(instructions: [Instruction], text: String) {
+    self.instructions = instructions
+    self.text = text
+  }
+}
+
+/// A tunable number of a rule, with its bounds (canonical unit of what it is compared with, or milliseconds).
+package struct RuleParameter: Hashable, Sendable {
+  package var name: String
+  package var value: DecimalValue
+  package var lowest: DecimalValue?
+  package var highest: DecimalValue?
+  package var unit: String
+  package init(name: String, value: DecimalValue, lowest: DecimalValue?, highest: DecimalValue?, unit: String) {
+    self.name = name
+    self.value = value
+    self.lowest = lowest
+    self.highest = highest
+    self.unit = unit
+  }
+}
+
+package enum RuleMode: String, Sendable, CaseIterable {
+  case live, shadow, off
+}
+
+/// One piece of an alert's message.
+package enum MessagePiece: Hashable, Sendable {
+  case text(String)
+  case value, limit, duration, trend, code, device, missing, total, unit
+}
+
+/// How many evaluations of one rule run side by side for a patient.
+package enum RuleScope: Hashable, Sendable {
+  /// One vital: each series of it is judged separately (SEMANTICS A3).
+  case series(VitalCode)
+  /// Technical: every series of every vital.
+  case everySeries
+  /// Several inputs or a score: once a patient, each code read from its preferred series.
+  case patient
+}
+
+/// One checked rule, ready to run: pure data.
+package struct RuleDefinition: Hashable, Sendable {
+  package var id = ""
+  package var title = ""
+  package var source = ""
+  package var rationale = ""
+  /// `sha256:` of the resolved rule.
+  package var version = ""
+  package var mode = RuleMode.live
+  package var kind = AlertKind.physiological
+  package var priority = Priority.medium
+  package var scope = RuleScope.patient
+  package var parameters: [RuleParameter] = []
+  package var features: [Feature] = []
+  package var applies: Program?
+  package var when = Program(instructions: [], text: "")
+  /// How long `when` must hold, milliseconds.
+  package var hold: Int64 = 0
+  /// Rolling window in which breach time adds up to `hold` (SEMANTICS D1), milliseconds.
+  package var maxHold: Int64 = 0
+  package var clear: Program?
+  package var clearFor: Int64 = 0
+  package var bypass: Program?
+  package var bypassPriority = Priority.high
+  package var bypassLimit: DecimalValue?
+  package var refractory: Int64 = 0
+  /// An empty window uses the newest sample that is not stale (SEMANTICS B7).
+  package var holdLast = true
+  package var message: [MessagePiece] = []
+  package var explanation = ""
+  /// Position in ``RulePlan/scores`` for score rules: they join active vital alerts and the other way round.
+  package var score: Int?
+  /// The whole rule as text, as the version hashes it.
+  package var canonicalText = ""
+
+  package init() {}
+
+  package func parameterIndex(_ name: String) -> Int? { parameters.firstIndex { $0.name == name } }
+  package var limit: RuleParameter? { parameterIndex("limit").map { parameters[$0] } }
+  /// The vitals it reads, without duplicates, in order of first use.
+  package var codes: [VitalCode] {
+    var seen: [VitalCode] = []
+    for feature in features { if let code = feature.code, !seen.contains(code) { seen.append(code) } }
+    return seen
+  }
+}
+
+/// One column of bands of a score component: the points of the first band whose upper end is not below the value.
+package struct ScoreBands: Hashable, Sendable {
+  /// Inclusive upper ends in grid steps, ascending, with the points up to there; the last end is `Int64.max`.
+  package var bands: [(upTo: Int64, points: Int)]
+  package init(bands: [(upTo: Int64, points: Int)]) { self.bands = bands }
+
+  /// Linear search: a chart has at most seven bands.
+  package func points(_ grid: Int64) -> Int {
+    for band in bands where grid <= band.upTo { return band.points }
+    return bands.last?.points ?? 0
+  }
+  package static func == (a: ScoreBands, b: ScoreBands) -> Bool {
+    a.bands.elementsEqual(b.bands) { $0.upTo == $1.upTo && $0.points == $1.points }
+  }
+  package func hash(into hasher: inout Hasher) {
+    for band in bands {
+      hasher.combine(band.upTo)
+      hasher.combine(band.points)
+    }
+  }
+}
+
+/// One row of a score chart.
+package struct ScoreComponent: Hashable, Sendable {
+  package var name: String
+  /// The vitals that may supply it, preferred first (`hr` or `pr` for pulse).
+  package var codes: [VitalCode]
+  /// Continuous sources are read as the median of this many milliseconds (SEMANTICS C4).
+  package var medianWindow: Int64
+  /// The chart column in force otherwise.
+  package var bands: ScoreBands
+  /// Other columns: the first whose condition holds. `onOxygen` nil: either.
+  package var variants: [(flag: String, onOxygen: Bool?, bands: ScoreBands)]
+  /// This row says whether the patient breathes oxygen: any flow, or a fraction above room air.
+  package var isOxygen: Bool
+
+  package init(
+    name: String, codes: [VitalCode], medianWindow: Int64, bands: ScoreBands,
+    variants: [(flag: String, onOxygen: Bool?, bands: ScoreBands)] = [], isOxygen: Bool = false
+  ) {
+    self.name = name
+    self.codes = codes
+    self.medianWindow = medianWindow
+    self.bands = bands
+    self.variants = variants
+    self.isOxygen = isOxygen
+  }
+  package static func == (a: ScoreComponent, b: ScoreComponent) -> Bool {
+    a.name == b.name && a.codes == b.codes && a.medianWindow == b.medianWindow && a.bands == b.bands
+      && a.isOxygen == b.isOxygen
+      && a.variants.elementsEqual(b.variants) { $0.flag == $1.flag && $0.onOxygen == $1.onOxygen && $0.bands == $1.bands }
+  }
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(name)
+    hasher.combine(codes)
+    hasher.combine(bands)
+  }
+}
+
+/// An early-warning score as a table (CLINICAL section 2).
+package struct ScoreDefinition: Hashable, Sendable {
+  package var id: String
+  package var title: String
+  package var source: String
+  package var components: [ScoreComponent]
+  package init(id: String, title: String, source: String, components: [ScoreComponent]) {
+    self.id = id
+    self.title = title
+    self.source = source
+    self.components = components
+  }
+}
+
+/// A checked set of rules, ready to run: what the engine is given.
+package struct RulePlan: Sendable {
+  package var registry: VitalRegistry
+  package var rules: [RuleDefinition]
+  package var scores: [ScoreDefinition]
+  /// `sha256:` over every rule version and the registry.
+  package var version: String
+  /// Samples with a given quality below this are kept in history but not judged, but for bypass (0...1).
+  package var minimumQuality: Double
+
+  package init(
+    registry: VitalRegistry, rules: [RuleDefinition], scores: [ScoreDefinition], version: String,
+    minimumQuality: Double = 0.4
+  ) {
+    self.registry = registry
+    self.rules = rules
+    self.scores = scores
+    self.version = version
+    self.minimumQuality = minimumQuality
+  }
+}
+
+/// Facts about one patient that rules may ask; journaled, so that a replay sees the same.
+package struct PatientFacts: Hashable, Sendable {
+  package var tenant: String
+  package var patient: String
+  /// Milliseconds since 1970 of the birth date's midnight UTC; nil if unknown.
+  package var birth: Int64?
+  /// Completed years when no birth date is known.
+  package var ageYears: Int?
+  package var flags: Set<String>
+  package var unit: String?
+  package var bed: String?
+  /// Whether anything but the id is known about this patient.
+  package var isListed: Bool
+
+  package init(
+    tenant: String, patient: String, birth: Int64? = nil, ageYears: Int? = nil, flags: Set<String> = [],
+    unit: String? = nil, bed: String? = nil, isListed: Bool = false
+  ) {
+    self.tenant = tenant
+    self.patient = patient
+    self.birth = birth
+    self.ageYears = ageYears
+    self.flags = flags
+    self.unit = unit
+    self.bed = bed
+    self.isListed = isListed
+  }
+
+  /// Completed years at an instant (mean Gregorian year of 365.2425 days), nil if unknown.
+  package func age(at milliseconds: Int64) -> Int? {
+    if let birth { return max(0, Int((milliseconds - birth) / 31_556_952_000)) }
+    return ageYears
+  }
+}
