@@ -1,5 +1,6 @@
 import CCurl
 import Synchronization
+import VitalModel
 
 /// What other threads leave for the delivery thread, and the bell that wakes it.
 final class DeliveryInbox: Sendable {

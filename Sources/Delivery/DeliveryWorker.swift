@@ -1,6 +1,7 @@
 import CCurl
 import Glibc
 import Synchronization
+import VitalModel
 
 /// Takes durable outbox rows out of the house as signed webhooks, from a thread of its own.
 ///

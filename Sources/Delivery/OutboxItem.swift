@@ -1,29 +1,4 @@
-/// How urgent one outbox item is; it decides order, retry times and whether failing to deliver raises a notice.
-package enum DeliveryPriority: UInt8, Sendable, Comparable, CaseIterable {
-  case high = 0
-  case medium = 1
-  case low = 2
-  case info = 3
-
-  /// More urgent sorts first.
-  package static func < (a: DeliveryPriority, b: DeliveryPriority) -> Bool { a.rawValue < b.rawValue }
-
-  /// The word used in configuration and alert documents.
-  package var name: String {
-    switch self {
-    case .high: "high"
-    case .medium: "medium"
-    case .low: "low"
-    case .info: "info"
-    }
-  }
-
-  /// - Returns: nil for a word that is no priority.
-  package init?(name: String) {
-    guard let match = Self.allCases.first(where: { $0.name == name }) else { return nil }
-    self = match
-  }
-}
+import VitalModel
 
 /// One webhook owed to one receiver: a durable outbox row, or an item that lives in memory only.
 package struct OutboxItem: Sendable, Equatable {
@@ -46,7 +21,7 @@ package struct OutboxItem: Sendable, Equatable {
   package let sequence: Int
   /// The webhook type, such as `alert.opened`.
   package let type: String
-  package let priority: DeliveryPriority
+  package let priority: Priority
   /// When the transition was decided, in milliseconds since 1970.
   package let createdMs: Int64
   /// The finished JSON body, full or thin as the receiver asked when the row was written.
@@ -59,7 +34,7 @@ package struct OutboxItem: Sendable, Equatable {
 
   package init(
     outboxKey: UInt64, receiver: String, webhookID: String, alertID: String, sequence: Int, type: String,
-    priority: DeliveryPriority, createdMs: Int64, body: [UInt8], stillActive: Bool = true, priorAttempts: Int = 0,
+    priority: Priority, createdMs: Int64, body: [UInt8], stillActive: Bool = true, priorAttempts: Int = 0,
     keeping: Keeping = .outbox
   ) {
     self.outboxKey = outboxKey

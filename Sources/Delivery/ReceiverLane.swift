@@ -1,3 +1,5 @@
+import VitalModel
+
 /// What one receiver is owed and in what order: a pure state machine, one per receiver, none waiting for another.
 ///
 /// ```
@@ -40,7 +42,7 @@ struct ReceiverLane {
     /// Failed attempts, those before this process included.
     var attempts: Int
     /// The item's own priority, or that of a more urgent newer item of the same alert that has to wait for it.
-    var urgency: DeliveryPriority
+    var urgency: Priority
     /// Whether the alert still held when its newest item was written.
     var stillActive: Bool
     var undeliveredTold = false
@@ -49,7 +51,7 @@ struct ReceiverLane {
 
     var rank: Rank {
       if case .memory = item.keeping { return Rank(group: 0, outboxKey: item.outboxKey) }
-      return Rank(group: (stillActive ? 1 : 5) + urgency.rawValue, outboxKey: item.outboxKey)
+      return Rank(group: (stillActive ? 1 : 5) + Priority.high.rawValue - urgency.rawValue, outboxKey: item.outboxKey)
     }
   }
 
@@ -117,7 +119,7 @@ struct ReceiverLane {
     for key in older {
       guard var entry = entries[key] else { continue }
       let before = entry.rank
-      entry.urgency = min(entry.urgency, newer.urgency)
+      entry.urgency = max(entry.urgency, newer.urgency)
       entry.stillActive = newer.item.stillActive
       entries[key] = entry
       if entry.state == .ready, entry.rank != before { makeReady(key) }
@@ -131,7 +133,7 @@ struct ReceiverLane {
       guard let older = entries[key], older.item.sequence < entry.item.sequence else { continue }
       if older.attempts == 0 { return true }
       let underWay = older.state == .inFlight || older.state == .ready
-      if underWay, older.item.priority <= entry.item.priority { return true }
+      if underWay, older.item.priority >= entry.item.priority { return true }
     }
     return false
   }

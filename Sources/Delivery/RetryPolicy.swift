@@ -1,3 +1,5 @@
+import VitalModel
+
 /// When a failed item is tried again.
 enum RetryPolicy {
   /// High priority: within 68 s seven attempts, then a long tail that never ends (CONTRACT "Alerts out").
@@ -21,7 +23,7 @@ enum RetryPolicy {
 
   /// The wait after the `attempts`-th failure (1 or more), with ±20 % jitter.
   static func delayMs(
-    _ priority: DeliveryPriority, attempts: Int, using generator: inout JitterGenerator
+    _ priority: Priority, attempts: Int, using generator: inout JitterGenerator
   ) -> Int64 {
     let delays = priority == .high ? highDelaysMs : otherDelaysMs
     return generator.jittered(delays[min(max(attempts, 1), delays.count) - 1])

@@ -1,13 +1,14 @@
+import VitalModel
+
 /// What routing looks at in an alert.
 package struct RoutingTraits: Sendable, Equatable {
-  package let priority: DeliveryPriority
-  /// `physiological`, `technical` or `advisory`.
-  package let kind: String
+  package let priority: Priority
+  package let kind: AlertKind
   package let tenant: String
   /// The care unit, nil when the patient has none.
   package let unit: String?
 
-  package init(priority: DeliveryPriority, kind: String, tenant: String, unit: String?) {
+  package init(priority: Priority, kind: AlertKind, tenant: String, unit: String?) {
     self.priority = priority
     self.kind = kind
     self.tenant = tenant
@@ -19,14 +20,14 @@ package struct RoutingTraits: Sendable, Equatable {
 package struct Route: Sendable, Equatable {
   /// Empty sets match everything; several sets must all match. A unit set never matches an alert without a unit.
   package struct Match: Sendable, Equatable {
-    package var priorities: Set<DeliveryPriority>
+    package var priorities: Set<Priority>
     package var units: Set<String>
     package var tenants: Set<String>
-    package var kinds: Set<String>
+    package var kinds: Set<AlertKind>
 
     package init(
-      priorities: Set<DeliveryPriority> = [], units: Set<String> = [], tenants: Set<String> = [],
-      kinds: Set<String> = []
+      priorities: Set<Priority> = [], units: Set<String> = [], tenants: Set<String> = [],
+      kinds: Set<AlertKind> = []
     ) {
       self.priorities = priorities
       self.units = units

@@ -8,7 +8,7 @@ package struct WebhookSecret: Sendable, Equatable, CustomStringConvertible, Cust
   ///
   /// - Throws: `.badSecret`, which does not repeat the text.
   package init(_ text: String) throws(ReceiverError) {
-    guard text.hasPrefix("whsec_"), let key = Digests.base64Decode(String(text.dropFirst(6))) else {
+    guard text.hasPrefix("whsec_"), let key = bytes(base64: String(text.dropFirst(6))) else {
       throw .badSecret
     }
     guard (24...64).contains(key.count) else { throw .badSecret }
@@ -16,7 +16,7 @@ package struct WebhookSecret: Sendable, Equatable, CustomStringConvertible, Cust
   }
 
   /// A new secret of 32 random bytes, as text to hand to the receiver once.
-  package static func generate() -> String { "whsec_" + Digests.base64(Digests.randomBytes(32)) }
+  package static func generate() throws(DigestError) -> String { "whsec_" + base64(try secureRandomBytes(count: 32)) }
 
   package var description: String { "whsec_…" }
   package var customMirror: Mirror { Mirror(self, children: []) }
@@ -39,7 +39,7 @@ package enum Signature {
   package static func sign(id: String, timestamp: Int64, body: [UInt8], secret: WebhookSecret) -> String {
     var signed = Array("\(id).\(timestamp).".utf8)
     signed.append(contentsOf: body)
-    return "v1," + Digests.base64(Digests.hmacSHA256(key: secret.key, signed))
+    return "v1," + base64(hmacSHA256(key: secret.key, signed))
   }
 
   /// The header value: one signature for each secret in force, separated by spaces.
@@ -67,7 +67,7 @@ package enum Signature {
     var matched = false
     for secret in secrets {
       let expected = Array(sign(id: id, timestamp: seconds, body: body, secret: secret).utf8)
-      for candidate in given where Digests.constantTimeEqual(candidate, expected) { matched = true }
+      for candidate in given where constantTimeEquals(candidate, expected) { matched = true }
     }
     guard matched else { throw .noMatch }
   }

@@ -1,4 +1,5 @@
 import Testing
+import VitalModel
 
 @testable import Delivery
 
@@ -8,7 +9,7 @@ struct DeliveryScheduleTests {
   func outage() {
     let upMs: Int64 = 300_000
     var world = ScheduleSimulator { _, now in now < upMs ? (.broken(.connect), 5) : (accepted, 5) }
-    let priorities: [DeliveryPriority] = [.high, .medium, .low]
+    let priorities: [Priority] = [.high, .medium, .low]
     for minute in 0..<5 {
       let base = UInt64(minute * 30)
       let items = (0..<30).map { n in
@@ -327,7 +328,7 @@ struct DeliveryScheduleTests {
     for second in 0..<300 {
       for receiver in ["a", "b"] {
         key += 1
-        let priority = DeliveryPriority.allCases[Int(key / 3 % 4)]
+        let priority = Priority.allCases[Int(key / 3 % 4)]
         world.accept([
           item(
             key, to: receiver, alert: "\(receiver)-\(key / 8)", sequence: Int(key % 8), priority,

@@ -2,6 +2,7 @@ import Dispatch
 import HTTPAPI
 import Synchronization
 import Testing
+import VitalModel
 
 @testable import Delivery
 
@@ -68,7 +69,7 @@ struct DeliveryWorkerTests {
   func rotation() async throws {
     let (sink, got) = try listen()
     let journal = RecordingJournal()
-    let secrets = [WebhookSecret.generate(), secretText]
+    let secrets = [try WebhookSecret.generate(), secretText]
     let worker = try DeliveryWorker(receivers: [destination("a", sink.url, secrets: secrets)], journal: journal)
     _ = worker.enqueue([item(1)])
     _ = await journal.wait { $0.delivered.count == 1 }

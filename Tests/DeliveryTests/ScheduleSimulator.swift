@@ -1,3 +1,5 @@
+import VitalModel
+
 @testable import Delivery
 
 /// Runs a schedule against simulated receivers on a simulated clock.
@@ -91,7 +93,7 @@ struct ScheduleSimulator {
 /// An item with the fields a test does not care about filled in.
 func item(
   _ key: UInt64, to receiver: String = "a", alert: String? = nil, sequence: Int = 1,
-  _ priority: DeliveryPriority = .high, stillActive: Bool = true, keeping: OutboxItem.Keeping = .outbox
+  _ priority: Priority = .high, stillActive: Bool = true, keeping: OutboxItem.Keeping = .outbox
 ) -> OutboxItem {
   let alertID = alert ?? "a-\(key)"
   return OutboxItem(

@@ -1,4 +1,5 @@
 import Testing
+import VitalModel
 
 @testable import Delivery
 
@@ -18,8 +19,8 @@ struct WordsTests {
   @Test("both secrets of a rotation are accepted, a third is not")
   func rotation() throws {
     let old = try WebhookSecret(text)
-    let new = try WebhookSecret(WebhookSecret.generate())
-    let other = try WebhookSecret(WebhookSecret.generate())
+    let new = try WebhookSecret(try WebhookSecret.generate())
+    let other = try WebhookSecret(try WebhookSecret.generate())
     let header = Signature.header(id: id, timestamp: 1_000, body: body, secrets: [new, old])
     #expect(header.split(separator: " ").count == 2)
     func verify(_ secret: WebhookSecret, now: Int64 = 1_000, _ body: [UInt8]) throws(Signature.Refusal) {
@@ -115,16 +116,16 @@ struct WordsTests {
   func routing() {
     var table = RoutingTable(routes: [
       Route(match: .init(priorities: [.high], units: ["w7"]), to: ["pager", "desk"]),
-      Route(match: .init(kinds: ["technical"]), to: ["engineer", "desk"]),
+      Route(match: .init(kinds: [.technical]), to: ["engineer", "desk"]),
       Route(match: .init(priorities: [.high]), to: ["pager", "second"]),
     ])
-    let high = RoutingTraits(priority: .high, kind: "technical", tenant: "demo", unit: "w7")
+    let high = RoutingTraits(priority: .high, kind: .technical, tenant: "demo", unit: "w7")
     #expect(table.receivers(for: high) == ["pager", "desk", "engineer", "second"])
-    let homeless = RoutingTraits(priority: .high, kind: "physiological", tenant: "demo", unit: nil)
+    let homeless = RoutingTraits(priority: .high, kind: .physiological, tenant: "demo", unit: nil)
     #expect(table.route(homeless) == ["pager", "second"])
     #expect(table.next(after: "pager", for: homeless) == "second")
     #expect(table.next(after: "second", for: homeless) == "pager")
-    let low = RoutingTraits(priority: .low, kind: "physiological", tenant: "demo", unit: "w7")
+    let low = RoutingTraits(priority: .low, kind: .physiological, tenant: "demo", unit: "w7")
     #expect(table.route(low).isEmpty)
     #expect(table.unrouted == 1)
     #expect(table.unknownReceivers(known: ["pager", "desk"]) == ["engineer", "second"])
