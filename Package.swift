@@ -97,7 +97,7 @@ let package = Package(
     tests("MQTTIngress", ["VitalModel", "Instrumentation", "TestSupport"]),
     tests("SeriesStore", ["VitalModel", "KeyValueStore", "TestSupport"]),
     tests("AlertJournal", ["VitalModel", "KeyValueStore", "TestSupport"]),
-    tests("Delivery", ["VitalModel", "Instrumentation", "TestSupport"]),
+    tests("Delivery", ["VitalModel", "Instrumentation", "HTTPAPI", "TestSupport"]),
     tests("HTTPAPI", ["Instrumentation", "TestSupport"]),
     tests("Recordings", ["VitalModel", "TestSupport"]),
     tests("Service", ["VitalModel", "Instrumentation", "TestSupport"]),
