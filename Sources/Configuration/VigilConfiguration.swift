@@ -209,7 +209,7 @@ package struct VigilConfiguration: Hashable, Sendable {
     _ text: String, file: String, secrets: SecretSources, registry: VitalRegistry?
   ) -> (configuration: VigilConfiguration, problems: [TextProblem]) {
     do throws(TextProblem) {
-      let root = try YAMLText.parse(text, file: file)
+      let root = try YAMLDocument.parse(text, file: file)
       var reader = ConfigurationReader(file: file, secrets: secrets, registry: registry)
       reader.read(root)
       return (reader.configuration, reader.problems.sorted)

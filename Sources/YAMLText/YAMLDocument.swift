@@ -2,7 +2,7 @@ import CFYAML
 
 /// Reads YAML 1.2 text into a tree of nodes with places. Its one job is syntax: it never opens a file, never decides what
 /// a value means, and never prints.
-package enum YAMLText {
+package enum YAMLDocument {
   /// Bytes of one text.
   package static let bytesMax = 4 << 20
   /// Nodes of one text with every alias written out: bounds what a few nested aliases can become.
@@ -203,7 +203,7 @@ private struct TreeBuilder {
     if frames.last?.isMapping == true, frames.last?.key == nil {
       throw problem(frame.line, frame.column, "a key must be a single word or text, not a list or mapping")
     }
-    guard frames.count < YAMLText.depthMax else { throw tooDeep(frame.line, frame.column) }
+    guard frames.count < YAMLDocument.depthMax else { throw tooDeep(frame.line, frame.column) }
     try count(1, frame.line, frame.column)
     frames.append(frame)
   }
@@ -214,7 +214,7 @@ private struct TreeBuilder {
   ) throws(TextProblem) {
     let node = built.node
     if !isCounted { try count(built.count, node.line, node.column) }
-    guard frames.count + built.depth <= YAMLText.depthMax else { throw tooDeep(node.line, node.column) }
+    guard frames.count + built.depth <= YAMLDocument.depthMax else { throw tooDeep(node.line, node.column) }
     if let anchor { anchors[anchor] = built }
     guard let top = frames.indices.last else {
       documents.append(node)
@@ -248,8 +248,8 @@ private struct TreeBuilder {
 
   private mutating func count(_ more: Int, _ line: Int, _ column: Int) throws(TextProblem) {
     total += more
-    guard total <= YAMLText.nodesMax else {
-      throw problem(line, column, "more than \(YAMLText.nodesMax) values, aliases written out")
+    guard total <= YAMLDocument.nodesMax else {
+      throw problem(line, column, "more than \(YAMLDocument.nodesMax) values, aliases written out")
     }
   }
 
@@ -284,7 +284,7 @@ private struct TreeBuilder {
   }
 
   private func tooDeep(_ line: Int, _ column: Int) -> TextProblem {
-    problem(line, column, "nested deeper than \(YAMLText.depthMax) levels")
+    problem(line, column, "nested deeper than \(YAMLDocument.depthMax) levels")
   }
 
   private func problem(_ line: Int, _ column: Int, _ message: String) -> TextProblem {

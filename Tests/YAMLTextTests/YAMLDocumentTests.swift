@@ -3,7 +3,7 @@ import YAMLText
 
 private func problem(_ text: String) -> String {
   do throws(TextProblem) {
-    _ = try YAMLText.parse(text, file: "f.yaml")
+    _ = try YAMLDocument.parse(text, file: "f.yaml")
     return "accepted"
   } catch {
     return error.description
@@ -23,9 +23,9 @@ private struct SeededGenerator: RandomNumberGenerator {
   }
 }
 
-@Suite struct YAMLTextTests {
+@Suite struct YAMLDocumentTests {
   @Test func treeWithPlaces() throws {
-    let root = try YAMLText.parse("a: 1\nb:\n  - x\n  - 'y'\nc: {d: 7d, e: off}\n", file: "f")
+    let root = try YAMLDocument.parse("a: 1\nb:\n  - x\n  - 'y'\nc: {d: 7d, e: off}\n", file: "f")
     #expect(root.line == 1)
     #expect(root.column == 1)
     #expect(root.entries?.map(\.key.scalar) == ["a", "b", "c"])
@@ -38,42 +38,42 @@ private struct SeededGenerator: RandomNumberGenerator {
   }
 
   @Test func columnsCountCharacters() throws {
-    let root = try YAMLText.parse("{é: ü, b: c}", file: "f")
+    let root = try YAMLDocument.parse("{é: ü, b: c}", file: "f")
     #expect(root["b"]?.column == 11)
   }
 
   @Test(arguments: ["no", "off", "12", "7d", "0x10", "1e3", "true", "2020-01-01", "01:30:00", "NaN"])
   func plainScalarsStayText(_ text: String) throws {
-    #expect(try YAMLText.parse("k: \(text)", file: "f")["k"]?.content == .scalar(text, .plain))
+    #expect(try YAMLDocument.parse("k: \(text)", file: "f")["k"]?.content == .scalar(text, .plain))
   }
 
   @Test(arguments: ["k:", "k: ~", "k: null"])
   func nothingIsNull(_ text: String) throws {
-    #expect(try YAMLText.parse(text, file: "f")["k"]?.isNull == true)
+    #expect(try YAMLDocument.parse(text, file: "f")["k"]?.isNull == true)
   }
 
   @Test func quotedNullIsText() throws {
-    #expect(try YAMLText.parse("k: 'null'", file: "f")["k"]?.scalar == "null")
-    #expect(try YAMLText.parse("k: ''", file: "f")["k"]?.scalar == "")
+    #expect(try YAMLDocument.parse("k: 'null'", file: "f")["k"]?.scalar == "null")
+    #expect(try YAMLDocument.parse("k: ''", file: "f")["k"]?.scalar == "")
   }
 
   @Test(arguments: ["", "# only a comment\n", "\n\n"])
   func emptyTextIsNull(_ text: String) throws {
-    #expect(try YAMLText.parse(text, file: "f").isNull)
+    #expect(try YAMLDocument.parse(text, file: "f").isNull)
   }
 
   @Test func severalDocuments() throws {
-    let documents = try YAMLText.parseAll("a: 1\n---\nb: 2\n---\nc: 3\n", file: "f")
+    let documents = try YAMLDocument.parseAll("a: 1\n---\nb: 2\n---\nc: 3\n", file: "f")
     #expect(documents.map { $0.entries?.first?.key.scalar } == ["a", "b", "c"])
     #expect(problem("a: 1\n---\nb: 2\n") == "f.yaml:3:1: one document expected, a second begins here")
   }
 
   @Test func aliasesAreWrittenOut() throws {
-    let root = try YAMLText.parse("base: &b {x: 1}\nuse: *b\n", file: "f")
+    let root = try YAMLDocument.parse("base: &b {x: 1}\nuse: *b\n", file: "f")
     #expect(root["use"]?["x"]?.scalar == "1")
     #expect(root["use"]?.line == 1)
     // An anchor belongs to its document.
-    #expect(throws: TextProblem.self) { try YAMLText.parseAll("a: &b 1\n---\nc: *b\n", file: "f") }
+    #expect(throws: TextProblem.self) { try YAMLDocument.parseAll("a: &b 1\n---\nc: *b\n", file: "f") }
   }
 
   @Test func wrongTexts() {
@@ -120,13 +120,13 @@ private struct SeededGenerator: RandomNumberGenerator {
   }
 
   @Test func sizeIsBounded() {
-    let text = "a: " + String(repeating: "x", count: YAMLText.bytesMax)
+    let text = "a: " + String(repeating: "x", count: YAMLDocument.bytesMax)
     #expect(problem(text) == "f.yaml: text of 4194307 bytes is over the limit of 4194304")
   }
 
   @Test func placesOfEveryStyle() throws {
     let text = "a: 'x'\nb: \"y\"\n'd': [ \"q\", &n foo]\n\"e\": &m {x: y}\nf: &z \"w\""
-    let entries = try #require(try YAMLText.parse(text, file: "f").entries)
+    let entries = try #require(try YAMLDocument.parse(text, file: "f").entries)
     #expect(entries.map(\.key.column) == [1, 1, 1, 1, 1])
     #expect(entries.map(\.value.column) == [4, 4, 6, 9, 7])
     #expect(entries[2].value.elements?.map(\.column) == [8, 16])
@@ -159,7 +159,7 @@ private struct SeededGenerator: RandomNumberGenerator {
         default: damaged.insert(contentsOf: damaged[position...].prefix(12), at: position)
         }
       }
-      _ = try? YAMLText.parseAll(String(damaged), file: "f")
+      _ = try? YAMLDocument.parseAll(String(damaged), file: "f")
     }
   }
 
@@ -177,7 +177,7 @@ private struct SeededGenerator: RandomNumberGenerator {
 
   private func read(_ text: String, _ body: (YAMLMapping, inout Problems) -> Void) throws -> [String] {
     var problems = Problems(file: "f.yaml")
-    let node = try YAMLText.parse(text, file: "f.yaml")
+    let node = try YAMLDocument.parse(text, file: "f.yaml")
     if let mapping = YAMLMapping(node, of: "rule", keys: ["id", "count", "on", "colour", "to", "for"], &problems) {
       body(mapping, &problems)
     }
