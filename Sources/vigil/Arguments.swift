@@ -11,11 +11,18 @@ struct Flag: Sendable {
   /// May be given more than once.
   var repeats = false
 
-  init(_ name: String, _ value: String? = nil, repeats: Bool = false, _ help: String) {
+  /// An option that takes a value.
+  init(_ name: String, _ value: String, repeats: Bool = false, _ help: String) {
     self.name = name
     self.value = value
     self.help = help
     self.repeats = repeats
+  }
+
+  /// A switch.
+  init(_ name: String, _ help: String) {
+    self.name = name
+    self.help = help
   }
 
   var usage: String { value.map { "\(name) \($0)" } ?? name }

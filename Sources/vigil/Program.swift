@@ -39,8 +39,7 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    RunCommand.command, CheckCommand.command, ReplayCommand.command, SimulateCommand.command, ExplainCommand.command,
-    ExportCommand.command, QuarantineCommand.command, WebhookCommand.command, VersionCommand.command,
+    CheckCommand.command, ReplayCommand.command, VersionCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {

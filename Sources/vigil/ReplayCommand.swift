@@ -98,7 +98,9 @@ enum ReplayCommand {
       text == "max" ? 0 : Double(text).flatMap { $0 > 0 && $0 <= 1_000_000 ? $0 : nil }
     }
     let events = try inputs.events()
-    let mustSort = (speed ?? 0) > 0 || !events.isEmpty || !(try inputs.isInOrder())
+    let isPaced = (speed ?? 0) > 0
+    let isInOrder = try inputs.isInOrder()
+    let mustSort = isPaced || !events.isEmpty || !isInOrder
     let progress = ProgressBar(total: inputs.totalBytes, label: "replaying")
     defer { progress.finish() }
     guard mustSort else {
