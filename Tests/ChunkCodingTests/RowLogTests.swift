@@ -7,7 +7,9 @@ import VitalModel
     var generator = SplitMix64(state: UInt64(seed))
     let slots = randomSlots(&generator, messages: 1 + generator.below(120), wild: seed % 2 == 1)
     guard !slots.isEmpty else { return }
-    let rows = rows(of: slots)
+    var log = RowLog(patient: 7, device: 9)
+    for (index, slot) in slots.enumerated() { log.append(slot, position: 1000 + UInt64(index)) }
+    let rows = log.rows()
     #expect(rows.isWellFormed)
     #expect(rows.cellCount == slots.count)
     #expect(rows.firstPosition == 1000 && rows.lastPosition == 1000 + UInt64(slots.count) - 1)
@@ -23,6 +25,8 @@ import VitalModel
       let last = expected.last { $0.time == fact.time && $0.column.isSameSeries(as: fact.column) }
       let newest = rows.newestCell(code: fact.column.code, source: fact.column.source, time: fact.time)
       #expect(newest?.cell == last?.cell && newest?.unit == last?.column.unit)
+      let inLog = log.newestCell(code: fact.column.code, source: fact.column.source, time: fact.time)
+      #expect(inLog?.cell == last?.cell && inLog?.unit == last?.column.unit)
     }
   }
 
