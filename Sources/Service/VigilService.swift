@@ -58,7 +58,7 @@ package final class VigilService: @unchecked Sendable {
   private(set) var connections: [BrokerConnection] = []
   private var threads: [DedicatedThread] = []
   private var http: HTTPServer?
-  private var monitor: Monitor?
+  private(set) var watch: Monitor?
   private var control: ControlSocket?
   private let controlLane: GuardedLane
   private var rulesText: [UInt8]
@@ -191,7 +191,7 @@ package final class VigilService: @unchecked Sendable {
       connections.append(try connect(broker, lane: lanes[index], configuration))
     }
     let monitor = Monitor(self)
-    self.monitor = monitor
+    watch = monitor
     http = try startHTTP(configuration, monitor)
     control = try ControlSocket(path: configuration.storePath + "/control.sock", service: self)
     try start { monitor.run() }
@@ -335,7 +335,7 @@ package final class VigilService: @unchecked Sendable {
 
   /// Stops in order: sockets, journal, evaluation, sealing, delivery, store. Everything read is stored and acknowledged.
   package func stop() {
-    monitor?.stop()
+    watch?.stop()
     control?.stop()
     for connection in connections { connection.stop() }
     for connection in connections { connection.join() }

@@ -39,7 +39,7 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    CheckCommand.command, ReplayCommand.command, VersionCommand.command,
+    RunCommand.command, CheckCommand.command, ReplayCommand.command, WebhookCommand.command, VersionCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {
