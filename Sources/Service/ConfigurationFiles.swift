@@ -30,8 +30,11 @@ package enum ConfigurationFiles {
     guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
       throw Failure(lines: ["\(file): cannot be read as UTF-8 text"], problems: [])
     }
-    let registry = try registry(near: rules ?? "Rules")
     do throws(TextProblems) {
+      let first = try VigilConfiguration.parse(text, file: file, secrets: secrets, registry: nil)
+      // Topic mappings name vitals: checked once the configuration says where the registry is.
+      guard !first.topics.isEmpty else { return first }
+      let registry = try? registry(near: rules ?? first.rulesPath)
       return try VigilConfiguration.parse(text, file: file, secrets: secrets, registry: registry)
     } catch {
       throw Failure(lines: error.description.split(separator: "\n").map(String.init), problems: error.all)

@@ -46,7 +46,8 @@ package struct RuleFiles: Sendable {
   }
 
   private static func readDirectory(_ path: String) throws(Failure) -> RuleFiles {
-    guard let names = FileManager.default.enumerator(atPath: path) else {
+    let resolved = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    guard let names = FileManager.default.enumerator(atPath: resolved) else {
       throw .unreadable("\(path): cannot be listed")
     }
     var sources: [RuleSource] = []
