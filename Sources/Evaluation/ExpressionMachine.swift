@@ -3,7 +3,7 @@ import VitalModel
 /// One operation of a compiled program: 16 bytes, no references.
 struct Operation: BitwiseCopyable, Sendable {
   enum Code: UInt8 {
-    case constant, feature, scoreTotal, scoreSingleMax, scoreMissing, age, flag
+    case constant, selectByFlag, feature, scoreTotal, scoreSingleMax, scoreMissing, age, flag
     case add, subtract, multiply, divide, negate, absolute
     case less, lessOrEqual, greater, greaterOrEqual, equal, notEqual
     case and, or, not
@@ -18,21 +18,38 @@ package struct CompiledProgram: Sendable {
   let operations: [Operation]
 
   init(_ program: Program, parameters: [RuleParameter], flags: [String]) {
-    operations = program.instructions.map { instruction in
+    operations = program.instructions.flatMap { instruction -> [Operation] in
+      if case .parameter(let index) = instruction {
+        return CompiledProgram.parameter(parameters[index], flags)
+      }
+      return [CompiledProgram.operation(instruction, flags)]
+    }
+  }
+
+  /// The value, then a replacement for each flag; the first case comes last, so that it wins.
+  private static func parameter(_ parameter: RuleParameter, _ flags: [String]) -> [Operation] {
+    let value = Operation(code: Operation.Code.constant.rawValue, index: 0, constant: parameter.value.double)
+    return [value]
+      + parameter.cases.reversed().map { other in
+        Operation(
+          code: Operation.Code.selectByFlag.rawValue, index: Int32(flags.firstIndex(of: other.flag) ?? 64),
+          constant: other.value.double)
+      }
+  }
+
+  private static func operation(_ instruction: Instruction, _ flags: [String]) -> Operation {
       func plain(_ code: Operation.Code, _ index: Int = 0) -> Operation {
         Operation(code: code.rawValue, index: Int32(index), constant: 0)
       }
       switch instruction {
       case .constant(let value): return Operation(code: Operation.Code.constant.rawValue, index: 0, constant: value)
-      case .parameter(let index):
-        return Operation(
-          code: Operation.Code.constant.rawValue, index: Int32(index), constant: parameters[index].value.double)
+      case .parameter: return Operation(code: Operation.Code.constant.rawValue, index: 0, constant: .nan)
       case .feature(let index): return plain(.feature, index)
       case .score(let index, .total): return plain(.scoreTotal, index)
       case .score(let index, .singleMax): return plain(.scoreSingleMax, index)
       case .score(let index, .missing): return plain(.scoreMissing, index)
       case .attribute(.age): return plain(.age)
-      case .attribute(.flag(let flag)): return plain(.flag, flags.firstIndex(of: flag) ?? 63)
+      case .attribute(.flag(let flag)): return plain(.flag, flags.firstIndex(of: flag) ?? 64)
       case .add: return plain(.add)
       case .subtract: return plain(.subtract)
       case .multiply: return plain(.multiply)
@@ -49,7 +66,6 @@ package struct CompiledProgram: Sendable {
       case .or: return plain(.or)
       case .not: return plain(.not)
       }
-    }
   }
 }
 
@@ -106,8 +122,9 @@ package final class ExpressionMachine {
     package var holdLast: Bool
     /// In a clear condition a score with a component gone stale is unknown: it must not seem to improve.
     package var forClear = false
-    /// Stands in for `last(...)` of the series at hand: an unusable sample being checked against the bypass limit.
+    /// Stands in for the values of series ``overridden``: an unusable sample being checked against the bypass limit.
     package var override: Double = .nan
+    package var overridden = -1
 
     package init(now: Int64, subject: Int, holdLast: Bool) {
       self.now = now
@@ -131,6 +148,9 @@ package final class ExpressionMachine {
       guard let code = Operation.Code(rawValue: operation.code) else { return .nan }
       switch code {
       case .constant: push(operation.constant, &top)
+      case .selectByFlag:
+        // An unlisted patient's flags are unknown: the ordinary value holds.
+        if view.flagBits & (1 << UInt64(operation.index)) != 0 { stack[top - 1] = operation.constant }
       case .feature:
         push(feature(features[Int(operation.index)], view: view, layout: layout, reading: reading), &top)
       case .scoreTotal, .scoreSingleMax, .scoreMissing:
@@ -198,17 +218,17 @@ package final class ExpressionMachine {
     }
     if position < 0 { return feature.kind == .stale ? 1 : .nan }
     let series = view.series + position
+    if position == reading.overridden, feature.kind.isOfOneValue { return reading.override }
     switch feature.kind {
     case .stale: return series.pointee.isStale ? 1 : 0
     case .status: return series.pointee.lastStatus == feature.status ? 1 : 0
     case .last:
-      if !reading.override.isNaN && position == reading.subject { return reading.override }
       return series.pointee.isStale || series.pointee.lastTime == .min
         ? .nan : feature.canonical(Double(series.pointee.lastValue))
     default:
-      if !reading.override.isNaN && position == reading.subject { return reading.override }
       series.pointee.trim(now: reading.now, plan: layout.codes[series.pointee.code])
       let aggregate = series.pointee.aggregate(feature.kind, window: feature.window)
+      if feature.kind == .count { return aggregate }
       if !aggregate.isNaN { return feature.canonical(aggregate) }
       guard reading.holdLast, !series.pointee.isStale, series.pointee.lastTime != .min,
         feature.kind != .delta, feature.kind != .range
@@ -216,4 +236,9 @@ package final class ExpressionMachine {
       return feature.canonical(Double(series.pointee.lastValue))
     }
   }
+}
+
+extension FeatureKind {
+  /// Whether it says what the vital is like, so that a single value could stand for it.
+  var isOfOneValue: Bool { self == .last || self == .mean || self == .median || self == .min || self == .max }
 }

@@ -32,6 +32,7 @@ package final class PlanLayout: Sendable {
     package var when: CompiledProgram
     package var clear: CompiledProgram?
     package var bypass: CompiledProgram?
+    package var bypassLimit: CompiledProgram?
     package var features: [CompiledFeature]
     package var readsScore: Bool
   }
@@ -61,6 +62,7 @@ package final class PlanLayout: Sendable {
       }
     }
     for rule in plan.rules {
+      for other in rule.parameters.flatMap(\.cases) where !flags.contains(other.flag) { flags.append(other.flag) }
       for program in [rule.applies, rule.when, rule.clear, rule.bypass].compactMap({ $0 }) {
         for case .attribute(.flag(let flag)) in program.instructions where !flags.contains(flag) { flags.append(flag) }
       }
@@ -81,8 +83,9 @@ package final class PlanLayout: Sendable {
       switch rule.scope {
       case .series(let code): codes[Int(code.index)].seriesRules.append(index)
       case .everySeries:
-        if rule.features.contains(where: { $0.kind == .stale }) { stale.append(index) }
-        if rule.features.contains(where: { $0.kind == .status }) { status.append(index) }
+        // One that looks at both is kept once.
+        let readsStale = rule.features.contains { $0.kind == .stale }
+        if readsStale { stale.append(index) } else { status.append(index) }
       case .patient:
         var read = rule.codes
         if let score = rule.score { read += plan.scores[score].components.flatMap(\.codes) }
@@ -100,7 +103,7 @@ package final class PlanLayout: Sendable {
       }
       return CompiledRule(
         applies: rule.applies.map(compile), when: compile(rule.when), clear: rule.clear.map(compile),
-        bypass: rule.bypass.map(compile), features: features, readsScore: rule.score != nil)
+        bypass: rule.bypass.map(compile), bypassLimit: rule.bypassLimit.map(compile), features: features, readsScore: rule.score != nil)
     }
     self.codes = codes
   }

@@ -48,7 +48,7 @@ package struct ScoreState: BitwiseCopyable {
         changed = true
       }
     }
-    if changed { addUp(score.components.count) }
+    if changed || Int(knownCount + missingCount) != score.components.count { addUp(score.components.count) }
     return changed
   }
 

@@ -42,6 +42,8 @@ package enum Insertion: Sendable {
 package struct SeriesWindows {
   /// At most this many samples are kept a series (1 Hz over two hours); beyond it the oldest go and ``truncated`` counts.
   package static let entriesMax = 8192
+  /// Oldest to newest entry at most, milliseconds: offsets fit 32 bits with room for a late sample before the first.
+  package static let spanMax = Int64(UInt32.max / 2)
 
   package var series: UInt32
   package var device: UInt32
@@ -59,6 +61,11 @@ package struct SeriesWindows {
   package var lastValue: Int32 = 0
   /// Usable observations so far, saturating.
   package var count: UInt32 = 0
+  /// Observations too doubtful to judge so far, saturating.
+  package var doubtfulCount: UInt32 = 0
+  /// When the newest usable observation came in, engine time: silence is measured from here, so that neither a slow
+  /// device clock nor a back-log looks like silence.
+  package var heardAt: Int64 = .min
   /// Oversized bursts that pushed samples out of a window early.
   package var truncated: UInt32 = 0
   /// Declared cadence of the assignment, milliseconds; 0 unknown.
@@ -107,6 +114,8 @@ package struct SeriesWindows {
     lastTime = other.lastTime
     lastValue = other.lastValue
     count = other.count
+    doubtfulCount = other.doubtfulCount
+    heardAt = other.heardAt
     truncated = other.truncated
     cadence = other.cadence
     intervals = other.intervals
@@ -134,6 +143,19 @@ package struct SeriesWindows {
 
   package var entryCount: Int { end - first }
 
+  /// Position for ``entry(_:)`` of the oldest entry anything still needs. Older ones go when room is short: whether they
+  /// are still there depends on the buffer's history, so nothing that is written down may show them.
+  package func firstNeeded(plan: PlanLayout.CodePlan) -> Int {
+    guard end > first else { return 0 }
+    var low = first
+    var high = end
+    while low < high {
+      let middle = (low + high) / 2
+      if time(middle) <= lastTime - plan.retention { low = middle + 1 } else { high = middle }
+    }
+    return low - first
+  }
+
   /// The entry `index` places after the oldest kept: (event time, grid value, quality, status).
   package func entry(_ index: Int) -> (time: Int64, value: Int32, quality: SampleQuality, status: UInt8) {
     let entry = slot(first + index).pointee
@@ -155,7 +177,7 @@ package struct SeriesWindows {
       }
     }
     let entry = WindowEntry(offset: 0, value: value, quality: quality, status: status.rawValue, marks: 0)
-    if sampleTime > lastTime || end == first {
+    if sampleTime > lastTime {
       noteInterval(sampleTime)
       lastTime = sampleTime
       lastValue = value
@@ -174,6 +196,8 @@ package struct SeriesWindows {
   }
 
   /// Puts back one kept entry during restoration, oldest first; ``finishRestoring(plan:)`` ends it.
+  ///
+  /// - Precondition: times do not descend and span at most ``spanMax``.
   package mutating func restore(time entryTime: Int64, value: Int32, quality: SampleQuality, status: UInt8) {
     if end == first { baseTime = entryTime }
     let entry = WindowEntry(offset: 0, value: value, quality: quality, status: status, marks: 0)
@@ -194,7 +218,7 @@ package struct SeriesWindows {
   }
 
   private mutating func append(_ entry: WindowEntry, time: Int64, retention: Int64) {
-    if time - baseTime > Int64(UInt32.max / 2) { rebase(keeping: time - retention, newest: time) }
+    if time - baseTime > SeriesWindows.spanMax { rebase(keeping: time - retention, newest: time) }
     if end - first == capacity { makeRoom(now: time, retention: retention) }
     var placed = entry
     placed.offset = UInt32(time - baseTime)
@@ -246,6 +270,12 @@ package struct SeriesWindows {
       return .replaced
     }
     if end - first == capacity {
+      // Nothing that is kept makes way for what would be the oldest.
+      if position == first, capacity >= SeriesWindows.entriesMax,
+        self.time(first) > lastTime - plan.retention
+      {
+        return .tooOld
+      }
       let kept = end - position
       makeRoom(now: lastTime, retention: plan.retention)
       position = end - kept
@@ -365,6 +395,7 @@ package struct SeriesWindows {
     return five.isEmpty ? 0 : Int64(five[five.count / 2])
   }
 
-  /// Whether a missing signal means something: its rhythm is known, declared or seen five times.
-  package var hasRhythm: Bool { cadence > 0 || count >= 5 }
+  /// Whether a missing signal means something: its rhythm is known, declared or seen five times. Nobody is called to a
+  /// lone spot measurement that was not repeated.
+  package var hasRhythm: Bool { cadence > 0 || UInt64(count) + UInt64(doubtfulCount) >= 5 }
 }

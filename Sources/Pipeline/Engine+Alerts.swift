@@ -8,7 +8,7 @@ extension Engine {
   func open(_ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, _ context: JudgeContext) {
     let rule = candidate.rule
     if let index = patient.pointee.alerts.firstIndex(where: { $0.rule == rule }) {
-      addSource(patient, alert: index, subject: candidate.subject)
+      addSource(patient, alert: index, candidate, context)
       if candidate.isBypass { escalateByBypass(patient, alert: index, candidate, context) }
       return
     }
@@ -56,10 +56,17 @@ extension Engine {
     let isNew = slot.pointee.heldStage != number
     slot.pointee.heldStage = number
     slot.pointee.heldUntil = until
-    slot.pointee.heldOnset = candidate.onset
-    slot.pointee.heldBypass = candidate.isBypass
-    slot.pointee.subject = Int16(candidate.subject)
     if until < .max { schedule(patient, until) }
+    if isNew {
+      slot.pointee.heldOnset = candidate.onset
+      slot.pointee.heldBypass = candidate.isBypass
+      slot.pointee.subject = Int16(candidate.subject)
+    } else {
+      // Another series of the same rule: the first one's identity stays, danger adds up.
+      slot.pointee.heldBypass = slot.pointee.heldBypass || candidate.isBypass
+    }
+    // A deadline found late has no message behind it that would owe the settlement.
+    if stage == .retrospective, patient.pointee.settleDue == .max { oweSettlement(patient) }
     // A retrospective candidate is told or reported as missed when the gap is settled: no row of its own yet.
     guard isNew, stage != .retrospective else { return }
     recordHeld(
@@ -77,6 +84,7 @@ extension Engine {
   func retryHeld(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, _ context: JudgeContext) {
     let slot = patient.pointee.slots[rule]
     guard slot.heldStage >= 0 else { return }
+    // Bounded by design: what is released here is told, held anew with its reason, or over.
     let wasRetrospective = Engine.stage(slot.heldStage) == .retrospective
     release(patient, rule: rule)
     guard ruleHolds(patient, rule: rule) else { return }
@@ -113,7 +121,7 @@ extension Engine {
     let isScore = definition.score != nil
     guard
       let index = patient.pointee.alerts.firstIndex(where: {
-        $0.kind == .physiological && (isScore || $0.isScore)
+        $0.rule >= 0 && $0.kind == .physiological && (isScore || $0.isScore)
       })
     else { return false }
     let priority = candidate.isBypass ? max(definition.priority, definition.bypassPriority) : definition.priority
@@ -122,6 +130,7 @@ extension Engine {
     if !patient.pointee.alerts[index].members.contains(definition.id) {
       patient.pointee.alerts[index].members.append(definition.id)
     }
+    if candidate.unverified != nil { patient.pointee.alerts[index].isUnverified = true }
     let isHigher = priority > patient.pointee.alerts[index].priority
     if isHigher { patient.pointee.alerts[index].priority = priority }
     // A new vital or a higher priority is told again; a score that adds nothing is not.
@@ -154,6 +163,8 @@ extension Engine {
       device = series.device
       sources = [series.series]
       if isTechnical { priority = max(priority, priorityAtRisk(patient, code: code)) }
+    } else {
+      sources = inputSeries(patient, rule: candidate.rule, subject: -1).map { patient.pointee.series[$0].series }
     }
     let facts = patient.pointee.facts
     let subject = isTechnical && code >= 0 ? subjectText(code: code, device: device) : ""
@@ -172,13 +183,43 @@ extension Engine {
 
   /// Loss of a signal inherits the priority of the alert that signal holds (SEMANTICS B7).
   private func priorityAtRisk(_ patient: UnsafeMutablePointer<PatientState>, code: Int) -> Priority {
-    patient.pointee.alerts.filter { $0.kind == .physiological && $0.code == code }.map(\.priority).max() ?? .info
+    var priority = Priority.info
+    for alert in patient.pointee.alerts where alert.rule >= 0 && alert.kind == .physiological {
+      let joined = layout.plan.rules.indices.filter { Int(patient.pointee.slots[$0].joinedRule) == alert.rule }
+      if ([alert.rule] + joined).contains(where: { isHeld(patient, rule: $0, byCode: code) }) {
+        priority = max(priority, alert.priority)
+      }
+    }
+    return priority
   }
 
-  private func addSource(_ patient: UnsafeMutablePointer<PatientState>, alert index: Int, subject: Int) {
-    guard subject >= 0 else { return }
-    let number = patient.pointee.series[subject].series
-    if !patient.pointee.alerts[index].sources.contains(number) { patient.pointee.alerts[index].sources.append(number) }
+  /// Whether a rule's standing rests on a vital: it reads it, or its score counts points for it.
+  private func isHeld(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, byCode code: Int) -> Bool {
+    let definition = layout.plan.rules[rule]
+    if definition.codes.contains(where: { Int($0.index) == code }) { return true }
+    guard let score = definition.score else { return false }
+    for (index, component) in layout.plan.scores[score].components.enumerated()
+    where patient.pointee.scores[score].points[index] > 0 && component.codes.contains(where: { Int($0.index) == code }) {
+      return true
+    }
+    return false
+  }
+
+  /// Another series holds an alert already told. Losing the signal of a vital with an alert of its own raises a technical
+  /// alert to that priority.
+  private func addSource(
+    _ patient: UnsafeMutablePointer<PatientState>, alert index: Int, _ candidate: Candidate, _ context: JudgeContext
+  ) {
+    guard candidate.subject >= 0 else { return }
+    let series = patient.pointee.series[candidate.subject]
+    if patient.pointee.alerts[index].sources.contains(series.series) { return }
+    patient.pointee.alerts[index].sources.append(series.series)
+    guard patient.pointee.alerts[index].kind == .technical else { return }
+    let priority = priorityAtRisk(patient, code: series.code)
+    let isHigher = priority > patient.pointee.alerts[index].priority
+    if isHigher { patient.pointee.alerts[index].priority = priority }
+    emit(
+      patient, alert: index, phase: isHigher ? .escalate : .update, showing: candidate, context, isNotified: isHigher)
   }
 
   /// The bypass limit was crossed while people already know: once an episode they are told again, higher.

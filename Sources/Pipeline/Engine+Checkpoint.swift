@@ -78,7 +78,7 @@ extension Engine {
 
   /// Recovery must replay the journal after this position: every patient's stored state covers what is at or before it.
   package var stateFloor: UInt64 {
-    dirtyHead < dirtyQueue.count ? patients[Int(dirtyQueue[dirtyHead])].pointee.dirtySince - 1 : position
+    dirtyHead < dirtyQueue.count ? max(1, patients[Int(dirtyQueue[dirtyHead])].pointee.dirtySince) - 1 : position
   }
 
   // MARK: Writing
@@ -106,13 +106,17 @@ extension Engine {
     out.append(zigzag: Int64(series.lastValue))
     out.append(varint: UInt64(series.count))
     out.append(varint: UInt64(series.truncated))
+    out.append(varint: UInt64(series.doubtfulCount))
+    out.append(zigzag: series.heardAt)
     out.append(zigzag: series.cadence)
     out.append(zigzag: series.staleDue)
     let i = series.intervals
     for interval in [i.0, i.1, i.2, i.3, i.4] { out.append(zigzag: Int64(interval)) }
-    out.append(varint: UInt64(series.entryCount))
+    // Only what is still needed: equal histories are equal bytes, whatever was dropped when.
+    let first = series.firstNeeded(plan: layout.codes[series.code])
+    out.append(varint: UInt64(series.entryCount - first))
     var last: Int64 = 0
-    for index in 0..<series.entryCount {
+    for index in first..<series.entryCount {
       let entry = series.entry(index)
       out.append(zigzag: entry.time - last)
       out.append(zigzag: Int64(entry.value))

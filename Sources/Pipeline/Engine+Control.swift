@@ -40,7 +40,14 @@ extension Engine {
     let device = names.deviceName(slot.device)
     let subject = "device/" + device
     if slot.mantissa == 0 {
-      let atRisk = patient.pointee.alerts.filter { $0.kind == .physiological && $0.device == slot.device }
+      let atRisk = patient.pointee.alerts.filter { alert in
+        alert.kind == .physiological
+          && (alert.device == slot.device
+            || alert.sources.contains { number in
+              let index = patient.pointee.position(ofSeries: number)
+              return index >= 0 && patient.pointee.series[index].device == slot.device
+            })
+      }
       let priority = max(.low, atRisk.map(\.priority).max() ?? .low)
       raise(
         patient, id: "device-offline", title: "Device offline", kind: .technical, subject: subject,
@@ -100,6 +107,7 @@ extension Engine {
     patient.pointee.position = max(patient.pointee.position, slot.payload)
     if patient.pointee.dirtySince == .max { markDirty(place, slot.payload) }
     let engineTime = options.clock == .wall ? clock : max(patient.pointee.now, slot.eventTime)
+    runDeadlines(place, upTo: engineTime)
     let context = JudgeContext(
       now: max(patient.pointee.now, slot.eventTime), engineTime: engineTime, isRetrospective: false,
       isUncertain: false)
@@ -173,13 +181,25 @@ extension Engine {
   // MARK: New rules
 
   /// Puts another plan in force from this point of the journal on. Windows keep their samples, episodes and alerts of rules
-  /// that stay keep their state and identity (SEMANTICS C1); an alert whose rule is gone ends and says so.
+  /// that stay keep their state and identity (SEMANTICS C1); an alert whose rule is gone, off, or judged another way ends
+  /// and says so, and what had joined it is told in its own name.
+  ///
+  /// - Precondition: the new registry begins with the vitals of the old one, in their order.
   package func adoptPlan(_ new: PlanLayout) {
     finishMessage()
     let old = layout
-    let mapping = old.plan.rules.map { rule in new.plan.rules.firstIndex { $0.id == rule.id } ?? -1 }
+    let mapping = old.plan.rules.map { rule in
+      new.plan.rules.firstIndex { $0.id == rule.id && $0.scope == rule.scope && $0.mode != .off } ?? -1
+    }
     adopt(new)
-    for (place, pointer) in patients.enumerated() {
+    // By number: the order in which patients were first seen differs after a restart.
+    for number in patientNumbers {
+      let place = placeOf(number)
+      let pointer = patients[place]
+      let orphans = old.plan.rules.indices.filter { rule in
+        let host = Int(pointer.pointee.slots[rule].joinedRule)
+        return host >= 0 && mapping[host] < 0 && mapping[rule] >= 0
+      }
       var state = PatientState(number: pointer.pointee.number, facts: pointer.pointee.facts, layout: new)
       carryOver(pointer, to: &state, old: old, mapping: mapping)
       pointer.pointee.free()
@@ -187,8 +207,14 @@ extension Engine {
       for index in 0..<pointer.pointee.seriesCount {
         choosePreferred(pointer, code: pointer.pointee.series[index].code)
       }
+      refreshAge(pointer, now: max(pointer.pointee.now, 0))
+      for score in new.plan.scores.indices {
+        _ = pointer.pointee.scores[score].update(
+          new.plan.scores[score], view: pointer.pointee.view, layout: new, now: pointer.pointee.now)
+      }
       if pointer.pointee.dirtySince == .max { markDirty(place, position) }
       endWithdrawn(pointer)
+      for rule in orphans { tellOrphan(pointer, rule: mapping[rule]) }
     }
     fileDeadlines()
   }
@@ -209,13 +235,24 @@ extension Engine {
     for index in 0..<from.pointee.seriesCount {
       let source = from.pointee.series[index]
       var series = SeriesWindows(copyingHead: source, plan: layout.codes[source.code])
+      series.lastValue = regrid(source.lastValue, code: source.code, from: old)
+      let rank = layout.plan.registry.vitals[source.code].sources.firstIndex(of: names.sourceName(source.source))
+      series.rank = UInt8(clamping: rank ?? 200)
       for entry in 0..<source.entryCount {
         let kept = source.entry(entry)
-        series.restore(time: kept.time, value: kept.value, quality: kept.quality, status: kept.status)
+        let value = regrid(kept.value, code: source.code, from: old)
+        series.restore(time: kept.time, value: value, quality: kept.quality, status: kept.status)
       }
       series.finishRestoring(plan: layout.codes[source.code])
       let position = state.addSeries(series, layout: layout)
       carryEpisodes(from.pointee.episodes[index], to: state.episodes[position], code: source.code, old, mapping)
+    }
+    for (index, score) in old.plan.scores.enumerated() {
+      // A chart that kept its rows keeps its standing, what it lost included.
+      let target = layout.plan.scores.firstIndex { new in
+        new.id == score.id && new.components.map(\.name) == score.components.map(\.name)
+      }
+      if let target { state.scores[target] = from.pointee.scores[index] }
     }
     for (rule, target) in mapping.enumerated() where target >= 0 {
       state.patientEpisodes[target] = from.pointee.patientEpisodes[rule]
@@ -231,6 +268,25 @@ extension Engine {
   }
 
   private static let withdrawn = -2
+
+  /// A kept value on the new registry's grid.
+  private func regrid(_ value: Int32, code: Int, from old: PlanLayout) -> Int32 {
+    let exponents = (old.codes[code].resolutionExponent, layout.codes[code].resolutionExponent)
+    if exponents.0 == exponents.1 { return value }
+    let decimal = DecimalValue(mantissa: Int64(value), exponent: Int8(exponents.0))
+    return Int32(clamping: decimal.scaled(toExponent: exponents.1) ?? Int64(value))
+  }
+
+  /// A rule whose alert was part of a withdrawn one: nobody would hear of it otherwise.
+  private func tellOrphan(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) {
+    guard ruleHolds(patient, rule: rule) else { return }
+    let subject = heldSeries(patient, rule: rule).first ?? -1
+    let context = JudgeContext(
+      now: patient.pointee.now, engineTime: options.clock == .wall ? clock : patient.pointee.now,
+      isRetrospective: false, isUncertain: false)
+    open(
+      patient, Candidate(rule: rule, subject: subject, onset: heldOnset(patient, rule: rule), isBypass: false), context)
+  }
 
   private func carryEpisodes(
     _ from: UnsafeMutablePointer<Episode>, to: UnsafeMutablePointer<Episode>, code: Int, _ old: PlanLayout,

@@ -139,7 +139,7 @@ extension Engine {
       if definition.kind == .physiological {
         document.unit = vital.unit
         document.value = measured(patient, candidate, vital: vital, now: context.now)
-        document.limit = candidate.isBypass ? definition.bypassLimit ?? definition.limit?.value : definition.limit?.value
+        document.limit = limit(patient, candidate, now: context.now)
       }
     } else if let score = definition.score {
       let state = patient.pointee.scores[score]
@@ -147,10 +147,25 @@ extension Engine {
       document.unit = "{score}"
       let isSingle = definition.when.instructions.contains(.score(score, .singleMax))
       document.value = DecimalValue(mantissa: isSingle ? Int64(state.singleMax) : Int64(state.total))
-      document.limit = definition.limit?.value
+      document.limit = limit(patient, candidate, now: context.now)
     }
     document.message = message(patient, candidate, document, context, end: end)
     return document
+  }
+
+  /// The limit in force for this patient: the bypass limit where that was reached.
+  private func limit(
+    _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, now: Int64
+  ) -> DecimalValue? {
+    if candidate.isBypass, let program = layout.rules[candidate.rule].bypassLimit {
+      let reading = ExpressionMachine.Reading(now: now, subject: -1, holdLast: false)
+      let value = machine.value(program, features: [], view: patient.pointee.view, layout: layout, reading: reading)
+      // Sums of decimals are cut to the nearest millionth: 39.0 + 0.3 is 39.3.
+      if abs(value) < 1e12 {
+        return DecimalValue(mantissa: Int64((value * 1e6).rounded()), exponent: -6).normalizedWhole
+      }
+    }
+    return layout.plan.rules[candidate.rule].limit?.value(for: patient.pointee.facts.flags)
   }
 
   /// The value the rule judged: its first feature, on the vital's grid.
@@ -209,7 +224,7 @@ extension Engine {
   private func trend(_ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, now: Int64) -> String {
     guard candidate.subject >= 0 else { return "" }
     let series = patient.pointee.series[candidate.subject]
-    for index in 0..<series.entryCount {
+    for index in series.firstNeeded(plan: layout.codes[series.code])..<series.entryCount {
       let entry = series.entry(index)
       guard entry.time > now - PlanLayout.evidenceSpan else { continue }
       let change = series.lastValue - entry.value
@@ -235,7 +250,8 @@ extension Engine {
   }
 
   private func subject(of alert: ActiveAlert, _ patient: UnsafeMutablePointer<PatientState>) -> Int {
-    guard let number = alert.sources.first else { return -1 }
+    // Rules judged once a patient name the series they read, but none of them is what they are about.
+    guard layout.plan.rules[alert.rule].scope != .patient, let number = alert.sources.first else { return -1 }
     return patient.pointee.position(ofSeries: number)
   }
 
@@ -273,7 +289,9 @@ extension Engine {
       out.field("evaluated_at", Timestamp.format(context.now))
       out.field("clock", options.clock.rawValue)
       out.object("parameters") { out in
-        for parameter in definition.parameters { out.field(parameter.name, parameter.value) }
+        for parameter in definition.parameters {
+          out.field(parameter.name, parameter.value(for: patient.pointee.facts.flags))
+        }
       }
       if definition.applies != nil, patient.pointee.age.isNaN { out.field("age", "unknown, counts as applying") }
       out.array("inputs") { out in
@@ -319,7 +337,7 @@ extension Engine {
     }
   }
 
-  private func inputSeries(
+  func inputSeries(
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int
   ) -> [Int] {
     if subject >= 0 { return [subject] }
@@ -336,7 +354,8 @@ extension Engine {
 
   private func writeSamples(_ series: SeriesWindows, now: Int64, to out: inout JSONText) {
     let vital = layout.plan.registry.vitals[series.code]
-    let from = max(0, series.entryCount - Engine.evidenceSamplesMax)
+    let needed = series.firstNeeded(plan: layout.codes[series.code])
+    let from = max(needed, series.entryCount - Engine.evidenceSamplesMax)
     for index in from..<series.entryCount {
       let entry = series.entry(index)
       if entry.time > now { continue }
@@ -348,5 +367,14 @@ extension Engine {
         $0.field("source", sourceText(series))
       }
     }
+  }
+}
+
+extension DecimalValue {
+  /// Without trailing zeros behind the point, and never in powers of ten: what a limit is shown as.
+  fileprivate var normalizedWhole: DecimalValue {
+    let short = normalized
+    guard short.exponent > 0, let whole = short.scaled(toExponent: 0) else { return short }
+    return DecimalValue(mantissa: whole)
   }
 }

@@ -52,7 +52,7 @@ extension Engine {
   }
 
   /// Ages change once a year: looked up once a day of event time.
-  private func refreshAge(_ patient: UnsafeMutablePointer<PatientState>, now: Int64) {
+  func refreshAge(_ patient: UnsafeMutablePointer<PatientState>, now: Int64) {
     guard patient.pointee.ageAsOf == .min || now - patient.pointee.ageAsOf >= 86_400_000 else { return }
     patient.pointee.ageAsOf = now
     patient.pointee.age = patient.pointee.facts.age(at: now).map(Double.init) ?? .nan
@@ -65,24 +65,39 @@ extension Engine {
   ) {
     let code = patient.pointee.series[subject].code
     let value = layout.plan.registry.vitals[code].decimal(grid: grid).double
-    for (offset, rule) in layout.codes[code].seriesRules.enumerated() {
-      guard let bypass = layout.rules[rule].bypass else { continue }
-      let now = max(patient.pointee.now, slot.eventTime)
-      var reading = ExpressionMachine.Reading(now: now, subject: subject, holdLast: true)
-      reading.override = value
-      let view = patient.pointee.view
-      let reached = machine.truth(
-        bypass, features: layout.rules[rule].features, view: view, layout: layout, reading: reading)
-      guard reached == .yes, applies(patient, rule: rule, now: now) else { continue }
-      let reference = options.clock == .wall ? clock : patient.pointee.newestEvent
-      let context = JudgeContext(
-        now: now, engineTime: options.clock == .wall ? clock : now,
-        isRetrospective: slot.eventTime < reference - options.lateness, isUncertain: false)
+    let now = max(patient.pointee.now, slot.eventTime)
+    let context = JudgeContext(
+      now: now, engineTime: options.clock == .wall ? clock : now, isRetrospective: isTakingRetrospective,
+      isUncertain: isTakingUncertain)
+    // Out of order in stream time: what it would have said then is not true now.
+    if context.isRetrospective, options.clock == .stream { return }
+    var reading = ExpressionMachine.Reading(now: now, subject: subject, holdLast: true)
+    reading.override = value
+    reading.overridden = subject
+    for (offset, rule) in layout.codes[code].seriesRules.enumerated()
+    where reachesBypass(patient, rule: rule, reading) {
       let episode = patient.pointee.episodes[subject] + offset
-      let change = episode.pointee.observe(
-        Judgement(when: .yes, clear: .no, bypass: .yes), now: now, timing: timings[rule])
+      let change = episode.pointee.observe(Engine.atBypass, now: now, timing: timings[rule])
       settleChange(change, patient, rule: rule, subject: subject, context, unverified: value)
     }
+    // Rules over several inputs read the preferred series only.
+    guard Int(patient.pointee.preferred[code]) == subject else { return }
+    reading.subject = -1
+    for rule in layout.codes[code].patientRules where reachesBypass(patient, rule: rule, reading) {
+      let change = patient.pointee.patientEpisodes[rule].observe(Engine.atBypass, now: now, timing: timings[rule])
+      settleChange(change, patient, rule: rule, subject: -1, context, unverified: value)
+    }
+  }
+
+  private static let atBypass = Judgement(when: .yes, clear: .no, bypass: .yes)
+
+  private func reachesBypass(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, _ reading: ExpressionMachine.Reading
+  ) -> Bool {
+    guard let bypass = layout.rules[rule].bypass else { return false }
+    let reached = machine.truth(
+      bypass, features: layout.rules[rule].features, view: patient.pointee.view, layout: layout, reading: reading)
+    return reached == .yes && applies(patient, rule: rule, now: reading.now)
   }
 
   /// Carries out what an episode's change means for the rule's alert.
@@ -107,6 +122,18 @@ extension Engine {
   func ruleHolds(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> Bool {
     if patient.pointee.patientEpisodes[rule].holds { return true }
     return heldSeries(patient, rule: rule).contains { _ in true }
+  }
+
+  /// Earliest onset among what holds of a rule.
+  func heldOnset(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> Int64 {
+    let own = patient.pointee.patientEpisodes[rule]
+    var onset = own.holds ? own.onset : Int64.max
+    for index in heldSeries(patient, rule: rule) {
+      for offset in episodeOffsets(rule: rule, code: patient.pointee.series[index].code) {
+        onset = min(onset, patient.pointee.episodes[index][offset].onset)
+      }
+    }
+    return onset == .max ? patient.pointee.now : onset
   }
 
   /// Positions of the series whose episode of this rule holds.

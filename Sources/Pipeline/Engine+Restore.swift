@@ -26,7 +26,13 @@ extension Engine {
         return .damaged
       }
     }
-    if let failure { throw failure }
+    if let failure {
+      // What was read so far must not be evaluated on: the patient starts afresh.
+      let facts = patient.pointee.facts
+      patient.pointee.free()
+      patient.pointee = PatientState(number: number, facts: facts, layout: layout)
+      throw failure
+    }
     patient.pointee.position = position
   }
 
@@ -61,7 +67,7 @@ extension Engine {
     }
     for rule in layout.plan.rules.indices {
       patient.pointee.patientEpisodes[rule] = try readEpisode(&reader)
-      patient.pointee.slots[rule] = try readSlot(&reader)
+      patient.pointee.slots[rule] = try readSlot(&reader, seriesCount: seriesCount)
     }
     for score in layout.plan.scores.indices { patient.pointee.scores[score] = try readScore(&reader) }
     for _ in 0..<(try reader.count(limit: 10_000)) { patient.pointee.alerts.append(try readAlert(&reader)) }
@@ -100,14 +106,19 @@ extension Engine {
     series.lastValue = Int32(truncatingIfNeeded: try reader.zigzag())
     series.count = UInt32(truncatingIfNeeded: try reader.varint())
     series.truncated = UInt32(truncatingIfNeeded: try reader.varint())
+    series.doubtfulCount = UInt32(truncatingIfNeeded: try reader.varint())
+    series.heardAt = try reader.zigzag()
     series.cadence = try reader.zigzag()
     series.staleDue = try reader.zigzag()
     func interval() throws -> Int32 { Int32(truncatingIfNeeded: try reader.zigzag()) }
     series.intervals = (try interval(), try interval(), try interval(), try interval(), try interval())
     var last: Int64 = 0
+    var oldest: Int64?
     for _ in 0..<(try reader.count(limit: SeriesWindows.entriesMax)) {
       let (time, overflow) = last.addingReportingOverflow(try reader.zigzag())
-      guard !overflow, last == 0 || time >= last, Timestamp.accepted.contains(time) else { throw StateError.damaged }
+      guard !overflow, oldest == nil || time >= last, Timestamp.accepted.contains(time) else { throw StateError.damaged }
+      if oldest == nil { oldest = time }
+      guard time - (oldest ?? time) <= SeriesWindows.spanMax else { throw StateError.damaged }
       let value = Int32(truncatingIfNeeded: try reader.zigzag())
       let quality = SampleQuality(raw: try reader.littleEndian())
       series.restore(time: time, value: value, quality: quality, status: try reader.byte())
@@ -134,15 +145,17 @@ extension Engine {
     return episode
   }
 
-  private func readSlot(_ reader: inout ByteReader) throws -> RuleSlot {
+  private func readSlot(_ reader: inout ByteReader, seriesCount: Int) throws -> RuleSlot {
     var slot = RuleSlot()
     slot.heldStage = Int8(bitPattern: try reader.byte())
-    guard slot.heldStage < SuppressionStage.allCases.count else { throw StateError.damaged }
+    guard slot.heldStage >= -1, slot.heldStage < SuppressionStage.allCases.count else { throw StateError.damaged }
     slot.heldBypass = try reader.byte() != 0
     let joined = try reader.zigzag()
-    guard joined < layout.plan.rules.count else { throw StateError.damaged }
+    guard joined >= -1, joined < layout.plan.rules.count else { throw StateError.damaged }
     slot.joinedRule = Int16(truncatingIfNeeded: joined)
-    slot.subject = Int16(truncatingIfNeeded: try reader.zigzag())
+    let subject = try reader.zigzag()
+    guard subject >= -1, subject < seriesCount else { throw StateError.damaged }
+    slot.subject = Int16(truncatingIfNeeded: subject)
     slot.heldUntil = try reader.zigzag()
     slot.heldOnset = try reader.zigzag()
     slot.refractoryUntil = try reader.zigzag()
@@ -166,7 +179,7 @@ extension Engine {
 
   private func readAlert(_ reader: inout ByteReader) throws -> ActiveAlert {
     let rule = Int(truncatingIfNeeded: try reader.zigzag())
-    guard rule < layout.plan.rules.count else { throw StateError.damaged }
+    guard rule >= -1, rule < layout.plan.rules.count else { throw StateError.damaged }
     let id = try reader.countedString()
     let ruleID = try reader.countedString()
     let version = try reader.countedString()
@@ -178,7 +191,7 @@ extension Engine {
     guard let priority = Priority(rawValue: try reader.byte()) else { throw StateError.damaged }
     let marks = try reader.byte()
     let code = Int(truncatingIfNeeded: try reader.zigzag())
-    guard code < layout.codes.count else { throw StateError.damaged }
+    guard code >= -1, code < layout.codes.count else { throw StateError.damaged }
     let device = UInt32(truncatingIfNeeded: try reader.varint())
     var sources: [UInt32] = []
     for _ in 0..<(try reader.count(limit: 10_000)) { sources.append(UInt32(truncatingIfNeeded: try reader.varint())) }

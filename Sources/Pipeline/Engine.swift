@@ -35,6 +35,7 @@ package final class Engine {
 
   /// The message being taken in: observations of one patient at one time (SEMANTICS A4).
   private var groupPlace = -1
+  private var groupPatient: UInt32 = .max
   private var groupTime: Int64 = 0
   private var groupIsRetrospective = false
   private var groupIsUncertain = false
@@ -78,14 +79,17 @@ package final class Engine {
 
   /// Applies one journal entry. Entries come in journal order; ``finishMessage()`` ends a run of them.
   package func apply(_ slot: Slot) {
+    // A message ends under its own clock and position, not under those of the entry that shows it has ended: so nothing
+    // depends on where a batch was cut.
+    if groupPlace >= 0, slot.kind != .sample || groupPatient != slot.patient || groupTime != slot.eventTime {
+      finishMessage()
+    }
     noteEntry(slot)
     switch slot.kind {
     case .sample: take(slot)
-    case .clock:
-      finishMessage()
-      if options.clock == .wall { runDeadlines(upTo: slot.ingestTime) }
+    case .clock: if options.clock == .wall { runDeadlines(upTo: slot.ingestTime) }
     case .deviceStatus: applyStatus(slot)
-    case .payload, .control, nil: finishMessage()
+    case .payload, .control, nil: return
     }
   }
 
@@ -98,6 +102,8 @@ package final class Engine {
   func setRoster(_ number: Int) { rosterNumber = number }
 
   var isInMessage: Bool { groupPlace >= 0 }
+  var isTakingRetrospective: Bool { groupIsRetrospective }
+  var isTakingUncertain: Bool { groupIsUncertain }
 
   // MARK: Samples
 
@@ -105,7 +111,6 @@ package final class Engine {
     let place = placeOf(slot.patient)
     let patient = patients[place]
     if slot.payload <= patient.pointee.position, slot.payload != 0 { return }
-    if groupPlace >= 0, groupPlace != place || groupTime != slot.eventTime { finishMessage() }
     if groupPlace < 0 { beginMessage(slot, place: place) }
     sampleCount &+= 1
     insert(slot, into: patient)
@@ -121,13 +126,18 @@ package final class Engine {
 
   private func beginMessage(_ slot: Slot, place: Int) {
     let patient = patients[place]
-    let engineTime = options.clock == .wall ? clock : slot.eventTime
-    runDeadlines(place, upTo: engineTime)
     groupPlace = place
+    groupPatient = slot.patient
     groupTime = slot.eventTime
     groupIsUncertain = slot.flags.contains(.uncertain)
     let reference = options.clock == .wall ? clock : patient.pointee.newestEvent
-    groupIsRetrospective = reference != .min && slot.eventTime < reference - options.lateness
+    groupIsRetrospective =
+      reference != .min && slot.eventTime < reference - options.lateness
+      && !options.without.contains(.retrospective)
+    // A back-log is taken in as of its own time: a hold it began must not run out because we read it late.
+    let isBacklog = options.clock == .wall && groupIsRetrospective
+    runDeadlines(place, upTo: options.clock == .wall && !isBacklog ? clock : slot.eventTime, isBacklog: isBacklog)
+    refreshAge(patient, now: slot.eventTime)
     patient.pointee.newestEvent = max(patient.pointee.newestEvent, slot.eventTime)
     if slot.flags.contains(.simulated) { patient.pointee.isSimulated = true }
   }
@@ -165,12 +175,28 @@ package final class Engine {
       || (slot.quality != .absent && slot.quality.raw < minimumQuality && !options.without.contains(.quality))
     if isDoubtful {
       unusableCount &+= 1
+      if series.pointee.doubtfulCount < .max { series.pointee.doubtfulCount += 1 }
+      hear(patient, index, wasUsable: false)
       if !slot.status.isSensorOff { checkBypass(ofDoubtful: grid, patient: patient, subject: index, slot: slot) }
       return
     }
-    _ = series.pointee.insert(
+    let insertion = series.pointee.insert(
       time: slot.eventTime, value: value, quality: slot.quality, status: slot.status, plan: layout.codes[code])
-    if series.pointee.staleDue == .max || series.pointee.isStale { revive(patient, index) }
+    // An old sample that arrives late does not make a silent signal fresh.
+    if insertion == .newest { hear(patient, index, wasUsable: true) }
+  }
+
+  /// Notes that a series spoke. Its staleness is watched from the first observation on, usable or not.
+  private func hear(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int, wasUsable: Bool) {
+    let series = patient.pointee.series + index
+    guard wasUsable || series.pointee.heardAt == .min else { return }
+    let isFirst = series.pointee.count <= 1
+    series.pointee.heardAt = options.clock == .wall ? clock : max(groupTime, patient.pointee.now)
+    if wasUsable, isFirst || series.pointee.isStale || series.pointee.staleDue == .max {
+      revive(patient, index)
+    } else if series.pointee.staleDue == .max, !series.pointee.isStale {
+      scheduleStaleness(patient, index)
+    }
   }
 
   private func addSeries(_ slot: Slot, to patient: UnsafeMutablePointer<PatientState>) -> Int {
@@ -182,7 +208,9 @@ package final class Engine {
     series.rank = UInt8(clamping: rank ?? 200)
     series.cadence = names.cadence(
       device: slot.device, code: slot.code, roster: rosterNumber, at: slot.eventTime)
-    return patient.pointee.addSeries(series, layout: layout)
+    let position = patient.pointee.addSeries(series, layout: layout)
+    choosePreferred(patient, code: code)
+    return position
   }
 
   /// A usable sample after none or after silence: fresh again, and staleness is watched.
@@ -196,7 +224,7 @@ package final class Engine {
   func scheduleStaleness(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int) {
     let series = patient.pointee.series + index
     let registry = layout.codes[series.pointee.code].registryStaleness
-    series.pointee.staleDue = series.pointee.lastTime &+ series.pointee.staleness(registry: registry)
+    series.pointee.staleDue = series.pointee.heardAt + series.pointee.staleness(registry: registry)
     schedule(patient, series.pointee.staleDue)
   }
 
@@ -213,7 +241,8 @@ package final class Engine {
   private func isPreferred(_ patient: UnsafeMutablePointer<PatientState>, _ a: Int, over b: Int) -> Bool {
     let first = patient.pointee.series[a]
     let second = patient.pointee.series[b]
-    if first.isStale != second.isStale { return !first.isStale }
+    let isFresh = (!first.isStale && first.lastTime != .min, !second.isStale && second.lastTime != .min)
+    if isFresh.0 != isFresh.1 { return isFresh.0 }
     if first.rank != second.rank { return first.rank < second.rank }
     let names = (names.deviceName(first.device), names.deviceName(second.device))
     if names.0 != names.1 { return names.0 < names.1 }
@@ -228,11 +257,10 @@ package final class Engine {
     defer { touched.removeAll(keepingCapacity: true) }
     patient.pointee.now = max(patient.pointee.now, groupTime)
     // In stream time a retrospective sample is out of order: windows have it, nothing new can be true at "now".
-    if groupIsRetrospective, options.clock == .stream, !options.without.contains(.retrospective) { return }
+    if groupIsRetrospective, options.clock == .stream { return }
     let context = JudgeContext(
       now: patient.pointee.now, engineTime: options.clock == .wall ? clock : patient.pointee.now,
-      isRetrospective: groupIsRetrospective && !options.without.contains(.retrospective),
-      isUncertain: groupIsUncertain)
+      isRetrospective: groupIsRetrospective, isUncertain: groupIsUncertain)
     judgeTouched(patient, context)
     if context.isRetrospective {
       oweSettlement(patient)
@@ -245,7 +273,12 @@ package final class Engine {
     for index in touched {
       let code = patient.pointee.series[index].code
       let own = layout.codes[code].seriesRules
-      for (offset, rule) in own.enumerated() { judge(patient, rule: rule, subject: index, offset: offset, context) }
+      var local = context
+      // A back-log is judged as of its own newest sample, so that what happened inside the gap is seen as it was.
+      if context.isRetrospective, patient.pointee.series[index].lastTime != .min {
+        local.now = max(patient.pointee.series[index].lastTime, groupTime)
+      }
+      for (offset, rule) in own.enumerated() { judge(patient, rule: rule, subject: index, offset: offset, local) }
       judgeTechnical(patient, subject: index, context)
     }
     stamp &+= 1
@@ -272,15 +305,17 @@ package final class Engine {
   func judgeTechnical(_ patient: UnsafeMutablePointer<PatientState>, subject: Int, _ context: JudgeContext) {
     let base = layout.codes[patient.pointee.series[subject].code].seriesRules.count
     let episodes = patient.pointee.episodes[subject] + base
+    let isMissing = patient.pointee.series[subject].isStale && patient.pointee.series[subject].hasRhythm
+    let isMarked = patient.pointee.series[subject].lastStatus != .ok
     for (offset, rule) in layout.staleRules.enumerated() {
-      if patient.pointee.series[subject].isStale || episodes[offset].phase != .idle {
+      if isMissing || isMarked || episodes[offset].phase != .idle {
         judge(patient, rule: rule, subject: subject, offset: base + offset, context)
       }
     }
     let statusBase = base + layout.staleRules.count
     for (offset, rule) in layout.statusRules.enumerated() {
       let phase = patient.pointee.episodes[subject][statusBase + offset].phase
-      if patient.pointee.series[subject].lastStatus != .ok || phase != .idle {
+      if isMarked || phase != .idle {
         judge(patient, rule: rule, subject: subject, offset: statusBase + offset, context)
       }
     }
@@ -297,27 +332,55 @@ package final class Engine {
   }
 
   /// The earliest instant at which some patient's deadline may be due, engine time; nil: none. Wall clock only.
-  package var nextDeadline: Int64? { deadlines.earliest }
+  package var nextDeadline: Int64? {
+    refreshHeap()
+    return deadlines.earliest
+  }
+
+  /// Drops outdated entries from the top of the heap, so that its earliest is some patient's lower bound.
+  private func refreshHeap() {
+    while let top = deadlines.top {
+      let patient = patients[placeOf(top.patient)]
+      if patient.pointee.filedDue == top.due {
+        if patient.pointee.nextDue <= top.due { return }
+        patient.pointee.filedDue = .max
+        _ = deadlines.pop()
+        file(patient)
+      } else {
+        _ = deadlines.pop()
+      }
+    }
+  }
+
+  /// Enters a patient's next deadline in the heap, if it is not there yet.
+  private func file(_ patient: UnsafeMutablePointer<PatientState>) {
+    let next = patient.pointee.nextDue
+    guard next < patient.pointee.filedDue else { return }
+    patient.pointee.filedDue = next
+    deadlines.push(due: next, patient: patient.pointee.number)
+  }
 
   /// Runs the due deadlines of every patient, by due time and then patient number.
   private func runDeadlines(upTo time: Int64) {
-    while let earliest = deadlines.earliest, earliest <= time {
-      let entry = deadlines.pop()
-      let place = placeOf(entry.patient)
+    // Patients whose restored state is ahead of this entry: it has run for them already.
+    var ahead: [Int] = []
+    while true {
+      refreshHeap()
+      guard let top = deadlines.top, top.due <= time else { break }
+      _ = deadlines.pop()
+      let place = placeOf(top.patient)
       let patient = patients[place]
-      guard patient.pointee.filedDue == entry.due else { continue }
       patient.pointee.filedDue = .max
-      if position > patient.pointee.position || position == 0 {
-        runDeadlines(place, upTo: time)
-        patient.pointee.position = max(patient.pointee.position, position)
-        if patient.pointee.dirtySince == .max { markDirty(place, position) }
+      guard position > patient.pointee.position || position == 0 else {
+        ahead.append(place)
+        continue
       }
-      let next = patient.pointee.nextDue
-      if next < patient.pointee.filedDue {
-        patient.pointee.filedDue = next
-        deadlines.push(due: next, patient: patient.pointee.number)
-      }
+      runDeadlines(place, upTo: time)
+      patient.pointee.position = max(patient.pointee.position, position)
+      if patient.pointee.dirtySince == .max { markDirty(place, position) }
+      file(patient)
     }
+    for place in ahead { file(patients[place]) }
   }
 
   /// Puts every restored patient's next deadline back into the heap.
@@ -330,10 +393,12 @@ package final class Engine {
   }
 
   /// Runs one patient's deadlines due at or before `time`, each with its own due time as "now" (SEMANTICS B2).
-  private func runDeadlines(_ place: Int, upTo time: Int64) {
+  ///
+  /// - Parameter isBacklog: on behalf of a retrospective message, as of its own time.
+  func runDeadlines(_ place: Int, upTo time: Int64, isBacklog: Bool = false) {
     let patient = patients[place]
     while patient.pointee.nextDue <= time {
-      guard let next = earliestDeadline(patient) else {
+      guard let next = earliestDeadline(patient, isBacklog: isBacklog) else {
         patient.pointee.nextDue = .max
         return
       }
@@ -355,7 +420,12 @@ package final class Engine {
   }
 
   /// Linear over the patient's few dozen deadlines: it runs about once a minute a patient.
-  private func earliestDeadline(_ patient: UnsafeMutablePointer<PatientState>) -> (due: Int64, target: DeadlineTarget)? {
+  ///
+  /// While a back-log is being taken in, holds wait for its settlement: their own samples move them.
+  private func earliestDeadline(
+    _ patient: UnsafeMutablePointer<PatientState>, isBacklog: Bool
+  ) -> (due: Int64, target: DeadlineTarget)? {
+    let notBefore = isBacklog || patient.pointee.settleDue == .max ? Int64.min : patient.pointee.settleDue
     var due = Int64.max
     var target = DeadlineTarget.settle
     func consider(_ candidate: Int64, _ what: @autoclosure () -> DeadlineTarget) {
@@ -364,27 +434,39 @@ package final class Engine {
         target = what()
       }
     }
+    consider(patient.pointee.settleDue, .settle)
     for index in 0..<patient.pointee.seriesCount {
       consider(patient.pointee.series[index].staleDue, .stale(series: index))
       let count = PatientState.episodeCount(layout, code: patient.pointee.series[index].code)
       for offset in 0..<count {
-        consider(patient.pointee.episodes[index][offset].due, .series(series: index, offset: offset))
+        consider(max(notBefore, patient.pointee.episodes[index][offset].due), .series(series: index, offset: offset))
       }
     }
     for rule in layout.plan.rules.indices {
-      consider(patient.pointee.patientEpisodes[rule].due, .patientRule(rule))
+      consider(max(notBefore, patient.pointee.patientEpisodes[rule].due), .patientRule(rule))
       if patient.pointee.slots[rule].heldStage >= 0 {
         consider(patient.pointee.slots[rule].heldUntil, .held(rule: rule))
       }
     }
-    consider(patient.pointee.settleDue, .settle)
     return due == .max ? nil : (due, target)
   }
 
   private func run(_ deadline: (due: Int64, target: DeadlineTarget), _ patient: UnsafeMutablePointer<PatientState>) {
-    patient.pointee.now = max(patient.pointee.now, deadline.due)
-    let context = JudgeContext(
-      now: patient.pointee.now, engineTime: deadline.due, isRetrospective: false, isUncertain: false)
+    var context = JudgeContext(
+      now: deadline.due, engineTime: deadline.due, isRetrospective: false, isUncertain: false)
+    // What should have been found long ago (we were not running, or it came with a back-log) is settled, not told at
+    // once: what is still true is told then (SEMANTICS B5).
+    let isLate =
+      options.clock == .wall && deadline.due < clock - options.lateness && !options.without.contains(.retrospective)
+    switch deadline.target {
+    case .series, .patientRule: context.isRetrospective = isLate
+    case .stale, .held, .settle: break
+    }
+    if !isLate {
+      patient.pointee.now = max(patient.pointee.now, deadline.due)
+      context.now = patient.pointee.now
+    }
+    if isLate { context.engineTime = clock }
     switch deadline.target {
     case .stale(let series): checkStaleness(patient, series, context)
     case .series(let series, let offset):
@@ -411,7 +493,7 @@ package final class Engine {
   ) {
     let series = patient.pointee.series + index
     let registry = layout.codes[series.pointee.code].registryStaleness
-    let due = series.pointee.lastTime &+ series.pointee.staleness(registry: registry)
+    let due = series.pointee.heardAt + series.pointee.staleness(registry: registry)
     if due > context.engineTime {
       series.pointee.staleDue = due
       schedule(patient, due)
@@ -429,11 +511,15 @@ package final class Engine {
     updateScores(patient, code: code, now: context.now)
     for rule in layout.codes[code].patientRules {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
+      let episode = patient.pointee.patientEpisodes + rule
+      if episode.pointee.phase == .pending, episode.pointee.isFrozen {
+        settleChange(episode.pointee.loseSignal(now: context.now), patient, rule: rule, subject: -1, context)
+      }
     }
   }
 
   /// After a burst of retrospective samples, what is still true is told shortly after the last of them.
-  private func oweSettlement(_ patient: UnsafeMutablePointer<PatientState>) {
+  func oweSettlement(_ patient: UnsafeMutablePointer<PatientState>) {
     patient.pointee.settleSince = min(patient.pointee.settleSince, clock)
     let due = min(clock + Engine.settleAfter, patient.pointee.settleSince + Engine.settleAtMost)
     patient.pointee.settleDue = max(due, clock)
@@ -469,6 +555,7 @@ struct JudgeContext {
 struct DeadlineHeap {
   private var entries: [(due: Int64, patient: UInt32)] = []
 
+  var top: (due: Int64, patient: UInt32)? { entries.first }
   var earliest: Int64? { entries.first?.due }
 
   private func before(_ a: Int, _ b: Int) -> Bool {

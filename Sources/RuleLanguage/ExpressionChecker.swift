@@ -27,8 +27,9 @@ struct ExpressionChecker {
     self.eachSeries = eachSeries
   }
 
-  /// - Returns: the program of a condition, and the constant its first comparison is against (for `limit` in messages).
-  mutating func condition(_ text: String) throws(ExpressionProblem) -> (program: Program, limit: DecimalValue?) {
+  /// - Returns: the program of a condition, and that of the constant its first comparison is against (for `limit` in
+  ///   messages).
+  mutating func condition(_ text: String) throws(ExpressionProblem) -> (program: Program, limit: Program?) {
     let tree = try ExpressionParser.parse(text)
     var code: [Instruction] = []
     let kind = try generate(tree, into: &code)
@@ -62,10 +63,13 @@ struct ExpressionChecker {
       try expect(wanted, inner, &code)
       code.append(instruction)
       return wanted
-    case .binary(let instruction, let left, let right, _):
+    case .binary(let instruction, let left, let right, let column):
       let isLogic = instruction == .and || instruction == .or
       try expect(isLogic ? .truth : .number, left, &code)
       try expect(isLogic ? .truth : .number, right, &code)
+      if instruction != .multiply, instruction != .divide, let a = unit(of: left), let b = unit(of: right), a != b {
+        throw ExpressionProblem(column, "different units: `\(a)` and `\(b)`")
+      }
       code.append(instruction)
       switch instruction {
       case .add, .subtract, .multiply, .divide: return .number
@@ -203,32 +207,54 @@ struct ExpressionChecker {
     return features.count - 1
   }
 
-  /// The constant on the right of the first comparison, where it is one.
-  private func limit(of tree: Expression) -> DecimalValue? {
+  /// The unit of a number, nil where any will do.
+  private func unit(of tree: Expression) -> String? {
+    switch tree {
+    case .parameter(let name, _):
+      return parameters.first { $0.name == name && !$0.unit.isEmpty }?.unit
+    case .name(let name, _): return registry.code(name).map { registry[$0].unit }
+    case .call("abs", let arguments, _):
+      guard case .expression(let inner)? = arguments.first else { return nil }
+      return unit(of: inner)
+    case .call(let name, let arguments, _):
+      guard let kind = FeatureKind(rawValue: name), kind != .count, let first = arguments.first else { return nil }
+      return word(first).flatMap { registry.code($0.text) }.map { registry[$0].unit }
+    case .member(_, let field, _): return field == ScoreField.missing.rawValue ? nil : "{score}"
+    case .unary(.negate, let inner, _): return unit(of: inner)
+    case .binary(.add, let left, let right, _), .binary(.subtract, let left, let right, _):
+      return unit(of: left) ?? unit(of: right)
+    default: return nil
+    }
+  }
+
+  /// What stands on the right of the first comparison, where it is constant for a patient.
+  private func limit(of tree: Expression) -> Program? {
     guard case .binary(let instruction, let left, let right, _) = tree else { return nil }
     switch instruction {
     case .and, .or: return limit(of: left) ?? limit(of: right)
     default:
-      guard let value = constant(right) else { return nil }
-      return DecimalValue(value == value.rounded() ? String(Int64(value)) : "\(value)")
+      var code: [Instruction] = []
+      guard constant(right, into: &code) else { return nil }
+      return Program(instructions: code, text: "")
     }
   }
 
-  private func constant(_ tree: Expression) -> Double? {
+  private func constant(_ tree: Expression, into code: inout [Instruction]) -> Bool {
     switch tree {
-    case .number(let value, _): return value
-    case .parameter(let name, _): return parameters.first { $0.name == name }?.value.double
-    case .unary(.negate, let inner, _): return constant(inner).map { -$0 }
+    case .number(let value, _): code.append(.constant(value))
+    case .parameter(let name, _):
+      guard let index = parameters.firstIndex(where: { $0.name == name }) else { return false }
+      code.append(.parameter(index))
+    case .unary(.negate, let inner, _):
+      guard constant(inner, into: &code) else { return false }
+      code.append(.negate)
     case .binary(let instruction, let left, let right, _):
-      guard let a = constant(left), let b = constant(right) else { return nil }
-      switch instruction {
-      case .add: return a + b
-      case .subtract: return a - b
-      case .multiply: return a * b
-      case .divide: return b == 0 ? nil : a / b
-      default: return nil
-      }
-    default: return nil
+      guard [.add, .subtract, .multiply, .divide].contains(instruction), constant(left, into: &code),
+        constant(right, into: &code)
+      else { return false }
+      code.append(instruction)
+    default: return false
     }
+    return true
   }
 }

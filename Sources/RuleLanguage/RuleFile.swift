@@ -85,7 +85,7 @@ struct RuleReader {
   private func parameter(
     _ name: String, _ node: YAMLNode, _ adapted: Adaptation, _ problems: inout Problems
   ) -> RuleParameter? {
-    let keys = ["default", "min", "max", "unit"]
+    let keys = ["default", "min", "max", "unit", "when"]
     guard let map = YAMLMapping(node, of: "parameter `\(name)`", keys: keys, &problems) else { return nil }
     let unit = map.string("unit", &problems) ?? ""
     func number(_ key: String, _ problems: inout Problems) -> DecimalValue? {
@@ -100,13 +100,27 @@ struct RuleReader {
     }
     let value = adapted.parameters[name]?.value ?? standard
     let place = adapted.parameters[name]?.node ?? map.place(of: "default")
-    if let lowest, value.double < lowest.double {
-      problems.add(place, "`\(name)` \(value) is below its own minimum \(lowest)")
+    func checkBounds(_ value: DecimalValue, _ place: YAMLNode, _ problems: inout Problems) {
+      if let lowest, value.double < lowest.double {
+        problems.add(place, "`\(name)` \(value) is below its own minimum \(lowest)")
+      }
+      if let highest, value.double > highest.double {
+        problems.add(place, "`\(name)` \(value) is above its own maximum \(highest)")
+      }
     }
-    if let highest, value.double > highest.double {
-      problems.add(place, "`\(name)` \(value) is above its own maximum \(highest)")
+    checkBounds(value, place, &problems)
+    var cases: [ParameterCase] = []
+    for element in map.list("when", &problems) ?? [] {
+      guard let one = YAMLMapping(element, of: "a case of `\(name)`", keys: ["flag", "value"], &problems),
+        let flag = one.requiredString("flag", &problems), let node = one.requiredValue("value", &problems),
+        let other = YAMLMapping.parsed(
+          node, of: "value", as: "a number or a duration", &problems, RuleReader.quantity)
+      else { continue }
+      checkBounds(other, node, &problems)
+      cases.append(ParameterCase(flag: flag, value: other))
     }
-    return RuleParameter(name: name, value: value, lowest: lowest, highest: highest, unit: unit)
+    return RuleParameter(
+      name: name, value: value, lowest: lowest, highest: highest, unit: unit, cases: cases)
   }
 
   /// A decimal, or a duration in milliseconds.
@@ -124,9 +138,8 @@ struct RuleReader {
       rule.when = condition(node, "when", &checker, &problems)?.program ?? rule.when
     }
     if let node = map.value("clear", &problems) {
-      if let text = node.scalar {
+      if node.scalar != nil {
         rule.clear = condition(node, "clear", &checker, &problems)?.program
-        _ = text
       } else if let block = YAMLMapping(node, of: "clear", keys: ["when", "for"], &problems) {
         if let inner = block.requiredValue("when", &problems) {
           rule.clear = condition(inner, "clear", &checker, &problems)?.program
@@ -151,7 +164,7 @@ struct RuleReader {
 
   private func condition(
     _ node: YAMLNode, _ key: String, _ checker: inout ExpressionChecker, _ problems: inout Problems
-  ) -> (program: Program, limit: DecimalValue?)? {
+  ) -> (program: Program, limit: Program?)? {
     guard let text = YAMLMapping.text(node, of: key, &problems) else { return nil }
     do throws(ExpressionProblem) {
       return try checker.condition(text)
@@ -206,7 +219,8 @@ struct RuleReader {
 
   private func readTimes(_ map: YAMLMapping, _ rule: inout RuleDefinition, _ problems: inout Problems) {
     rule.hold = duration(map, "for", rule, &problems) ?? 0
-    rule.maxHold = duration(map, "max_hold", rule, &problems) ?? 0
+    // The default of SEMANTICS D1; a physiological rule must say its own.
+    rule.maxHold = duration(map, "max_hold", rule, &problems) ?? 4 * rule.hold
     rule.refractory = duration(map, "refractory", rule, &problems) ?? 0
   }
 
@@ -223,7 +237,12 @@ struct RuleReader {
           suggestion: Suggestion.nearest(name, among: rule.parameters.map(\.name)).map { "$" + $0 })
         return nil
       }
-      return rule.parameters[index].value.scaled(toExponent: 0)
+      let parameter = rule.parameters[index]
+      guard parameter.cases.isEmpty, let value = parameter.value.scaled(toExponent: 0), value >= 0 else {
+        problems.add(node, "`\(key)` needs one duration: `\(text)` is negative or differs between patients")
+        return nil
+      }
+      return value
     }
     guard let value = DurationText.parse(text) else {
       problems.add(node, "`\(key)` must be a duration such as `15s`, not `\(text)`")
@@ -276,6 +295,15 @@ struct RuleReader {
     }
     if map.has("max_hold"), rule.maxHold < rule.hold {
       problems.add(map.place(of: "max_hold"), "`max_hold` is shorter than `for`")
+    }
+    if let clear = rule.clear, clear.instructions == rule.when.instructions, !clear.instructions.isEmpty {
+      problems.add(map.place(of: "clear"), "`clear` is `when` itself, so the alert could never end")
+    }
+    if rule.scope == .patient, rule.score == nil, rule.codes.isEmpty, !rule.when.instructions.isEmpty {
+      problems.add(map.place(of: "when"), "`when` reads no vital, so nothing would ever make it be judged")
+    }
+    if rule.scope == .everySeries, !rule.when.instructions.isEmpty, rule.features.isEmpty {
+      problems.add(map.place(of: "when"), "a rule with `each: series` needs `stale()` or `status(...)`")
     }
     if rule.bypass != nil, rule.bypassPriority < rule.priority {
       problems.add(map.place(of: "bypass"), "a bypass may raise the priority, never lower it")

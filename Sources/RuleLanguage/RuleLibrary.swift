@@ -51,6 +51,7 @@ package enum RuleLibrary {
         rules.append(rule)
       }
     }
+    checkFlags(rules, scores, directory, &found)
     guard found.isEmpty else { throw TextProblems(found) }
     // Vital rules first, then scores, each by id: the order in which one message's rules are judged never depends on files.
     rules.sort { ($0.score == nil ? 0 : 1, $0.id) < ($1.score == nil ? 0 : 1, $1.id) }
@@ -59,6 +60,26 @@ package enum RuleLibrary {
     let version = "sha256:" + hex(sha256(modes + "\n" + registryText))
     return RulePlan(registry: registry, rules: rules, scores: scores, version: version)
   }
+
+  /// A patient's flags are one 64-bit set at run time.
+  private static func checkFlags(
+    _ rules: [RuleDefinition], _ scores: [ScoreDefinition], _ directory: String, _ found: inout [TextProblem]
+  ) {
+    var flags = Set(scores.flatMap(\.components).flatMap(\.variants).map(\.flag))
+    for rule in rules {
+      flags.formUnion(rule.parameters.flatMap(\.cases).map(\.flag))
+      for program in [rule.applies, rule.when, rule.clear, rule.bypass] {
+        for case .attribute(.flag(let flag)) in program?.instructions ?? [] { flags.insert(flag) }
+      }
+    }
+    guard flags.count > flagsMax else { return }
+    found.append(
+      TextProblem(
+        file: directory, line: 0, column: 0, message: "\(flags.count) different flags, at most \(flagsMax) are possible"))
+  }
+
+  /// Different patient flags all rules and scores of a plan may ask for.
+  package static let flagsMax = 64
 
   private static func readScores(
     _ sources: [RuleSource], _ registry: VitalRegistry, _ directory: String, _ found: inout [TextProblem]
@@ -127,18 +148,21 @@ package enum RuleLibrary {
     for source in sources where role(source.path) == .set {
       for (file, node) in parse(source, directory, &found) {
         var problems = Problems(file: file)
-        if let (name, members) = readSet(node, ids: documents.map(\.id), &problems) { sets[name] = members }
+        if let (name, members) = readSet(node, ids: documents.map(\.id), &problems) {
+          if sets[name] != nil { problems.add(node, "a second set `\(name)`") }
+          sets[name] = members
+        }
         found += problems.all
       }
     }
     guard let set else { return nil }
     guard let members = sets[set] else {
-      let hint = Suggestion.nearest(set, among: sets.keys.sorted()).map { ", did you mean `\($0)`?" } ?? ""
       let known = sets.keys.sorted().joined(separator: ", ")
       found.append(
         TextProblem(
           file: directory + "/sets", line: 1, column: 1,
-          message: "no rule set `\(set)`\(hint) (sets: \(known.isEmpty ? "none" : known))"))
+          message: "no rule set `\(set)` (sets: \(known.isEmpty ? "none" : known))",
+          suggestion: Suggestion.nearest(set, among: sets.keys.sorted())))
       return [:]
     }
     return members

@@ -16,7 +16,8 @@ enum RuleText {
     }
     if let applies = rule.applies { lines.append("applies \(text(applies, rule, registry, scores))") }
     for parameter in rule.parameters.sorted(by: { $0.name < $1.name }) {
-      lines.append("parameter \(parameter.name) \(parameter.value.normalized)")
+      let cases = parameter.cases.map { " \($0.flag)=\($0.value.normalized)" }.joined()
+      lines.append("parameter \(parameter.name) \(parameter.value.normalized)\(cases)")
     }
     var codes = rule.codes
     if let score = rule.score {

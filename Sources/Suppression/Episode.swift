@@ -230,9 +230,25 @@ package struct Episode: Sendable, BitwiseCopyable {
     switch phase {
     case .idle, .open: return .max
     case .pending:
-      if isFrozen { return .max }
-      return max(now + 1, now + timing.hold - breachTime(now: now, window: timing.window).total)
+      return isFrozen ? .max : max(now + 1, metTime(timing: timing, now: now))
     case .clearing: return clearOnset + timing.clearFor
     }
+  }
+
+  /// When the breach will have lasted long enough if it goes on. While an old stretch leaves the window as fast as the
+  /// running one grows, nothing is gained: that time is stepped over.
+  private func metTime(timing: EpisodeTiming, now: Int64) -> Int64 {
+    var missing = timing.hold - breachTime(now: now, window: timing.window).total
+    var at = now
+    for index in 0..<4 {
+      let from = at - timing.window
+      let segment = segments[index]
+      guard missing > 0, segment.end > segment.start, segment.end > from else { continue }
+      let growing = max(0, segment.start - from)
+      if growing >= missing { break }
+      missing -= growing
+      at += growing + segment.end - max(segment.start, from)
+    }
+    return at + max(0, missing)
   }
 }

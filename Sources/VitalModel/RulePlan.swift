@@ -77,6 +77,16 @@ package struct Program: Hashable, Sendable {
   }
 }
 
+/// Another value of a parameter for patients who carry a flag (SEMANTICS C3).
+package struct ParameterCase: Hashable, Sendable {
+  package var flag: String
+  package var value: DecimalValue
+  package init(flag: String, value: DecimalValue) {
+    self.flag = flag
+    self.value = value
+  }
+}
+
 /// A tunable number of a rule, with its bounds (canonical unit of what it is compared with, or milliseconds).
 package struct RuleParameter: Hashable, Sendable {
   package var name: String
@@ -84,12 +94,23 @@ package struct RuleParameter: Hashable, Sendable {
   package var lowest: DecimalValue?
   package var highest: DecimalValue?
   package var unit: String
-  package init(name: String, value: DecimalValue, lowest: DecimalValue?, highest: DecimalValue?, unit: String) {
+  /// The first whose flag the patient is known to carry takes the place of ``value``.
+  package var cases: [ParameterCase]
+  package init(
+    name: String, value: DecimalValue, lowest: DecimalValue?, highest: DecimalValue?, unit: String,
+    cases: [ParameterCase] = []
+  ) {
     self.name = name
     self.value = value
     self.lowest = lowest
     self.highest = highest
     self.unit = unit
+    self.cases = cases
+  }
+
+  /// The value in force for a patient with these flags.
+  package func value(for flags: Set<String>) -> DecimalValue {
+    cases.first { flags.contains($0.flag) }?.value ?? value
   }
 }
 
@@ -137,7 +158,8 @@ package struct RuleDefinition: Hashable, Sendable {
   package var clearFor: Int64 = 0
   package var bypass: Program?
   package var bypassPriority = Priority.high
-  package var bypassLimit: DecimalValue?
+  /// What the first comparison of ``bypass`` is against, where that is constant for a patient.
+  package var bypassLimit: Program?
   package var refractory: Int64 = 0
   /// An empty window uses the newest sample that is not stale (SEMANTICS B7).
   package var holdLast = true
