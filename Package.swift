@@ -69,12 +69,17 @@ let package = Package(
       [
         "VitalModel", "Instrumentation", "RingBufferModule", "RuleLanguage", "Configuration", "Decoding", "Pipeline",
         "KeyValueStore", "MQTTIngress", "SeriesStore", "AlertJournal", "Delivery", "HTTPAPI", "Recordings",
-        "Simulation", "Digests", "CSystemd",
+        "Simulation", "Digests", "Compression", "Evaluation", "YAMLText", "CSystemd",
       ]),
-    .executableTarget(name: "vigil", dependencies: ["Service"]),
+    .executableTarget(
+      name: "vigil",
+      dependencies: [
+        "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
+        "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "KeyValueStore", "Decoding",
+      ]),
     .executableTarget(
       name: "VigilBenchmarks",
-      dependencies: ["RingBufferModule", "Service"],
+      dependencies: ["RingBufferModule", "Decoding", "VitalModel", "Service"],
       path: "Benchmarks/VigilBenchmarks"),
 
     .target(name: "TestSupport", path: "Tests/TestSupport"),
