@@ -64,7 +64,7 @@ import Testing
     // One row a layer, `| 2 joints | `Pipeline` … |`, with exactly the rooms of the map.
     for (number, rooms) in HouseMap.layers.enumerated() {
       let row = try #require(page.split(separator: "\n").first { $0.hasPrefix("| \(number) ") }, "layer \(number)")
-      let cell = row.split(separator: "|")[1]
+      let cell = row.split(separator: "|")[0]
       let named = cell.split(separator: "`", omittingEmptySubsequences: false).enumerated()
         .filter { $0.offset % 2 == 1 }.map { String($0.element) }
       #expect(named == rooms, "layer \(number)")
