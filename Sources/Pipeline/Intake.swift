@@ -187,6 +187,13 @@ package final class Intake {
 
   // MARK: Identity
 
+  /// The patient a device's entry at a time belongs to; nil: nobody's.
+  package func owner(of slot: Slot) -> UInt32? {
+    guard slot.device != .max else { return nil }
+    while devices.count <= Int(slot.device) { devices.append(DeviceState()) }
+    return patient(for: slot, Int(slot.device))
+  }
+
   private var recentNumbers: [UInt32] = []
 
   private func patient(for slot: Slot, _ place: Int) -> UInt32? {
