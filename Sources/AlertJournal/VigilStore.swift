@@ -3,7 +3,6 @@
 /// never sends anything, asks no clock for the time and starts no thread; what it reads back it checks, and damage is an
 /// error that names the family and the place, never a trap and never patient data.
 import Compression
-import Glibc
 import KeyValueStore
 
 /// The column families of a store; `chunks` and `audit` are written by other rooms.

@@ -236,32 +236,55 @@ package struct RowLog: Sendable {
     return log.unpacked()
   }
 
-  /// The newest value of a series at exactly this time. O(rows).
+  /// The newest value of a series at exactly this time. O(rows), building nothing.
   package func newestCell(code: VitalCode, source: UInt16, time: Int64) -> (cell: ChunkCell, unit: UInt8)? {
     guard let newest = newestTime(code: code, source: source), time <= newest, time >= earliestTime else { return nil }
-    return rows().newestCell(code: code, source: source, time: time)
+    func isWanted(_ column: UInt8) -> Bool {
+      let column = columns[Int(column)].column
+      return column.code == code && column.source == source
+    }
+    var found: (cell: ChunkCell, column: UInt8)?
+    if pendingTime == time, let item = pending.first(where: { isWanted($0.column) }) {
+      found = (item.cell, item.column)
+    } else {
+      forEachPackedCell { _, cellTime, column, cell in
+        if cellTime == time, isWanted(column) { found = (cell, column) }
+      }
+    }
+    return found.map { ($0.cell, columns[Int($0.column)].column.unit) }
   }
 
   private func unpacked() -> ChunkRows {
     var arrived = ArrivedRows()
     arrived.reserve(rows: packedRows, cells: cellCount)
+    forEachPackedCell { row, time, column, cell in arrived.add(cell, column: column, row: row, time: time) }
+    return arrived.chunkRows(of: self, columns: columns.map { ($0.column, $0.series) })
+  }
+
+  /// Hands over row number, event time, column and cell of everything packed, in the order it came.
+  @inline(__always)
+  private func forEachPackedCell(_ body: (Int, Int64, UInt8, ChunkCell) -> Void) {
     bytes.withUnsafeBytes { raw in
       var reader = ByteReader(raw)
       var state = RowState()
       var shape: [UInt8] = []
       var before = columns.map { Column(column: $0.column, series: $0.series) }
+      var row = 0
       do throws(ByteError) {
-        while !reader.isAtEnd { try RowLog.unpackRow(&reader, &state, &shape, &before, into: &arrived) }
+        while !reader.isAtEnd {
+          try RowLog.unpackRow(&reader, &state, &shape, &before) { time, column, cell in body(row, time, column, cell) }
+          row += 1
+        }
       } catch {
         preconditionFailure("a row log cannot read back what it packed")
       }
     }
-    return arrived.chunkRows(of: self, columns: columns.map { ($0.column, $0.series) })
   }
 
+  @inline(__always)
   private static func unpackRow(
     _ reader: inout ByteReader, _ state: inout RowState, _ shape: inout [UInt8], _ before: inout [Column],
-    into arrived: inout ArrivedRows
+    _ body: (Int64, UInt8, ChunkCell) -> Void
   ) throws(ByteError) {
     let marks = try reader.byte()
     if marks & Mark.otherShape != 0 { shape = Array(try reader.raw(Int(try reader.byte()))) }
@@ -270,7 +293,6 @@ package struct RowLog: Sendable {
     state.delay &+= try reader.zigzag()
     if marks & Mark.sequenceJump != 0 { state.step = try reader.zigzag() }
     state.sequence &+= state.step
-    arrived.beginRow(time: state.time)
     for column in shape {
       let index = Int(column)
       before[index].mantissa &+= try reader.zigzag()
@@ -287,7 +309,7 @@ package struct RowLog: Sendable {
         value: DecimalValue(mantissa: before[index].mantissa, exponent: before[index].exponent), sequence: sequence,
         ingestTime: state.time &+ delay, flags: SampleFlags(rawValue: before[index].flags),
         quality: SampleQuality(raw: before[index].quality), statusRaw: before[index].status)
-      arrived.add(cell, column: column)
+      body(state.time, column, cell)
     }
   }
 }
@@ -307,12 +329,12 @@ private struct ArrivedRows {
     cellColumns.reserveCapacity(count)
   }
 
-  mutating func beginRow(time: Int64) {
-    times.append(time)
-    starts.append(cells.count)
-  }
-
-  mutating func add(_ cell: ChunkCell, column: UInt8) {
+  /// Takes the next cell; row numbers ascend without a gap.
+  mutating func add(_ cell: ChunkCell, column: UInt8, row: Int, time: Int64) {
+    if row == times.count {
+      times.append(time)
+      starts.append(cells.count)
+    }
     cells.append(cell)
     cellColumns.append(column)
   }

@@ -102,7 +102,8 @@ package final class Intake {
   package let directory: Directory
   package var options: Options
   package private(set) var counts = Counts()
-  private let history: (any SampleHistory)?
+  /// What memory no longer holds; nil: nothing earlier exists.
+  package var history: (any SampleHistory)?
   private var devices: [DeviceState] = []
   private var recent: [Recent] = []
   private var recentBySeries: [UInt32: Int] = [:]

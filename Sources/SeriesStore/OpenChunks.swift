@@ -95,7 +95,8 @@ struct OpenChunks: Sendable {
       at = known
     } else {
       let entry = Entry(
-        log: RowLog(patient: group.patient, device: group.device), nextPosition: sealed[group].map { $0 + 1 } ?? sealFloor,
+        log: RowLog(patient: group.patient, device: group.device),
+        nextPosition: sealed[group].map { $0 + 1 } ?? sealFloor,
         rowsMax: policy.rowsMax(device: group.device, isFirst: sealed[group] == nil))
       if let reused = free.popLast() {
         entries[reused] = entry

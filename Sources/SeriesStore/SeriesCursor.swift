@@ -92,8 +92,8 @@ package final class SeriesCursor {
   /// Puts the next row in `row`, whose memory is used again; false after the last.
   package func next(_ row: inout SeriesRow) throws(SeriesError) -> Bool {
     while true {
-      var earliest = sources.first?.time
-      for source in sources.dropFirst() where source.time < earliest ?? .max { earliest = source.time }
+      var earliest: Int64?
+      for index in sources.indices where sources[index].time <= earliest ?? .max { earliest = sources[index].time }
       if let chunkTime = nextChunkTime, chunkTime <= earliest ?? .max {
         try loadChunk()
         continue

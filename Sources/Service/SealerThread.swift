@@ -25,8 +25,6 @@ final class SealerThread: @unchecked Sendable {
   private let replayThrough: UInt64
   private var isFull = false
   private var lastSeal: Int64 = 0
-  /// Last journal position every source has handed over.
-  let position: Atomic<UInt64>
   let isReady = Atomic<Bool>(false)
 
   init(
@@ -43,13 +41,11 @@ final class SealerThread: @unchecked Sendable {
     self.meters = meters
     self.log = log
     self.abandonment = abandonment
-    position = Atomic(0)
   }
 
   /// The thread's body: first what the journal holds beyond the sealed chunks, then live entries.
   func run() {
     restore()
-    position.store(replayThrough, ordering: .releasing)
     isReady.store(true, ordering: .releasing)
     var isOpen = true
     while !abandonment.value {
@@ -84,10 +80,6 @@ final class SealerThread: @unchecked Sendable {
         for index in 0..<batch.count where batch[index].kind == .sample {
           if sealer.append(batch[index], position: batch[index].payload) { isFull = true }
         }
-        if taken > 0 {
-          let last = batch[taken - 1].payload
-          if last > position.load(ordering: .relaxed) { position.store(last, ordering: .releasing) }
-        }
       }
       if taken > 0 { source.consumer.release(taken) }
       count += taken
@@ -118,22 +110,21 @@ final class SealerThread: @unchecked Sendable {
 /// What the intake asks of history: open and sealed chunks, once both reflect everything journaled.
 final class StoredHistory: SampleHistory {
   private let thread: SealerThread
-  private let journaled: () -> UInt64
+  private let stages: [SequenceObserver]
   private let abandonment: Abandonment
 
-  /// - Parameter journaled: the last position that must be visible before an answer is given.
-  init(_ thread: SealerThread, abandonment: Abandonment, journaled: @escaping () -> UInt64) {
+  /// - Parameter rings: the shards' rings; an answer counts once the sealer has taken everything published in them.
+  init(_ thread: SealerThread, rings: [Ring<Slot>], abandonment: Abandonment) throws(RingError) {
     self.thread = thread
-    self.journaled = journaled
+    var stages: [SequenceObserver] = []
+    for ring in rings { stages.append(try ring.observer(of: "seal")) }
+    self.stages = stages
     self.abandonment = abandonment
   }
 
   /// Rare: after a restart, or for a sample older than its series' newest that memory no longer holds.
   private func waitUntilCurrent() {
-    let wanted = journaled()
-    while !abandonment.value,
-      !thread.isReady.load(ordering: .acquiring) || thread.position.load(ordering: .acquiring) < wanted
-    {
+    while !abandonment.value, !thread.isReady.load(ordering: .acquiring) || stages.contains(where: { $0.depth > 0 }) {
       Pause.milliseconds(1)
     }
   }

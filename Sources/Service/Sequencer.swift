@@ -13,6 +13,8 @@ import VitalModel
 enum ControlCommand: Sendable {
   case roster(Roster)
   case rules(RuleFiles, set: String?, PlanLayout)
+  /// Engine options as JSON, journaled for replays.
+  case options([UInt8])
   case stop
 }
 
@@ -357,6 +359,7 @@ final class Sequencer: @unchecked Sendable {
       slot.ingestTime = slot.eventTime
       switch command {
       case .stop: isStopping = true
+      case .options(let bytes): emit(&slot, .options, bytes, nil)
       case .roster(let roster):
         let number = parts.directory.adopt(roster)
         parts.intake.rosterNumber = number
