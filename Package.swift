@@ -68,7 +68,7 @@ let package = Package(
       "Service",
       [
         "VitalModel", "Instrumentation", "RingBufferModule", "RuleLanguage", "Configuration", "Decoding", "Pipeline",
-        "KeyValueStore", "MQTTIngress", "SeriesStore", "AlertJournal", "Delivery", "HTTPAPI", "Recordings",
+        "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI", "Recordings",
         "Simulation", "Digests", "Compression", "Evaluation", "YAMLText", "CSystemd",
       ]),
     .executableTarget(
@@ -79,7 +79,7 @@ let package = Package(
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
-      dependencies: ["RingBufferModule", "Decoding", "VitalModel", "Service"],
+      dependencies: ["RingBufferModule", "Decoding", "VitalModel", "ChunkCoding", "SeriesStore", "KeyValueStore", "Service"],
       path: "Benchmarks/VigilBenchmarks"),
 
     .target(name: "TestSupport", path: "Tests/TestSupport"),

@@ -135,6 +135,8 @@ package struct VigilConfiguration: Hashable, Sendable {
     package var chunks: Int64 = 730 * 86_400_000
     package var journal: Int64 = 7 * 86_400_000
     package var ledger: Int64 = 365 * 86_400_000
+    /// The journal is trimmed to about this many bytes, whatever its age; nil: by age only.
+    package var journalBytes: UInt64?
 
     package init() {}
   }

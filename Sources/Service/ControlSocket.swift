@@ -125,7 +125,9 @@ package enum ControlClient {
     let bytes = Array((text + "\n").utf8)
     var offset = 0
     while offset < bytes.count {
-      let count = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress! + offset, bytes.count - offset, Int32(MSG_NOSIGNAL.rawValue)) }
+      let count = bytes[offset...].withUnsafeBytes {
+        send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
       if count <= 0 { return }
       offset += count
     }

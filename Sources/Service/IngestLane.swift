@@ -305,6 +305,15 @@ final class IngestLane: MessageSink {
   }
 }
 
+/// A lane that several threads may use, one at a time.
+final class GuardedLane: @unchecked Sendable {
+  // Unchecked: the lane is only touched with the lock held.
+  private let lane: IngestLane
+  private let lock = Mutex(())
+  init(_ lane: IngestLane) { self.lane = lane }
+  func withLane<R>(_ body: (IngestLane) -> R) -> R { lock.withLock { _ in body(lane) } }
+}
+
 /// Numbers of control slots: `Slot.code` of a slot of kind ``SlotKind/control``.
 enum ControlCode {
   static let clockOffset = VitalCode(index: 1)

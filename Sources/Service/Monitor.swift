@@ -1,7 +1,9 @@
+import AlertJournal
 import CSystemd
 import Configuration
 import Foundation
 import Instrumentation
+import KeyValueStore
 import MQTTIngress
 import SeriesStore
 import Synchronization
@@ -127,7 +129,7 @@ final class Monitor: @unchecked Sendable {
       let floors = [try SeriesReader(service.store.store).plan.sealFloor, try floorOfStates()]
       let keep = floors.min() ?? 0
       let trimmed = try service.store.journal.trim(
-        olderThan: now - retain.journal, maxBytes: retain.journalBytes, keepFrom: keep)
+        olderThan: now - retain.journal, maxBytes: retain.journalBytes, keepFrom: keep + 1)
       if trimmed.batches > 0 {
         service.log.info("monitor", "journal trimmed", ["batches": LogValue(trimmed.batches)])
       }

@@ -3,10 +3,12 @@ import Configuration
 import Decoding
 import Delivery
 import Instrumentation
+import KeyValueStore
 import MQTTIngress
 import Pipeline
 import RingBufferModule
 import SeriesStore
+import Synchronization
 import VitalModel
 
 /// How the parts of the service are put together.
@@ -59,7 +61,7 @@ extension VigilService {
         store: recovered.store, directory: recovered.directory, intake: recovered.intake, registry: recovered.registry,
         lanes: try inputs.map { try Sequencer.Lane($0) }, shards: try rings.map { try Sequencer.Shard($0) },
         texts: texts, deadlines: deadlines, doorbell: doorbell, clock: settings.clock, meters: meters, log: log,
-        abandonment: abandonment, commitMax: configuration.commitMax, commitIntervalMs: configuration.commitInterval,
+        abandonment: abandonment, commitMax: min(configuration.commitMax, 32_768), commitIntervalMs: configuration.commitInterval,
         usesWallClock: configuration.clock == .wall),
       nextPosition: recovered.nextPosition, counters: recovered.counters)
     let heartbeat = configuration.heartbeat?.receiver

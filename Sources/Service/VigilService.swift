@@ -60,7 +60,7 @@ package final class VigilService: @unchecked Sendable {
   private var http: HTTPServer?
   private var monitor: Monitor?
   private var control: ControlSocket?
-  private let controlLane: Mutex<IngestLane?>
+  private let controlLane: GuardedLane
   private var rulesText: [UInt8]
   private var rosterText: [UInt8]?
 
@@ -103,7 +103,7 @@ package final class VigilService: @unchecked Sendable {
       sequencer = parts.sequencer
       evaluators = parts.evaluators
       sealer = parts.sealer
-      controlLane = Mutex(parts.controlLane)
+      controlLane = GuardedLane(parts.controlLane)
       lanes = parts.lanes
     } catch {
       throw .unavailable("rings could not be made: \(error)")
@@ -296,8 +296,7 @@ package final class VigilService: @unchecked Sendable {
   ///
   /// - Returns: how many items went through; each is marked once the journal holds what came of it.
   package func resubmit(_ ids: [QuarantineID]) -> Int {
-    controlLane.withLock { lane in
-      guard let lane else { return 0 }
+    controlLane.withLane { lane in
       var done: [QuarantineID] = []
       for id in ids {
         guard let found = try? store.quarantine.get(id), !found.entry.isResubmitted else { continue }
