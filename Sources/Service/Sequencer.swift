@@ -136,6 +136,8 @@ final class Sequencer: @unchecked Sendable {
         pendingSince.store(parts.clock.monotonicNanoseconds(), ordering: .relaxed)
       }
       any = true
+      // Room is only ever waited for with nothing staged: what waits in the rings unpublished would never make any.
+      if encoder.count > 0, !hasRoom { return true }
       drain(lane, limit: parts.commitMax)
     }
     return any
@@ -162,6 +164,12 @@ final class Sequencer: @unchecked Sendable {
   }
 
   private var isInsideMessage = false
+
+  private var hasRoom: Bool {
+    let wanted = parts.commitMax + IngestLane.payloadSlotsMax
+    for shard in parts.shards where shard.producer.claim(wanted) < wanted { return false }
+    return true
+  }
 
   private func waitForRoom(_ shard: Shard, _ count: Int) {
     while shard.producer.claim(count) < count, !parts.abandonment.value {

@@ -189,11 +189,12 @@ import VitalModel
     #expect(low.documents[0].limit == DecimalValue(mantissa: 88))
     #expect(low.documents[0].message.contains("(limit 88)"))
     let deep = Strip(layout, roster: listed).feed("0: spo2=77")
-    #expect(deep.transitions == ["0 start spo2-low high"])
+    #expect(deep.transitions == ["0 start spo2-low high", "0 update spo2-low high"])
+    #expect(deep.documents[1].members == ["news2-single"])
     #expect(deep.documents[0].limit == DecimalValue(mantissa: 78))
     let unlisted = Strip(layout).feed("0..30: spo2=89")
-    #expect(unlisted.transitions == ["15 start spo2-low medium"])
-    #expect(unlisted.documents[0].limit == DecimalValue(mantissa: 90))
+    #expect(unlisted.transitions == ["0 start news2-single low", "15 escalate news2-single medium"])
+    #expect(unlisted.documents[1].limit == DecimalValue(mantissa: 90))
   }
 
   @Test("C3: spo2-scale-2 enables spo2-high-on-oxygen, and nothing else does")
