@@ -116,6 +116,7 @@ package final class ReplaySession {
       hasLast = true
     }
     if hasLast { apply(&last, isLast: true) }
+    intake.committed()
     drain()
   }
 
