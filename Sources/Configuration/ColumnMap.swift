@@ -55,7 +55,7 @@ package struct ColumnMap: Hashable, Sendable {
   ) throws(TextProblems) -> ColumnMap {
     let root: YAMLNode
     do throws(TextProblem) {
-      root = try YAMLText.parse(text, file: file)
+      root = try YAMLDocument.parse(text, file: file)
     } catch {
       throw TextProblems([error])
     }

@@ -170,11 +170,14 @@ struct ConfigurationReader {
         let reference = YAMLMapping.secretReference(node, of: "master_key", &problems)
         if reference != nil { places.masterKey = entry.place(of: "master_key") }
       }
-      if let retain = entry.mapping("retain", keys: ["chunks", "journal", "ledger"], &problems) {
+      if let retain = entry.mapping("retain", keys: ["chunks", "journal", "journal_bytes", "ledger"], &problems) {
         let range: ClosedRange<Int64> = 3_600_000...3_155_760_000_000
         let kept = configuration.retain
         configuration.retain.chunks = retain.duration("chunks", in: range, &problems) ?? kept.chunks
         configuration.retain.journal = retain.duration("journal", in: range, &problems) ?? kept.journal
+        if let bytes = retain.int("journal_bytes", in: 1_048_576...(1 << 50), &problems) {
+          configuration.retain.journalBytes = UInt64(bytes)
+        }
         configuration.retain.ledger = retain.duration("ledger", in: range, &problems) ?? kept.ledger
       }
     }
@@ -188,7 +191,7 @@ struct ConfigurationReader {
   private mutating func process(_ top: YAMLMapping) {
     if let http = top.mapping("http", keys: ["listen"], &problems) {
       places.http = http.place(of: "listen")
-      if let listen = http.read("listen", as: "host:port", &problems, { NetworkAddress($0) }) {
+      if let listen = http.read("listen", as: "host:port", &problems, { NetworkAddress($0, allowsAnyPort: true) }) {
         configuration.listen = listen
       }
     }
@@ -198,7 +201,7 @@ struct ConfigurationReader {
       configuration.logLevel = level
     }
     guard let engine = top.mapping("engine", keys: ["shards", "lateness"], &problems) else { return }
-    configuration.shards = engine.int("shards", in: 1...64, &problems)
+    configuration.shards = engine.int("shards", in: 1...8, &problems)
     if let lateness = engine.duration("lateness", in: 0...86_400_000, &problems) { configuration.lateness = lateness }
   }
 

@@ -15,7 +15,7 @@ package enum RosterFile {
   ) throws(TextProblems) -> Roster {
     let root: YAMLNode
     do throws(TextProblem) {
-      root = try YAMLText.parse(text, file: file)
+      root = try YAMLDocument.parse(text, file: file)
     } catch {
       throw TextProblems([error])
     }

@@ -135,6 +135,8 @@ package struct VigilConfiguration: Hashable, Sendable {
     package var chunks: Int64 = 730 * 86_400_000
     package var journal: Int64 = 7 * 86_400_000
     package var ledger: Int64 = 365 * 86_400_000
+    /// The journal is trimmed to about this many bytes, whatever its age; nil: by age only.
+    package var journalBytes: UInt64?
 
     package init() {}
   }
@@ -209,7 +211,7 @@ package struct VigilConfiguration: Hashable, Sendable {
     _ text: String, file: String, secrets: SecretSources, registry: VitalRegistry?
   ) -> (configuration: VigilConfiguration, problems: [TextProblem]) {
     do throws(TextProblem) {
-      let root = try YAMLText.parse(text, file: file)
+      let root = try YAMLDocument.parse(text, file: file)
       var reader = ConfigurationReader(file: file, secrets: secrets, registry: registry)
       reader.read(root)
       return (reader.configuration, reader.problems.sorted)

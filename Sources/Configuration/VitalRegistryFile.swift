@@ -12,7 +12,7 @@ package enum VitalRegistryFile {
   package static func parse(_ text: String, file: String) throws(TextProblems) -> VitalRegistry {
     let root: YAMLNode
     do throws(TextProblem) {
-      root = try YAMLText.parse(text, file: file)
+      root = try YAMLDocument.parse(text, file: file)
     } catch {
       throw TextProblems([error])
     }

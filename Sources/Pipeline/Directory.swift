@@ -171,6 +171,9 @@ package final class Directory: NameSource, Sendable {
   }
   package func clockOffset(_ device: UInt32) -> Int64 { state.withLock { $0.clockOffsets[device] ?? 0 } }
 
+  /// The registry's keys in the order slots number them.
+  package var registryKeys: [String] { registry.vitals.map(\.key) }
+
   package var counts: (patients: Int, devices: Int, series: Int) {
     state.withLock { ($0.patients.count, $0.devices.count, $0.series.count) }
   }

@@ -37,17 +37,26 @@ final class LongCSVParser: RecordingParser {
     }
   }
 
+  /// What a code's text stands for. Copying a whole ``VitalDefinition`` for every cell would cost more than parsing it.
+  private struct Meaning: BitwiseCopyable {
+    var code: VitalCode
+    var unit: UInt8
+    var hasLetters: Bool
+  }
+
   private let layout: Layout
   private let width: Int
   private let isRelative: Bool
   private let splitter = FieldSplitter()
   private let cells = CellBuffer(capacity: 16)
   private let codes = NameTable()
-  private var codeMeanings: [(code: VitalCode, unit: Int)?] = []
+  private var codeMeanings: [Meaning?] = []
   private var open: Head?
   /// First line of the next message, met while closing the one before.
   private var waiting: (head: Head, cell: RecordedCell)?
-  private var lastUnit: (code: VitalCode, text: [UInt8], position: Int)?
+  private let unitNames = NameTable()
+  /// Position of a unit by (its name's number, code); -1: not a unit of that vital.
+  private var unitPositions: [UInt64: Int] = [:]
 
   static func recognises(_ columns: [String]) -> Bool {
     let names = Set(columns.map { $0.lowercased() })
@@ -156,14 +165,14 @@ final class LongCSVParser: RecordingParser {
     // An empty cell is something not measured.
     if valueText.isEmpty { return nil }
     context.samples += 1
-    let vital = context.registry[meaning.code]
-    guard let value = CellText.value(valueText, letters: vital.letters) else {
-      refuse(number, vital.key, .malformed, valueText, head, &context)
+    let letters = meaning.hasLetters ? context.registry[meaning.code].letters : nil
+    guard let value = CellText.value(valueText, letters: letters) else {
+      refuse(number, context.registry[meaning.code].key, .malformed, valueText, head, &context)
       return nil
     }
     let unitText = field(layout.unit)
-    guard let unit = unit(unitText, meaning, vital) else {
-      refuse(number, vital.key, .unknownUnit, unitText, head, &context)
+    guard let unit = unit(unitText, meaning, context) else {
+      refuse(number, context.registry[meaning.code].key, .unknownUnit, unitText, head, &context)
       return nil
     }
     var cell = RecordedCell(code: meaning.code, unit: unit, value: value)
@@ -202,26 +211,31 @@ final class LongCSVParser: RecordingParser {
       line: number, column: column, reason, text, cells: 1, patient: head.patient, device: head.device, time: head.time)
   }
 
-  private func meaning(_ text: UnsafeRawBufferPointer, _ context: ParserContext) -> (code: VitalCode, unit: Int)? {
-    // A file of ever new codes must not grow the table for ever.
-    guard codes.count < 65_536 else { return context.registry.lookup(String(decoding: text, as: UTF8.self)) }
-    let number = Int(codes.number(of: text))
-    if number == codeMeanings.count {
-      codeMeanings.append(context.registry.lookup(String(decoding: text, as: UTF8.self)))
+  private func meaning(_ text: UnsafeRawBufferPointer, _ context: ParserContext) -> Meaning? {
+    func look() -> Meaning? {
+      guard let found = context.registry.lookup(String(decoding: text, as: UTF8.self)) else { return nil }
+      return Meaning(
+        code: found.code, unit: UInt8(clamping: max(0, found.unit)),
+        hasLetters: !context.registry[found.code].letters.isEmpty)
     }
+    // A file of ever new codes must not grow the table for ever.
+    guard codes.count < 65_536 else { return look() }
+    let number = Int(codes.number(of: text))
+    if number == codeMeanings.count { codeMeanings.append(look()) }
     return codeMeanings[number]
   }
 
-  private func unit(
-    _ text: UnsafeRawBufferPointer, _ meaning: (code: VitalCode, unit: Int), _ vital: VitalDefinition
-  ) -> UInt8? {
-    if text.isEmpty { return UInt8(clamping: max(0, meaning.unit)) }
-    if let last = lastUnit, last.code == meaning.code, last.text.elementsEqual(text) { return UInt8(last.position) }
-    guard let position = vital.units.firstIndex(where: { $0.unit.utf8.elementsEqual(text) }), position < 256 else {
-      return nil
+  private func unit(_ text: UnsafeRawBufferPointer, _ meaning: Meaning, _ context: ParserContext) -> UInt8? {
+    if text.isEmpty { return meaning.unit }
+    func look() -> Int {
+      context.registry[meaning.code].units.firstIndex { $0.unit.utf8.elementsEqual(text) } ?? -1
     }
-    lastUnit = (meaning.code, Array(text), position)
-    return UInt8(position)
+    guard unitNames.count < 4096 else { return UInt8(exactly: look()) }
+    let key = UInt64(unitNames.number(of: text)) << 16 | UInt64(meaning.code.index)
+    if let position = unitPositions[key] { return UInt8(exactly: position) }
+    let position = look()
+    unitPositions[key] = position
+    return UInt8(exactly: position)
   }
 
   private func status(_ text: UnsafeRawBufferPointer) -> SampleStatus? {

@@ -55,7 +55,7 @@ package final class RecordingNames {
   package init() { _ = sources.number(of: "") }
 }
 
-/// What a reader met, as ``SEMANTICS`` A7 counts.
+/// What a reader met, as SEMANTICS A7 counts.
 package struct RecordingCounts: Hashable, Sendable {
   /// Lines with content, headers not counted.
   package var lines = 0

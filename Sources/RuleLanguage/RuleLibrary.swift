@@ -131,7 +131,7 @@ package enum RuleLibrary {
   ) -> [(String, YAMLNode)] {
     let file = directory.isEmpty ? source.path : directory + "/" + source.path
     do throws(TextProblem) {
-      return try YAMLText.parseAll(source.text, file: file).filter { !$0.isNull }.map { (file, $0) }
+      return try YAMLDocument.parseAll(source.text, file: file).filter { !$0.isNull }.map { (file, $0) }
     } catch {
       found.append(error)
       return []

@@ -61,20 +61,16 @@ package struct ScenarioPlan: Hashable, Sendable {
     self.start = start
   }
 
-  /// A device at fault stays so for at least this long, however fast the pace: shorter faults would go unseen.
-  static let shortestFault = 20.0
-
-  private func scaled(_ seconds: Double, pace: Double) -> Double {
-    let quick = seconds / pace
-    return kind.isPhysiological || seconds == 0 ? quick : max(quick, ScenarioPlan.shortestFault)
-  }
+  /// Full severity, and any fault of a device, lasts at least this long however fast the pace: rules wait for a breach to
+  /// persist, and their waiting is not hurried.
+  static let shortestHold = 40.0
 
   /// Seconds after `start` at which full severity is reached, at which it ends, and at which all is over.
   func phases(pace: Double) -> (full: Double, relief: Double, over: Double) {
     let course = kind.course
-    let full = scaled(course.buildUp, pace: pace)
-    let relief = full + scaled(course.hold, pace: pace)
-    return (full, relief, relief + scaled(course.recovery, pace: pace))
+    let full = course.buildUp / pace
+    let relief = full + max(course.hold / pace, ScenarioPlan.shortestHold)
+    return (full, relief, relief + course.recovery / pace)
   }
 
   /// 0 healthy ... 1 full severity.

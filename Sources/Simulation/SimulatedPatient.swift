@@ -113,7 +113,8 @@ struct SimulatedPatient: Sendable {
 
   private mutating func beat(_ body: BodyState) -> SimulatedObservation {
     let mean = 60_000 / max(body.hr, 20)
-    let interval = mean * (1 + body.irregularity * generator.bell())
+    // No heart beats again within its refractory time.
+    let interval = max(240, mean * (1 + body.irregularity * generator.bell()))
     return .init("rr_interval", .number(DecimalValue(mantissa: Curve.nearest(interval))), unit: "ms", source: "ecg")
   }
 

@@ -13,7 +13,8 @@ package struct WardSettings: Sendable {
   /// First second of the ward, milliseconds since 1970.
   package var start: Int64
   package var tenant = "demo"
-  /// Illnesses run this many times faster than in life (1...100,000); sampling rates and sensor noise stay as they are.
+  /// Illnesses run this many times faster than in life (1...100,000); sampling rates and sensor noise stay as they
+  /// are, and full severity still lasts 40 s at least.
   package var pace = 1.0
   /// Spot measurements (cuff, thermometer, nurse's round, scale) come this many times more often (1...100,000), for
   /// demonstrations too short for a cuff every quarter of an hour.

@@ -100,7 +100,7 @@ package enum SlotKind: UInt8, Sendable {
 package struct Slot: Sendable, BitwiseCopyable {
   package var kindRaw: UInt8 = 0
   package var statusRaw: UInt8 = 0
-  package var flags: SampleFlags = []
+  package var flags = SampleFlags(rawValue: 0)
   package var code = VitalCode(index: 0)
   /// Position in ``VitalDefinition/units``.
   package var unit: UInt8 = 0

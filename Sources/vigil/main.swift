@@ -1,1 +1,3 @@
-print("vigil")
+import Glibc
+
+exit(Program.run(Array(CommandLine.arguments.dropFirst())))

@@ -152,4 +152,14 @@ func course(_ ward: Ward, seconds: Int) -> [String: [(second: Int64, value: Doub
     #expect(perSecond[490] == Backlog.burst)
     #expect(measured == Array(0..<520))
   }
+
+  /// A demonstration of one minute: however fast the pace, a breach lasts longer than rules wait.
+  @Test func fastCoursesHoldLongEnough() throws {
+    for kind in ScenarioKind.allCases {
+      let ward = makeWard([ScenarioPlan(patient: 0, kind: kind, start: 5)], pace: 10_000)
+      let label = try #require(ward.labels.first)
+      #expect(label.onset <= 60)
+      #expect(label.end - label.onset >= 40)
+    }
+  }
 }

@@ -1,0 +1,73 @@
+import CCurl
+
+/// Why a receiver's settings are refused.
+package enum ReceiverError: Error, Equatable {
+  /// Not an absolute `http` or `https` URL with a host, or it carries a user or password.
+  case badURL
+  /// Not `whsec_` followed by the base64 of 24 to 64 bytes.
+  case badSecret
+  /// None, or more than the two a rotation needs.
+  case secretCount(Int)
+  /// A timeout or concurrency outside its range.
+  case outsideRange(String)
+}
+
+/// One place alerts are sent to.
+package struct Receiver: Sendable, Equatable {
+  /// The shape of the request.
+  package enum Format: String, Sendable { case standard }
+  /// How much of the alert leaves the house: the whole document, or ids only.
+  package enum Payload: String, Sendable { case full, thin }
+
+  package let name: String
+  package let url: String
+  /// The signing secrets in force: one, or two during a rotation.
+  package let secrets: [WebhookSecret]
+  package let format: Format
+  package let payload: Payload
+  /// Whether private, loopback and link-local addresses may be connected to.
+  package let allowPrivate: Bool
+  /// Certificates to trust instead of the system's, as a PEM file.
+  package let caFile: String?
+  /// The longest one attempt may take, in milliseconds, 1...300,000.
+  package let timeoutMs: Int
+  /// The most requests under way at once, 1...256.
+  package let maxInFlight: Int
+
+  /// - Throws: `ReceiverError`; the configuration is refused.
+  package init(
+    name: String, url: String, secrets: [WebhookSecret], format: Format = .standard, payload: Payload = .full,
+    allowPrivate: Bool = false, caFile: String? = nil, timeoutMs: Int = 10_000, maxInFlight: Int = 8
+  ) throws(ReceiverError) {
+    guard Self.isAcceptable(url: url) else { throw .badURL }
+    guard (1...2).contains(secrets.count) else { throw .secretCount(secrets.count) }
+    guard (1...300_000).contains(timeoutMs) else { throw .outsideRange("timeout \(timeoutMs) ms") }
+    guard (1...256).contains(maxInFlight) else { throw .outsideRange("in flight \(maxInFlight)") }
+    self.name = name
+    self.url = url
+    self.secrets = secrets
+    self.format = format
+    self.payload = payload
+    self.allowPrivate = allowPrivate
+    self.caFile = caFile
+    self.timeoutMs = timeoutMs
+    self.maxInFlight = maxInFlight
+  }
+
+  /// Parsed with libcurl's own parser, so that what is checked is what will be used.
+  private static func isAcceptable(url: String) -> Bool {
+    guard let handle = curl_url() else { return false }
+    defer { curl_url_cleanup(handle) }
+    guard curl_url_set(handle, CURLUPART_URL, url, 0) == CURLUE_OK else { return false }
+    guard let scheme = part(handle, CURLUPART_SCHEME), ["http", "https"].contains(scheme) else { return false }
+    guard let host = part(handle, CURLUPART_HOST), !host.isEmpty else { return false }
+    return part(handle, CURLUPART_USER) == nil && part(handle, CURLUPART_PASSWORD) == nil
+  }
+
+  private static func part(_ handle: OpaquePointer, _ which: CURLUPart) -> String? {
+    var text: UnsafeMutablePointer<CChar>?
+    guard curl_url_get(handle, which, &text, 0) == CURLUE_OK, let text else { return nil }
+    defer { curl_free(text) }
+    return String(cString: text)
+  }
+}

@@ -1,0 +1,118 @@
+import ChunkCoding
+import KeyValueStore
+import Synchronization
+import VitalModel
+
+/// The last few chunks decoded for look-ups, so that several questions to one chunk unpack it once.
+final class ChunkCache: Sendable {
+  /// Chunks kept: a look-up concerns one device at a time, and its neighbours in time.
+  static let chunksMax = 16
+
+  /// The decoder is the lock's alone.
+  private struct State {
+    let decoder: ChunkDecoder
+    var chunks: [(key: ChunkKey, rows: ChunkRows)] = []
+  }
+
+  private let state: Mutex<State>
+
+  init() throws(SeriesError) {
+    let decoder = try decoding { () throws(ChunkError) in try ChunkDecoder() }
+    state = Mutex(State(decoder: decoder))
+  }
+
+  /// The rows of a chunk. A key's bytes never change, so a kept chunk is never stale.
+  func rows(_ key: ChunkKey, _ bytes: UnsafeRawBufferPointer) throws(SeriesError) -> ChunkRows {
+    let copy = Array(bytes)
+    let result: Result<ChunkRows, ChunkError> = state.withLock { state in
+      if let at = state.chunks.firstIndex(where: { $0.key == key }) {
+        let kept = state.chunks.remove(at: at)
+        state.chunks.append(kept)
+        return .success(kept.rows)
+      }
+      let decoder = state.decoder
+      let decoded: Result<ChunkRows, ChunkError> = copy.withUnsafeBytes { raw in
+        Result { () throws(ChunkError) in try decoder.decode(raw) }
+      }
+      if case .success(let rows) = decoded {
+        if state.chunks.count == ChunkCache.chunksMax { state.chunks.removeFirst() }
+        state.chunks.append((key, rows))
+      }
+      return decoded
+    }
+    return try decoding { () throws(ChunkError) in try result.get() }
+  }
+}
+
+/// Look-ups in the sealed chunks of one group.
+struct ChunkSearch {
+  let store: Store
+  let families: OpenFamilies
+  let group: SeriesGroup
+
+  private func iterator() throws(SeriesError) -> StoreIterator {
+    let prefix = ChunkKey.prefix(group)
+    return try storing { () throws(StoreError) in
+      try store.iterator(families.chunks, lower: prefix, upper: keyAfterPrefix(prefix))
+    }
+  }
+
+  /// The newest event time of a series above `floor`, from headers alone.
+  func newestTime(code: VitalCode, source: UInt16, above floor: Int64) throws(SeriesError) -> Int64? {
+    let iterator = try iterator()
+    defer { iterator.close() }
+    var newest: Int64?
+    var isAt = try storing { () throws(StoreError) in try iterator.seekToLast() }
+    while isAt {
+      let key = try ChunkKey(iterator.key)
+      // A chunk spans at most `spanMax`, so nothing before this one reaches the best so far.
+      let bound = newest ?? floor
+      if bound != .min, key.firstTime < bound.subtractingClamped(SealPolicy.spanMax) { break }
+      let value = iterator.value
+      let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: true) }
+      for column in header.columns where column.column.code == code && column.column.source == source {
+        if column.lastTime > bound || newest == nil && column.lastTime >= floor {
+          newest = max(newest ?? .min, column.lastTime)
+        }
+      }
+      isAt = try storing { () throws(StoreError) in try iterator.previous() }
+    }
+    return newest
+  }
+
+  /// The newest value of a series at exactly this time.
+  func newestCell(
+    code: VitalCode, source: UInt16, time: Int64, cache: ChunkCache
+  ) throws(SeriesError) -> (cell: ChunkCell, unit: UInt8)? {
+    let iterator = try iterator()
+    defer { iterator.close() }
+    var found: (position: UInt64, cell: ChunkCell, unit: UInt8)?
+    let from = ChunkKey(group: group, firstTime: time, firstPosition: .max).bytes
+    var isAt = try storing { () throws(StoreError) in try iterator.seekForPrevious(from) }
+    while isAt {
+      let key = try ChunkKey(iterator.key)
+      if key.firstTime < time.subtractingClamped(SealPolicy.spanMax) { break }
+      let value = iterator.value
+      let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: false) }
+      let mayHold = header.columns.contains {
+        $0.column.code == code && $0.column.source == source && $0.lastTime >= time
+      }
+      if mayHold, found.map({ key.firstPosition > $0.position }) ?? true {
+        let rows = try cache.rows(key, value)
+        if let cell = rows.newestCell(code: code, source: source, time: time) {
+          found = (key.firstPosition, cell.cell, cell.unit)
+        }
+      }
+      isAt = try storing { () throws(StoreError) in try iterator.previous() }
+    }
+    return found.map { ($0.cell, $0.unit) }
+  }
+}
+
+extension Int64 {
+  /// The difference, or the least number where it does not fit. `other` is not negative.
+  func subtractingClamped(_ other: Int64) -> Int64 {
+    let (difference, overflow) = subtractingReportingOverflow(other)
+    return overflow ? .min : difference
+  }
+}

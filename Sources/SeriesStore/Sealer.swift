@@ -1,0 +1,215 @@
+import ChunkCoding
+import KeyValueStore
+import Synchronization
+import VitalModel
+
+/// What one sealing round stored.
+package struct SealOutcome: Hashable, Sendable {
+  package var chunks = 0
+  package var rows = 0
+  package var samples = 0
+  /// Bytes of the chunks, keys excluded.
+  package var bytes = 0
+  /// Logs that are full and still wait: call again.
+  package var waiting = 0
+  /// The journal position from which a restart replays.
+  package var floor: UInt64 = 0
+}
+
+/// What is in memory now and was sealed by this process.
+package struct SealerStats: Hashable, Sendable {
+  package var openLogs = 0
+  package var openRows = 0
+  package var openSamples = 0
+  package var openBytes = 0
+  package var sealedChunks = 0
+  package var sealedRows = 0
+  package var sealedSamples = 0
+  package var sealedBytes = 0
+  /// Slots not taken in because they were sealed before (after a restart).
+  package var skippedSlots = 0
+}
+
+/// Gathers samples by patient and device and seals them into chunks.
+///
+/// One thread owns it and calls `restore`, `append` and `seal`; look-ups, `tail` and `stats` may come from any thread at
+/// any time. Lock order: sealing, open, and the cache's alone.
+package final class Sealer: Sendable {
+  private let store: Store
+  private let families: OpenFamilies
+  private let open: Mutex<OpenChunks>
+  private let sealing: Mutex<Sealing>
+  private let cache: ChunkCache
+
+  private struct Sealing: Sendable {
+    var totals = SealOutcome()
+  }
+
+  /// - Parameter store: open for writing, with the families of ``SeriesFamilies``.
+  package init(store: Store, policy: SealPolicy = SealPolicy()) throws(SeriesError) {
+    self.store = store
+    families = try OpenFamilies(store)
+    open = Mutex(OpenChunks(policy: policy))
+    sealing = Mutex(Sealing())
+    cache = try ChunkCache()
+  }
+
+  // MARK: The owning thread
+
+  /// Reads how far earlier runs sealed, and forgets what is in memory.
+  ///
+  /// - Returns: the journal position from which the caller replays through `append`, which skips what is sealed.
+  package func restore() throws(SeriesError) -> UInt64 {
+    let plan = try ReadPlan(store: store, family: families.state, snapshot: nil)
+    open.withLock { $0.restore(floor: plan.sealFloor, sealed: plan.sealed) }
+    return plan.sealFloor
+  }
+
+  /// Takes in one journaled slot; positions ascend. Slots that are no samples only move the position on.
+  ///
+  /// - Returns: whether a log is full, so that `seal` has work.
+  @discardableResult
+  package func append(_ slot: Slot, position: UInt64) -> Bool {
+    open.withLock { open in
+      open.append(slot, position: position)
+      return !open.waiting.isEmpty
+    }
+  }
+
+  /// Takes in a batch whose slots carry their positions in `payload`: one lock for all.
+  ///
+  /// - Returns: whether a log is full, so that `seal` has work.
+  @discardableResult
+  package func append(_ slots: UnsafeBufferPointer<Slot>) -> Bool {
+    open.withLock { open in
+      for slot in slots { open.append(slot, position: slot.payload) }
+      return !open.waiting.isEmpty
+    }
+  }
+
+  /// Takes in a batch held in an array; see the pointer form.
+  @discardableResult
+  package func append(_ slots: [Slot]) -> Bool { slots.withUnsafeBufferPointer { append($0) } }
+
+  /// One sealing round: chunks of what is due, the sealed positions and the seal floor, in one atomic write.
+  ///
+  /// After an error everything is still in memory and the call may be made again. Without `sync` a power cut may undo
+  /// the round; the journal then still has it, as the floor falls back with it.
+  ///
+  /// - Parameters:
+  ///   - now: ingest time, ms.
+  ///   - limit: logs sealed at most; ``SealOutcome/waiting`` says whether more are due.
+  ///   - all: also seals what is not due: before an orderly stop.
+  @discardableResult
+  package func seal(now: Int64, limit: Int = 256, all: Bool = false, sync: Bool = false) throws(SeriesError)
+    -> SealOutcome
+  {
+    let result: Result<SealOutcome, SeriesError> = sealing.withLock { sealing in
+      Result { () throws(SeriesError) in
+        let outcome = try sealRound(now: now, limit: limit, all: all, sync: sync)
+        sealing.totals.chunks += outcome.chunks
+        sealing.totals.rows += outcome.rows
+        sealing.totals.samples += outcome.samples
+        sealing.totals.bytes += outcome.bytes
+        return outcome
+      }
+    }
+    return try result.get()
+  }
+
+  private func sealRound(now: Int64, limit: Int, all: Bool, sync: Bool) throws(SeriesError) -> SealOutcome {
+    let (logs, floor, waiting, sealed) = open.withLock { open in
+      open.closeDue(now: now, all: all)
+      let logs = Array(open.waiting.prefix(max(1, limit)))
+      return (logs, open.floor(afterSealing: logs.count), open.waiting.count - logs.count, open.sealed)
+    }
+    var outcome = SealOutcome(waiting: waiting, floor: floor)
+    guard !logs.isEmpty else { return outcome }
+    let batch = WriteBatch(for: store)
+    // Created here: a round is rare, and zstd's memory need not stay between rounds.
+    let codec = try decoding { () throws(ChunkError) in try PlainCodec() }
+    var positions: [SeriesGroup: UInt64] = sealed
+    for log in logs {
+      positions[SeriesGroup(patient: log.patient, device: log.device)] = log.lastPosition
+      try put(log, into: batch, codec: codec, &outcome)
+    }
+    for (group, position) in positions {
+      // Below the floor nothing is ever replayed: the group's own position has no more to say.
+      if position < floor {
+        batch.delete(families.state, key: StateKey.sealed(group))
+      } else if sealed[group] != position {
+        batch.put(families.state, key: StateKey.sealed(group), value: PositionRecord.encode(position))
+      }
+    }
+    batch.put(families.state, key: StateKey.floor, value: PositionRecord.encode(floor))
+    try storing { () throws(StoreError) in try store.write(batch, sync: sync) }
+    open.withLock { $0.forget(logs.count, floor: floor) }
+    return outcome
+  }
+
+  private func put(
+    _ log: RowLog, into batch: WriteBatch, codec: PlainCodec, _ outcome: inout SealOutcome
+  ) throws(SeriesError) {
+    for rows in log.rows().split(spanMax: UInt64(SealPolicy.spanMax)) {
+      let bytes = try decoding { () throws(ChunkError) in try codec.encode(rows) }
+      let key = ChunkKey(
+        group: SeriesGroup(patient: rows.patient, device: rows.device), firstTime: rows.times[0],
+        firstPosition: rows.firstPosition)
+      batch.put(families.chunks, key: key.bytes, value: bytes)
+      outcome.chunks += 1
+      outcome.rows += rows.times.count
+      outcome.samples += rows.cellCount
+      outcome.bytes += bytes.count
+    }
+  }
+
+  // MARK: Any thread
+
+  /// The newest event time of a series, in memory or sealed, ms; nil if it has none.
+  ///
+  /// - Parameter notBefore: an older answer is of no use: bounds how far back chunks are visited.
+  package func newestTime(
+    patient: UInt32, device: UInt32, code: VitalCode, source: UInt16, notBefore: Int64 = .min
+  ) throws(SeriesError) -> Int64? {
+    let group = SeriesGroup(patient: patient, device: device)
+    // Memory first: what is sealed between the two steps is then seen twice rather than not at all.
+    let inMemory = open.withLock { open in
+      open.logs(group).compactMap { $0.newestTime(code: code, source: source) }.max()
+    }
+    let search = ChunkSearch(store: store, families: families, group: group)
+    let horizon = max(inMemory ?? .min, notBefore)
+    let sealed = try search.newestTime(code: code, source: source, above: horizon)
+    guard let newest = sealed ?? inMemory, newest >= notBefore else { return nil }
+    return newest
+  }
+
+  /// The newest value of a series at exactly this event time, in memory or sealed; nil if there is none.
+  package func sample(
+    patient: UInt32, device: UInt32, code: VitalCode, source: UInt16, time: Int64
+  ) throws(SeriesError) -> (value: DecimalValue, unit: UInt8, sequence: Int64?)? {
+    let group = SeriesGroup(patient: patient, device: device)
+    // The copies share memory with the logs until the owner appends again, so unpacking needs no lock.
+    let logs = open.withLock { $0.logs(group) }
+    for log in logs.reversed() {
+      if let found = log.newestCell(code: code, source: source, time: time) {
+        return (found.cell.value, found.unit, found.cell.deviceSequence)
+      }
+    }
+    let search = ChunkSearch(store: store, families: families, group: group)
+    guard let found = try search.newestCell(code: code, source: source, time: time, cache: cache) else { return nil }
+    return (found.cell.value, found.unit, found.cell.deviceSequence)
+  }
+
+  /// What is in memory, to be read together with the sealed chunks: take it before making the ``SeriesReader``.
+  package func tail() -> SeriesTail { open.withLock { SeriesTail(open: $0) } }
+
+  package var stats: SealerStats {
+    // One lock after the other: neither waits for the other's holder.
+    let (totals, skipped) = open.withLock { ($0.totals, $0.skipped) }
+    let sealed = sealing.withLock { $0.totals }
+    return SealerStats(
+      openLogs: totals.logs, openRows: totals.rows, openSamples: totals.cells, openBytes: totals.bytes,
+      sealedChunks: sealed.chunks, sealedRows: sealed.rows, sealedSamples: sealed.samples, sealedBytes: sealed.bytes,
+      skippedSlots: skipped)
+  }
+}

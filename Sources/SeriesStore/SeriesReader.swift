@@ -1,0 +1,122 @@
+import ChunkCoding
+import KeyValueStore
+import VitalModel
+
+/// How much a store holds.
+package struct SeriesStats: Hashable, Sendable {
+  package var groups = 0
+  package var chunks = 0
+  package var rows = 0
+  package var samples = 0
+  /// Bytes of chunks, keys excluded.
+  package var bytes = 0
+}
+
+/// Reads sealed chunks as of one moment, from a store open for writing or from a secondary reader of it.
+///
+/// It holds a snapshot: make one for each export or query and let it go. May be used from any thread.
+package struct SeriesReader: Sendable {
+  /// How far groups are sealed, as of the same moment.
+  package let plan: ReadPlan
+  private let store: Store
+  private let families: OpenFamilies
+  private let snapshot: Snapshot
+
+  package init(_ store: Store) throws(SeriesError) {
+    self.store = store
+    families = try OpenFamilies(store)
+    snapshot = try storing { () throws(StoreError) in try store.snapshot() }
+    plan = try ReadPlan(store: store, family: families.state, snapshot: snapshot)
+  }
+
+  /// Groups with sealed chunks or rows in the tail, ascending; of one patient, or of all.
+  package func groups(patient: UInt32? = nil, tail: SeriesTail? = nil) throws(SeriesError) -> [SeriesGroup] {
+    var groups = Set<SeriesGroup>()
+    let iterator = try storing { () throws(StoreError) in try store.iterator(families.chunks, snapshot: snapshot) }
+    defer { iterator.close() }
+    var start: [UInt8]? = ChunkKey.prefix(SeriesGroup(patient: patient ?? 0, device: 0))
+    while let from = start {
+      guard try storing({ () throws(StoreError) in try iterator.seek(from) }) else { break }
+      let group = try ChunkKey(iterator.key).group
+      if let patient, group.patient != patient { break }
+      groups.insert(group)
+      // One seek a group, however many chunks it has.
+      start = keyAfterPrefix(ChunkKey.prefix(group))
+    }
+    for group in tail?.groups ?? [] where patient == nil || group.patient == patient { groups.insert(group) }
+    return groups.sorted()
+  }
+
+  /// Rows of one group with event times in `from..<to` ms, ascending.
+  ///
+  /// - Parameters:
+  ///   - superseded: also gives values that a correction replaced.
+  ///   - tail: rows not sealed yet; those sealed by now are left out.
+  package func rows(
+    _ group: SeriesGroup, from: Int64 = .min, to: Int64 = .max, superseded: Bool = false, tail: SeriesTail? = nil
+  ) throws(SeriesError) -> SeriesCursor {
+    let iterator = try chunkIterator(group, from: from)
+    let live = tail?.rows(group, plan: plan) ?? []
+    return try SeriesCursor(iterator: iterator, from: from, to: to, superseded: superseded, live: live)
+  }
+
+  /// Headers of the sealed chunks of a group that may hold times in `from..<to`, by first event time: counts and figures
+  /// without decoding. They count superseded values too.
+  package func headers(
+    _ group: SeriesGroup, from: Int64 = .min, to: Int64 = .max
+  ) throws(SeriesError) -> [ChunkHeader] {
+    let iterator = try chunkIterator(group, from: from)
+    defer { iterator.close() }
+    var headers: [ChunkHeader] = []
+    var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
+    while isAt {
+      guard try ChunkKey(iterator.key).firstTime < to else { break }
+      let value = iterator.value
+      let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: true) }
+      if header.lastTime >= from { headers.append(header) }
+      isAt = try storing { () throws(StoreError) in try iterator.next() }
+    }
+    return headers
+  }
+
+  /// Counts everything sealed. O(chunks).
+  ///
+  /// - Parameter verify: also decodes every chunk, so that damage is an error.
+  package func stats(verify: Bool = false) throws(SeriesError) -> SeriesStats {
+    let iterator = try storing { () throws(StoreError) in try store.iterator(families.chunks, snapshot: snapshot) }
+    defer { iterator.close() }
+    let decoder = try decoding { () throws(ChunkError) in try ChunkDecoder() }
+    var stats = SeriesStats()
+    var last: SeriesGroup?
+    var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
+    while isAt {
+      let key = try ChunkKey(iterator.key)
+      let value = iterator.value
+      let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: true) }
+      if verify {
+        let rows = try decoding { () throws(ChunkError) in try decoder.decode(value) }
+        guard rows.patient == key.group.patient, rows.device == key.group.device, rows.times[0] == key.firstTime,
+          rows.firstPosition == key.firstPosition
+        else { throw .foreignKey }
+      }
+      if key.group != last { stats.groups += 1 }
+      last = key.group
+      stats.chunks += 1
+      stats.rows += header.rowCount
+      stats.samples += header.cellCount
+      stats.bytes += value.count
+      isAt = try storing { () throws(StoreError) in try iterator.next() }
+    }
+    return stats
+  }
+
+  /// An iterator at no key over the chunks of a group that may reach `from`.
+  private func chunkIterator(_ group: SeriesGroup, from: Int64) throws(SeriesError) -> StoreIterator {
+    let lower = ChunkKey(
+      group: group, firstTime: from.subtractingClamped(SealPolicy.spanMax), firstPosition: 0)
+    return try storing { () throws(StoreError) in
+      try store.iterator(
+        families.chunks, lower: lower.bytes, upper: keyAfterPrefix(ChunkKey.prefix(group)), snapshot: snapshot)
+    }
+  }
+}

@@ -1,0 +1,26 @@
+import VitalModel
+
+/// One observation as a native JSON message of its own, for quarantine and resubmission.
+enum NativeMessage {
+  static func encode(_ slot: Slot, registry: VitalRegistry, source: String) -> [UInt8] {
+    let vital = registry[slot.code]
+    var out = JSONText()
+    out.object { out in
+      if slot.flags.contains(.hasSequence) { out.field("seq", Int(slot.deviceSequence)) }
+      if !slot.flags.contains(.timeReceived) { out.field("time", Timestamp.format(slot.eventTime)) }
+      out.field("code", vital.key)
+      if let letter = vital.letters.first(where: { $0.value == slot.mantissa }) {
+        out.field("value", letter.text)
+      } else {
+        out.field("value", slot.value)
+      }
+      if vital.units.indices.contains(Int(slot.unit)) { out.field("unit", vital.units[Int(slot.unit)].unit) }
+      if !source.isEmpty { out.field("source", source) }
+      if slot.status != .ok { out.field("status", slot.status.text) }
+      if let quality = slot.quality.text { out.raw("quality", quality) }
+      if slot.flags.contains(.corrected) { out.field("corrected", true) }
+      if slot.flags.contains(.simulated) { out.field("simulated", true) }
+    }
+    return out.bytes
+  }
+}

@@ -1,0 +1,75 @@
+import Instrumentation
+import VitalModel
+
+/// Every counter of the running service, by the names `/metrics` shows.
+package struct ServiceMeters: Sendable {
+  package let registry: MetricRegistry
+  let messages: CounterFamily
+  let bytes: CounterFamily
+  let fullWaits: CounterFamily
+  let samples: Counter
+  let stored: Counter
+  let duplicates: Counter
+  let quarantined: CounterFamily
+  let quarantinedByDevice: CounterFamily
+  let corrections: Counter
+  let commits: Counter
+  let commitSeconds: Histogram
+  let batchEntries: Histogram
+  let commitFailures: Counter
+  let clockEntries: Counter
+  let alerts: CounterFamily
+  let suppressed: CounterFamily
+  let transitions: Counter
+  let deliveries: CounterFamily
+  let undelivered: Counter
+  let unrouted: Counter
+  let effectsFailures: Counter
+  let checkpoints: Counter
+  let chunks: Counter
+  let reloads: CounterFamily
+  let stalls: Counter
+
+  package init(_ registry: MetricRegistry = MetricRegistry()) {
+    self.registry = registry
+    messages = registry.counterFamily(
+      "vigil_ingest_messages_total", "MQTT messages taken in.", labels: ["lane"])
+    bytes = registry.counterFamily("vigil_ingest_bytes_total", "Payload bytes taken in.", labels: ["lane"])
+    fullWaits = registry.counterFamily(
+      "vigil_ingest_full_waits_total", "Times ingest waited for room in its ring.", labels: ["lane"])
+    samples = registry.counter("vigil_samples_total", "Observations of known codes that came in.")
+    stored = registry.counter("vigil_samples_stored_total", "Observations stored.")
+    duplicates = registry.counter("vigil_samples_duplicate_total", "Exact duplicates ignored.")
+    quarantined = registry.counterFamily(
+      "vigil_quarantined_total", "Observations in quarantine.", labels: ["reason"])
+    quarantinedByDevice = registry.counterFamily(
+      "vigil_quarantined_by_device_total", "Observations in quarantine by device.", labels: ["device", "reason"],
+      cardinality: 256)
+    corrections = registry.counter("vigil_samples_corrected_total", "Corrections of earlier values.")
+    commits = registry.counter("vigil_journal_commits_total", "Synced journal batches.")
+    commitSeconds = registry.histogram(
+      "vigil_journal_commit_seconds", "Time of one synced journal write.", .latencySeconds)
+    batchEntries = registry.histogram("vigil_journal_batch_entries", "Entries in one journal batch.", .batchSizes)
+    commitFailures = registry.counter("vigil_journal_commit_failures_total", "Journal writes that failed.")
+    clockEntries = registry.counter("vigil_journal_clock_entries_total", "Clock entries written for due deadlines.")
+    alerts = registry.counterFamily("vigil_alerts_total", "Alerts started.", labels: ["rule", "priority"])
+    suppressed = registry.counterFamily(
+      "vigil_suppressed_total", "Candidates not told, by rule and stage.", labels: ["rule", "stage"], cardinality: 256)
+    transitions = registry.counter("vigil_alert_transitions_total", "Transitions of alerts.")
+    deliveries = registry.counterFamily(
+      "vigil_delivery_attempts_total", "Webhook attempts.", labels: ["receiver", "outcome"])
+    undelivered = registry.counter(
+      "vigil_undelivered_total", "High alerts reported as undelivered to their receiver.")
+    unrouted = registry.counter("vigil_unrouted_total", "Transitions no route accepts.")
+    effectsFailures = registry.counter("vigil_effects_write_failures_total", "Failed writes of alerts and state.")
+    checkpoints = registry.counter("vigil_checkpoints_total", "Patient states stored.")
+    chunks = registry.counter("vigil_chunks_sealed_total", "Chunks sealed.")
+    reloads = registry.counterFamily("vigil_reloads_total", "Reloads of rules and configuration.", labels: ["outcome"])
+    stalls = registry.counter("vigil_commit_stalls_total", "Times commits stalled for five seconds.")
+    ProcessStatistics.register(in: registry)
+  }
+
+  func lane(_ name: String) -> LaneMeters {
+    LaneMeters(messages: messages.with(name), bytes: bytes.with(name), fullWaits: fullWaits.with(name))
+  }
+}

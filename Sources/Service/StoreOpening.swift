@@ -1,0 +1,258 @@
+import AlertJournal
+import Configuration
+import Evaluation
+import Foundation
+import Instrumentation
+import KeyValueStore
+import Pipeline
+import VitalModel
+
+/// Why the service does not start; each case has its exit code (CONTRACT section 3, SEMANTICS E8).
+package enum StartFailure: Error {
+  /// 78
+  case badConfiguration([String])
+  /// 75
+  case inUse(String)
+  /// 69
+  case unavailable(String)
+
+  package var lines: [String] {
+    switch self {
+    case .badConfiguration(let lines): lines
+    case .inUse(let line), .unavailable(let line): [line]
+    }
+  }
+}
+
+/// Engine options as journaled: a store is evaluated under one clock and one identity for its whole life.
+struct JournaledOptions: Codable, Equatable {
+  var clock: String
+  var identity: String
+  var lateness: Int64
+}
+
+/// A store opened and brought to where it was: names, rosters, rules, patient states, and the journal's tail evaluated
+/// again.
+struct RecoveredStore {
+  var store: VigilStore
+  var directory: Directory
+  var intake: Intake
+  var engines: [Engine]
+  var registry: VitalRegistry
+  /// Progress by shard, to go on from.
+  var progress: [ShardProgress]
+  var nextPosition: UInt64
+  var counters: JournalCounters
+  /// Outputs the tail gave that had not been written before the crash, by shard.
+  var owed: [EngineOutput]
+  /// Texts in force at the end of the journal, as bytes.
+  var rosterText: [UInt8]?
+  var rulesText: [UInt8]?
+  var optionsText: [UInt8]?
+  /// Journal entries evaluated again, and how long the whole recovery took.
+  var replayed: UInt64
+}
+
+/// Opening a store and recovering from it. Runs before any thread of the service does.
+struct StoreOpening {
+  var configuration: VigilConfiguration
+  var plan: RulePlan
+  var shards: Int
+  var log: Log
+
+  func open() throws(StartFailure) -> RecoveredStore {
+    let store = try openStore()
+    do {
+      return try recover(store)
+    } catch let error as StartFailure {
+      store.close()
+      throw error
+    } catch {
+      store.close()
+      throw .unavailable("\(configuration.storePath): \(error)")
+    }
+  }
+
+  private func openStore() throws(StartFailure) -> VigilStore {
+    let path = configuration.storePath
+    let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    do {
+      try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+    } catch {
+      throw .unavailable("\(parent): cannot be made; choose another store.path")
+    }
+    do throws(StoreError) {
+      return try VigilStore.open(path: path)
+    } catch {
+      if case .inUse = error {
+        throw .inUse("\(path): the store is in use by another vigil; stop it or choose another store.path")
+      }
+      throw .unavailable("\(path): \(error.description)")
+    }
+  }
+
+  private func recover(_ store: VigilStore) throws -> RecoveredStore {
+    let recovery = try Recovery.plan(store)
+    for warning in recovery.warnings {
+      log.error("store", "recovery warning", ["what": LogValue(warning.description)])
+    }
+    let directory = Directory(registry: plan.registry)
+    try store.registry.restore(into: directory)
+    let rulesAtFloor = try store.registry.latestText(.rules, atOrBefore: recovery.floor)
+    let layout = try layout(of: rulesAtFloor)
+    try checkRegistry(against: store)
+    let options = EngineOptions(clock: configuration.clock == .wall ? .wall : .stream, lateness: configuration.lateness)
+    let identity = IdentityMode(rawValue: configuration.identity.rawValue) ?? .roster
+    let intake = Intake(directory: directory, options: .init(identity: identity, clock: options.clock), history: nil)
+    let engines = (0..<shards).map { _ in Engine(layout: layout, options: options, names: directory) }
+    var recovered = RecoveredStore(
+      store: store, directory: directory, intake: intake, engines: engines, registry: plan.registry,
+      progress: progress(recovery, try store.state.progress()), nextPosition: recovery.nextPosition,
+      counters: try store.registry.counters(), owed: engines.map { _ in EngineOutput() },
+      rosterText: try store.registry.latestText(.roster, atOrBefore: .max)?.bytes,
+      rulesText: try store.registry.latestText(.rules, atOrBefore: .max)?.bytes,
+      optionsText: try store.registry.latestText(.options, atOrBefore: .max)?.bytes, replayed: 0)
+    try checkOptions(recovered.optionsText)
+    if let roster = try store.registry.latestText(.roster, atOrBefore: recovery.floor) {
+      adoptRoster(roster.bytes, &recovered)
+    }
+    try restoreStates(&recovered)
+    try replayTail(recovery, &recovered)
+    return recovered
+  }
+
+  private func progress(_ recovery: RecoveryPlan, _ stored: [UInt8: ShardProgress]) -> [ShardProgress] {
+    (0..<shards).map { shard in
+      var applied = Array(repeating: UInt64(0), count: partitionCount)
+      for partition in 0..<partitionCount where partition % shards == shard {
+        applied[partition] = recovery.applied[partition]
+      }
+      return ShardProgress(applied: applied, floor: recovery.floor)
+    }
+  }
+
+  private func layout(of text: JournaledText?) throws(StartFailure) -> PlanLayout {
+    guard let text, let (files, set) = RuleFiles.fromJournal(text.bytes) else { return PlanLayout(plan: plan) }
+    do throws(RuleFiles.Failure) {
+      return PlanLayout(plan: try files.plan(set: set))
+    } catch {
+      throw .unavailable("the rules journaled in the store cannot be used by this version: \(error.description)")
+    }
+  }
+
+  /// Slots carry vitals by number, so a store's vitals keep their order for its whole life.
+  private func checkRegistry(against store: VigilStore) throws {
+    guard let newest = try store.registry.latestText(.rules, atOrBefore: .max),
+      let (files, _) = RuleFiles.fromJournal(newest.bytes), let before = try? files.registry()
+    else { return }
+    let old = before.vitals.map(\.key)
+    let new = plan.registry.vitals.map(\.key)
+    guard new.count >= old.count, Array(new.prefix(old.count)) == old else {
+      throw StartFailure.badConfiguration([
+        "vitals.yaml lists vitals in another order than the store \(configuration.storePath): put new vitals at the end"
+      ])
+    }
+  }
+
+  private func checkOptions(_ bytes: [UInt8]?) throws(StartFailure) {
+    guard let bytes, let stored = try? JSONDecoder().decode(JournaledOptions.self, from: Data(bytes)) else { return }
+    let current = JournaledOptions(
+      clock: configuration.clock.rawValue, identity: configuration.identity.rawValue, lateness: configuration.lateness)
+    guard stored == current else {
+      throw .badConfiguration([
+        "the store \(configuration.storePath) was made with clock: \(stored.clock), identity: \(stored.identity), "
+          + "lateness \(stored.lateness) ms; keep them or choose another store.path"
+      ])
+    }
+  }
+
+  private func adoptRoster(_ bytes: [UInt8], _ recovered: inout RecoveredStore) {
+    guard let roster = try? Roster(canonicalJSON: String(decoding: bytes, as: UTF8.self)) else { return }
+    let number = recovered.directory.adopt(roster)
+    recovered.intake.rosterNumber = number
+    for engine in recovered.engines { engine.adoptRoster(number) }
+  }
+
+  private func engine(_ recovered: RecoveredStore, patient: UInt32) -> (index: Int, partition: Int) {
+    let partition = recovered.directory.partition(ofPatient: patient)
+    return (partition % shards, partition)
+  }
+
+  private func restoreStates(_ recovered: inout RecoveredStore) throws {
+    var damaged = 0
+    let current = recovered
+    try recovered.store.state.load { checkpoint in
+      let target = current.engines[engine(current, patient: checkpoint.patient).index]
+      do throws(Engine.StateError) {
+        try target.restoreState(of: checkpoint.patient, position: checkpoint.position, bytes: checkpoint.bytes)
+      } catch {
+        damaged += 1
+      }
+    }
+    if damaged > 0 {
+      log.error("store", "patient states damaged; their windows start empty", ["patients": LogValue(damaged)])
+    }
+    for engine in recovered.engines { engine.finishRestoring() }
+  }
+
+  // MARK: The tail
+
+  /// Evaluates again what the checkpoints do not cover; what was written before the crash is discarded (SEMANTICS E2).
+  private func replayTail(_ recovery: RecoveryPlan, _ recovered: inout RecoveredStore) throws {
+    var state = recovered
+    var count: UInt64 = 0
+    try recovered.store.journal.read(from: recovery.replayFrom) { record in
+      count += 1
+      switch record {
+      case .directory: break
+      case .slot(let slot):
+        if slot.kind == .sample { state.intake.remember(slot) }
+        apply(slot, &state)
+      case .text(let slot, let kind, let bytes): apply(slot, kind, bytes, &state)
+      }
+      collect(recovery, &state)
+    }
+    for engine in state.engines { engine.finishMessage() }
+    collect(recovery, &state)
+    recovered = state
+    recovered.replayed = count
+  }
+
+  private func apply(_ slot: Slot, _ state: inout RecoveredStore) {
+    if slot.kind == .clock || slot.patient == .max {
+      for engine in state.engines { engine.apply(slot) }
+      return
+    }
+    let target = state.engines[engine(state, patient: slot.patient).index]
+    if slot.kind == .control { EntryApplier.applyControl(slot, to: target) } else { target.apply(slot) }
+  }
+
+  private func apply(_ slot: Slot, _ kind: JournalTextKind, _ bytes: [UInt8], _ state: inout RecoveredStore) {
+    switch kind {
+    case .roster: adoptRoster(bytes, &state)
+    case .rules:
+      guard let (files, set) = RuleFiles.fromJournal(bytes), let plan = try? files.plan(set: set) else { return }
+      let layout = PlanLayout(plan: plan)
+      for engine in state.engines { engine.adoptPlan(layout) }
+    case .deviceEvent:
+      guard let alarm = try? JSONDecoder().decode(StoredAlarm.self, from: Data(bytes)), slot.patient != .max else {
+        return
+      }
+      state.engines[engine(state, patient: slot.patient).index].applyDeviceAlarm(slot, alarm.alarm)
+    case .wave, .options: break
+    }
+  }
+
+  private func collect(_ recovery: RecoveryPlan, _ state: inout RecoveredStore) {
+    for (index, engine) in state.engines.enumerated() where !engine.output.isEmpty {
+      let output = engine.output
+      state.owed[index].transitions += output.transitions.filter {
+        !recovery.isApplied($0.position, partition: state.directory.partition(ofPatient: $0.patient))
+      }
+      state.owed[index].ledger += output.ledger.filter {
+        !recovery.isApplied($0.position, partition: state.directory.partition(ofPatient: $0.patient))
+      }
+      engine.output.removeAll()
+    }
+  }
+}

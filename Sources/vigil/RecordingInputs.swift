@@ -1,0 +1,117 @@
+import Configuration
+import Foundation
+import Recordings
+import Service
+import VitalModel
+import YAMLText
+
+/// A replay's inputs as its options describe them: rules, files, columns.
+struct RecordingInputs {
+  let plan: RulePlan
+  let registry: VitalRegistry
+  let setName: String
+  let paths: [String]
+  let options: RecordingOptions
+  let eventsPath: String?
+  let totalBytes: Int
+
+  init(_ arguments: Arguments) throws(CommandFailure) {
+    let rulesPath = arguments.value("--rules") ?? "Rules"
+    let isFile = rulesPath.hasSuffix(".yaml") || rulesPath.hasSuffix(".yml")
+    let set = arguments.value("--set") ?? (isFile ? nil : "adult-ward")
+    setName = set ?? "all"
+    paths = arguments.positional
+    eventsPath = arguments.value("--events")
+    var files: RuleFiles
+    do throws(RuleFiles.Failure) {
+      files = try RuleFiles.read(rulesPath)
+      registry = try files.registry()
+      plan = try files.plan(set: set)
+    } catch {
+      throw CommandFailure(ExitCode.badConfiguration, error.description)
+    }
+    var options = RecordingOptions()
+    options.tenant = arguments.value("--tenant") ?? "demo"
+    options.device = arguments.value("--device")
+    if let epoch = try arguments.time("--epoch") { options.epoch = epoch }
+    options.columns = try RecordingInputs.columns(arguments, files, registry, paths: paths)
+    self.options = options
+    var bytes = 0
+    for path in paths {
+      guard let size = (try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int else {
+        throw CommandFailure(ExitCode.usage, "\(path): no such recording")
+      }
+      bytes += size
+    }
+    totalBytes = bytes
+  }
+
+  /// The map named, or the one named like the recording's folder; `--map` on top.
+  private static func columns(
+    _ arguments: Arguments, _ files: RuleFiles, _ registry: VitalRegistry, paths: [String]
+  ) throws(CommandFailure) -> Recordings.ColumnMap {
+    var columns = Recordings.ColumnMap()
+    let asked = arguments.value("--columns")
+    let folder = paths.first.map {
+      URL(fileURLWithPath: $0).standardizedFileURL.deletingLastPathComponent().lastPathComponent
+    }
+    if let name = asked ?? folder {
+      let found: Configuration.ColumnMap?
+      do throws(RuleFiles.Failure) {
+        found = try files.columnMap(named: name, registry: registry)
+      } catch {
+        throw CommandFailure(ExitCode.badConfiguration, error.description)
+      }
+      if found == nil, asked != nil { throw CommandFailure(ExitCode.usage, "no column map `\(name)` in Rules/maps") }
+      if let found {
+        columns.ignored = found.ignored
+        for (name, column) in found.columns {
+          let units = registry[column.code].units
+          let unit = units.indices.contains(column.unit) ? units[column.unit].unit : nil
+          columns.targets[name] = .init(key: column.key, unit: unit, source: column.source)
+        }
+      }
+    }
+    for mapping in arguments.all("--map") where !columns.add(argument: mapping) {
+      throw CommandFailure(ExitCode.usage, "`--map` must be COLUMN=KEY[:UNIT], not `\(mapping)`")
+    }
+    return columns
+  }
+
+  func reader(_ refuse: @escaping (RecordingRefusal) -> Void) -> RecordingReader {
+    RecordingReader(paths.map { RecordingFile(path: $0) }, registry: registry, options: options, refuse: refuse)
+  }
+
+  func forEach(_ reader: RecordingReader, _ body: (RecordedRow) -> Bool) throws(CommandFailure) {
+    do throws(RecordingError) {
+      try reader.forEach(body)
+    } catch {
+      throw CommandFailure(ExitCode.failed, error.description)
+    }
+  }
+
+  /// One quick pass: whether every patient's rows come in order of time, so that nothing need be sorted in memory.
+  func isInOrder() throws(CommandFailure) -> Bool {
+    if paths.count > 1 { return false }
+    let reader = reader { _ in }
+    try forEach(reader) { _ in reader.counts.outOfOrder == 0 }
+    return reader.counts.outOfOrder == 0
+  }
+
+  func events() throws(CommandFailure) -> [RecordedEvent] {
+    guard let eventsPath else { return [] }
+    do throws(RecordingError) {
+      let events = try RecordingTables.events(RecordingFile(path: eventsPath), epoch: options.epoch)
+      return events.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }.map(\.element)
+    } catch {
+      throw CommandFailure(ExitCode.failed, error.description)
+    }
+  }
+
+  func warnUnknownColumns(_ reader: RecordingReader) {
+    for column in reader.unknownColumns {
+      printError(
+        "vigil: column `\(column.name)` is not a known vital: \(column.cells) cells skipped (--map \(column.name)=KEY)")
+    }
+  }
+}

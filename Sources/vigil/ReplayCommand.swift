@@ -1,0 +1,195 @@
+import Configuration
+import Evaluation
+import Foundation
+import Pipeline
+import Recordings
+import Service
+import VitalModel
+import YAMLText
+
+/// `vigil replay`: a recording through the live engine.
+enum ReplayCommand {
+  static let command = Command(
+    name: "replay", summary: "run a recording through the same engine the live service uses",
+    example: "vigil replay vitals.csv.zst --set adult-ward --alerts alerts.jsonl --json",
+    flags: [
+      Flag("--rules", "DIR|FILE", "rule directory, or one rule file (default Rules)"),
+      Flag("--set", "NAME", "rule set (default adult-ward; every rule with one rule file)"),
+      Flag("--from", "T", "first event time, RFC 3339"), Flag("--to", "T", "end of event times, not included"),
+      Flag("--patients", "ID,...", repeats: true, "only these patients"),
+      Flag("--speed", "max|N", "as fast as possible, or N times real time, patients merged by time"),
+      Flag("--mqtt", "URL", "publish to a broker instead of evaluating here"),
+      Flag("--events", "FILE", "events.csv with the devices' own alarms"),
+      Flag("--roster", "FILE", "roster.yaml or a patients.csv: ages and flags"),
+      Flag("--alerts", "FILE", "write alert documents here instead of standard output"),
+      Flag("--suppressed", "FILE", "write what was not told, with the reason"),
+      Flag("--without", "STAGE,...", repeats: true, "switch suppression stages off"),
+      Flag("--epoch", "T", "what relative time_s counts from (default 2020-01-01T00:00:00Z)"),
+      Flag("--device", "ID", "device of a wide CSV (default its patient_id)"),
+      Flag("--map", "COLUMN=KEY[:UNIT]", repeats: true, "meaning of a column with a name of its own"),
+      Flag("--columns", "NAME", "column map of Rules/maps (default: the one named like the file's folder)"),
+      Flag("--tenant", "NAME", "tenant of the alerts (default demo)"),
+      Flag("--json", "the summary as one JSON object in the last line"),
+    ], positional: "INPUT...", run: run)
+
+  @Sendable
+  static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    try arguments.expectPositional(1...1000, "replay INPUT... [OPTIONS]")
+    if arguments.positional.count == 1, StoreReplay.isStore(arguments.positional[0]) {
+      return try StoreReplay.run(arguments)
+    }
+    let inputs = try RecordingInputs(arguments)
+    if let broker = arguments.value("--mqtt") { return try Playback.publish(inputs, to: broker, arguments) }
+    let outputs = try ReplayOutputs(arguments)
+    let session = ReplaySession(
+      plan: inputs.plan, options: try options(arguments, inputs.registry),
+      onTransition: { outputs.write($0.document) }, onLedger: { outputs.writeHeld($0.document) })
+    let clock = ContinuousClock()
+    let start = clock.now
+    try feed(session, inputs, arguments)
+    let elapsed = clock.now - start
+    let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
+    let summary = session.finish(seconds: seconds)
+    outputs.close()
+    printSummary(summary, arguments, ruleSet: inputs.setName)
+    return ExitCode.ok
+  }
+
+  static func options(
+    _ arguments: Arguments, _ registry: VitalRegistry
+  ) throws(CommandFailure) -> ReplaySession.Options {
+    var options = ReplaySession.Options()
+    options.from = try arguments.time("--from")
+    options.to = try arguments.time("--to")
+    options.patients = Set(arguments.list("--patients"))
+    options.tenant = arguments.value("--tenant") ?? "demo"
+    options.engine.without = try stages(arguments)
+    if let path = arguments.value("--roster") {
+      guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+        throw CommandFailure(ExitCode.usage, "\(path): cannot be read")
+      }
+      do throws(TextProblems) {
+        options.roster = try RosterFile.parseAny(text, file: path, registry: registry)
+      } catch {
+        throw CommandFailure(ExitCode.badConfiguration, error.description)
+      }
+    }
+    return options
+  }
+
+  static func stages(_ arguments: Arguments) throws(CommandFailure) -> Set<SuppressionStage> {
+    var stages: Set<SuppressionStage> = []
+    for name in arguments.list("--without") {
+      guard let stage = SuppressionStage(rawValue: name) else {
+        let known = SuppressionStage.allCases.map(\.rawValue)
+        let hint = Suggestion.nearest(name, among: known).map { ", did you mean `\($0)`?" } ?? ""
+        throw CommandFailure(ExitCode.usage, "unknown stage `\(name)`\(hint) (\(known.joined(separator: " ")))")
+      }
+      stages.insert(stage)
+    }
+    return stages
+  }
+
+  /// Grouped, ordered recordings stream through; others are put in order in memory first (SEMANTICS B8).
+  private static func feed(
+    _ session: ReplaySession, _ inputs: RecordingInputs, _ arguments: Arguments
+  ) throws(CommandFailure) {
+    let speed = try arguments.value("--speed", as: "`max` or a number of times real time") { text -> Double? in
+      text == "max" ? 0 : Double(text).flatMap { $0 > 0 && $0 <= 1_000_000 ? $0 : nil }
+    }
+    let events = try inputs.events()
+    let isPaced = (speed ?? 0) > 0
+    let isInOrder = try inputs.isInOrder()
+    let mustSort = isPaced || !events.isEmpty || !isInOrder
+    let progress = ProgressBar(total: inputs.totalBytes, label: "replaying")
+    defer { progress.finish() }
+    guard mustSort else {
+      let reader = inputs.reader { session.note($0) }
+      try inputs.forEach(reader) { row in
+        session.take(row, names: reader.names)
+        return true
+      }
+      inputs.warnUnknownColumns(reader)
+      return
+    }
+    let reader = inputs.reader { session.note($0) }
+    let sorter = RecordingSorter(names: reader.names)
+    try inputs.forEach(reader) { row in
+      sorter.add(row)
+      return true
+    }
+    inputs.warnUnknownColumns(reader)
+    sorter.sort(.byTime)
+    var pacer = Pacer(speed: speed ?? 0)
+    var next = 0
+    sorter.forEach { row in
+      while next < events.count, events[next].time <= row.time {
+        session.take(events[next])
+        next += 1
+      }
+      pacer.wait(for: row.time)
+      session.take(row, names: reader.names)
+      return true
+    }
+    while next < events.count {
+      session.take(events[next])
+      next += 1
+    }
+  }
+
+  static func printSummary(_ summary: ReplaySession.Summary, _ arguments: Arguments, ruleSet: String) {
+    if arguments.has("--json") {
+      printLine(summary.json)
+      return
+    }
+    let rate = summary.seconds > 0 ? Int(Double(summary.samples) / summary.seconds) : 0
+    printError(
+      "\(summary.patients) patients, \(summary.samples) samples (\(summary.stored) stored, \(summary.quarantined) "
+        + "quarantined, \(summary.duplicates) duplicates) in \(String(format: "%.2f", summary.seconds)) s (\(rate)/s)")
+    printError("\(summary.alerts) alerts, \(summary.suppressed) suppressed with rule set \(ruleSet)")
+    for (rule, count) in summary.alertsByRule.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+      printError("  \(rule): \(count)")
+    }
+  }
+}
+
+/// Where a replay's documents go.
+final class ReplayOutputs {
+  private let alerts: FileHandle
+  private let suppressed: FileHandle?
+  private var alertBuffer: [UInt8] = []
+  private var heldBuffer: [UInt8] = []
+
+  init(_ arguments: Arguments) throws(CommandFailure) {
+    alerts = try arguments.value("--alerts").map(ReplayOutputs.open) ?? .standardOutput
+    suppressed = try arguments.value("--suppressed").map(ReplayOutputs.open)
+  }
+
+  private static func open(_ path: String) throws(CommandFailure) -> FileHandle {
+    guard FileManager.default.createFile(atPath: path, contents: nil), let handle = FileHandle(forWritingAtPath: path)
+    else { throw CommandFailure(ExitCode.failed, "\(path): cannot be written") }
+    return handle
+  }
+
+  func write(_ document: AlertDocument) {
+    alertBuffer += Array(document.json.utf8)
+    alertBuffer.append(10)
+    if alertBuffer.count > 1 << 16 { flush() }
+  }
+
+  func writeHeld(_ document: AlertDocument) {
+    guard suppressed != nil else { return }
+    heldBuffer += Array(document.json.utf8)
+    heldBuffer.append(10)
+    if heldBuffer.count > 1 << 16 { flush() }
+  }
+
+  private func flush() {
+    if !alertBuffer.isEmpty { try? alerts.write(contentsOf: alertBuffer) }
+    if !heldBuffer.isEmpty { try? suppressed?.write(contentsOf: heldBuffer) }
+    alertBuffer.removeAll(keepingCapacity: true)
+    heldBuffer.removeAll(keepingCapacity: true)
+  }
+
+  func close() { flush() }
+}

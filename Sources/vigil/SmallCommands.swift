@@ -1,0 +1,85 @@
+import Configuration
+import Foundation
+import Service
+import VitalModel
+import YAMLText
+
+/// `vigil version`.
+enum VersionCommand {
+  static let command = Command(
+    name: "version", summary: "print the version", example: "vigil version --json",
+    flags: [Flag("--json", "as a JSON object")], positional: "", run: run)
+
+  @Sendable
+  static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    var out = JSONText()
+    out.object {
+      $0.field("vigil", Program.version)
+      $0.field("contract", "v1")
+      $0.field("store_format", 1)
+    }
+    printLine(arguments.has("--json") ? out.text : "vigil \(Program.version) (contract v1, store format 1)")
+    return ExitCode.ok
+  }
+}
+
+/// `vigil check`: configuration and rules, every problem with its place.
+enum CheckCommand {
+  static let command = Command(
+    name: "check", summary: "validate the configuration and the rules; exit 0 or 78",
+    example: "vigil check -c vigil.yaml Rules/",
+    flags: [
+      Flag("-c", "FILE", "configuration (default ./vigil.yaml, else defaults)"),
+      Flag("--set", "NAME", "check this rule set (default: the configured one)"),
+      Flag("--json", "problems as JSON lines"),
+    ], positional: "[Rules/]", run: run)
+
+  @Sendable
+  static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    try arguments.expectPositional(0...1, "check [-c FILE] [Rules/]")
+    var problems: [String] = []
+    var json: [TextProblem] = []
+    var configuration: VigilConfiguration?
+    do throws(ConfigurationFiles.Failure) {
+      configuration = try ConfigurationFiles.load(path: arguments.value("-c"), rules: arguments.positional.first)
+    } catch {
+      problems += error.lines
+      json += error.problems
+    }
+    let rulesPath = arguments.positional.first ?? configuration?.rulesPath ?? "Rules"
+    var ruleCount = 0
+    do throws(RuleFiles.Failure) {
+      let files = try RuleFiles.read(rulesPath)
+      _ = try files.plan(set: nil)
+      let set = arguments.value("--set") ?? configuration?.ruleSet
+      ruleCount = try files.plan(set: set).rules.count
+    } catch {
+      if case .wrong(let found) = error { json += found.all }
+      for line in error.description.split(separator: "\n").map(String.init) where !problems.contains(line) {
+        problems.append(line)
+      }
+    }
+    if arguments.has("--json") {
+      for problem in json { printLine(jsonLine(problem)) }
+    } else {
+      for problem in problems { printError("vigil: \(problem)") }
+    }
+    if problems.isEmpty {
+      if !arguments.has("--json") { printLine("configuration and \(ruleCount) rules are valid") }
+      return ExitCode.ok
+    }
+    return ExitCode.badConfiguration
+  }
+
+  private static func jsonLine(_ problem: TextProblem) -> String {
+    var out = JSONText()
+    out.object {
+      $0.field("file", problem.file)
+      $0.field("line", problem.line)
+      $0.field("column", problem.column)
+      $0.field("message", problem.message)
+      $0.field("suggestion", problem.suggestion)
+    }
+    return out.text
+  }
+}

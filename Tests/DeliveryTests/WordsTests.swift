@@ -1,0 +1,133 @@
+import Testing
+import VitalModel
+
+@testable import Delivery
+
+@Suite("Signatures, bodies, addresses, routes")
+struct WordsTests {
+  private let text = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+  private let id = "msg_p5jXN8AQM9LWM0D4loKWxJek"
+  private let body = Array("{\"test\": 2432232314}".utf8)
+
+  @Test("the published Standard Webhooks example signs as published")
+  func vector() throws {
+    let secret = try WebhookSecret(text)
+    let signature = Signature.sign(id: id, timestamp: 1_614_265_330, body: body, secret: secret)
+    #expect(signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
+  }
+
+  @Test("both secrets of a rotation are accepted, a third is not")
+  func rotation() throws {
+    let old = try WebhookSecret(text)
+    let new = try WebhookSecret(try WebhookSecret.generate())
+    let other = try WebhookSecret(try WebhookSecret.generate())
+    let header = Signature.header(id: id, timestamp: 1_000, body: body, secrets: [new, old])
+    #expect(header.split(separator: " ").count == 2)
+    func verify(_ secret: WebhookSecret, now: Int64 = 1_000, _ body: [UInt8]) throws(Signature.Refusal) {
+      try Signature.verify(
+        id: id, timestamp: "1000", signatures: header, body: body, secrets: [secret], nowSeconds: now)
+    }
+    try verify(old, body)
+    try verify(new, body)
+    try verify(new, now: 1_300, body)
+    #expect(throws: Signature.Refusal.noMatch) { try verify(other, body) }
+    #expect(throws: Signature.Refusal.noMatch) { try verify(old, body + [32]) }
+    #expect(throws: Signature.Refusal.timestampOutsideTolerance) { try verify(old, now: 1_301, body) }
+    #expect(throws: Signature.Refusal.timestampOutsideTolerance) { try verify(old, now: 699, body) }
+  }
+
+  @Test("a timestamp that is no number is refused", arguments: ["", "-1", "+5", "1e3", "99999999999999999999", "1 "])
+  func badTimestamp(stamp: String) throws {
+    let secret = try WebhookSecret(text)
+    #expect(throws: Signature.Refusal.malformedTimestamp) {
+      try Signature.verify(id: id, timestamp: stamp, signatures: "", body: [], secrets: [secret], nowSeconds: 0)
+    }
+  }
+
+  @Test("secrets that are too short, too long or not base64 are refused, and none is ever printed")
+  func secrets() throws {
+    for bad in ["", "whsec_", "whsec_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_%%%%"] {
+      #expect(throws: ReceiverError.badSecret) { try WebhookSecret(bad) }
+    }
+    let secret = try WebhookSecret(text)
+    var dumped = ""
+    dump(secret, to: &dumped)
+    #expect(!"\(secret) \(String(reflecting: secret)) \(dumped)".contains("MfKQ"))
+    #expect(!dumped.contains("49"))
+  }
+
+  @Test("bodies are the envelope and, thin, ids only")
+  func bodies() {
+    let full = WebhookBody.standard(
+      type: "alert.opened", timestampMs: 1_795_214_280_123, data: Array("{\"x\":1}".utf8))
+    #expect(
+      String(decoding: full, as: UTF8.self)
+        == #"{"type":"alert.opened","timestamp":"2026-11-20T22:38:00.123Z","data":{"x":1}}"#)
+    let thin = WebhookBody.thin(type: "alert.resolved", timestampMs: 0, alertID: "a-\"1\u{1}", sequence: 3)
+    let expected =
+      #"{"type":"alert.resolved","timestamp":"1970-01-01T00:00:00.000Z","data":{"alert_id":"a-\"1\u0001","sequence":3}}"#
+    #expect(String(decoding: thin, as: UTF8.self) == expected)
+  }
+
+  @Test(
+    "times are written as RFC 3339",
+    arguments: [
+      (951_782_400_000, "2000-02-29T00:00:00.000Z"), (-1, "1969-12-31T23:59:59.999Z"),
+      (4_107_542_399_999, "2100-02-28T23:59:59.999Z"), (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+    ] as [(Int64, String)])
+  func times(ms: Int64, text: String) { #expect(WebhookBody.rfc3339(ms: ms) == text) }
+
+  @Test("private addresses are told from public ones")
+  func addresses() {
+    func v4(_ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: UInt32) -> UInt32 { a << 24 | b << 16 | c << 8 | d }
+    let inside = [
+      v4(127, 0, 0, 1), v4(10, 1, 2, 3), v4(172, 16, 0, 1), v4(172, 31, 255, 255), v4(192, 168, 1, 1),
+      v4(169, 254, 169, 254), v4(100, 64, 0, 1), v4(0, 0, 0, 0), v4(224, 0, 0, 1), v4(255, 255, 255, 255),
+    ]
+    for address in inside { #expect(!AddressGuard.isPublic(v4: address)) }
+    for address in [v4(8, 8, 8, 8), v4(172, 32, 0, 1), v4(100, 128, 0, 1), v4(93, 184, 216, 34)] {
+      #expect(AddressGuard.isPublic(v4: address))
+    }
+    func v6(_ words: UInt16...) -> [UInt8] { words.flatMap { [UInt8($0 >> 8), UInt8($0 & 255)] } }
+    let insideV6 = [
+      v6(0, 0, 0, 0, 0, 0, 0, 1), v6(0, 0, 0, 0, 0, 0, 0, 0), v6(0xFE80, 0, 0, 0, 0, 0, 0, 1),
+      v6(0xFD00, 0, 0, 0, 0, 0, 0, 1), v6(0xFF02, 0, 0, 0, 0, 0, 0, 1), v6(0, 0, 0, 0, 0, 0xFFFF, 0x7F00, 1),
+      v6(0x64, 0xFF9B, 0, 0, 0, 0, 0x0A00, 1), v6(0x2002, 0x7F00, 1, 0, 0, 0, 0, 1),
+      v6(0x2001, 0xDB8, 0, 0, 0, 0, 0, 1), v6(0, 0, 0, 0, 0, 0, 0x7F00, 1),
+    ]
+    for address in insideV6 { #expect(!AddressGuard.isPublic(v6: address)) }
+    #expect(AddressGuard.isPublic(v6: v6(0x2606, 0x4700, 0, 0, 0, 0, 0, 0x1111)))
+    #expect(AddressGuard.isPublic(v6: v6(0, 0, 0, 0, 0, 0xFFFF, 0x0808, 0x0808)))
+  }
+
+  @Test("receivers with an unusable URL or settings are refused")
+  func receivers() throws {
+    let secret = try WebhookSecret(text)
+    for url in ["", "pager", "ftp://x/", "https://", "file:///etc/passwd", "https://u:p@x.example/"] {
+      #expect(throws: ReceiverError.badURL) { try Receiver(name: "r", url: url, secrets: [secret]) }
+    }
+    #expect(throws: ReceiverError.secretCount(0)) { try Receiver(name: "r", url: "https://x.example/", secrets: []) }
+    #expect(throws: ReceiverError.self) {
+      try Receiver(name: "r", url: "https://x.example/", secrets: [secret], maxInFlight: 0)
+    }
+  }
+
+  @Test("every matching route contributes, each receiver once, in order; no match is counted")
+  func routing() {
+    var table = RoutingTable(routes: [
+      Route(match: .init(priorities: [.high], units: ["w7"]), to: ["pager", "desk"]),
+      Route(match: .init(kinds: [.technical]), to: ["engineer", "desk"]),
+      Route(match: .init(priorities: [.high]), to: ["pager", "second"]),
+    ])
+    let high = RoutingTraits(priority: .high, kind: .technical, tenant: "demo", unit: "w7")
+    #expect(table.receivers(for: high) == ["pager", "desk", "engineer", "second"])
+    let homeless = RoutingTraits(priority: .high, kind: .physiological, tenant: "demo", unit: nil)
+    #expect(table.route(homeless) == ["pager", "second"])
+    #expect(table.next(after: "pager", for: homeless) == "second")
+    #expect(table.next(after: "second", for: homeless) == "pager")
+    let low = RoutingTraits(priority: .low, kind: .physiological, tenant: "demo", unit: "w7")
+    #expect(table.route(low).isEmpty)
+    #expect(table.unrouted == 1)
+    #expect(table.unknownReceivers(known: ["pager", "desk"]) == ["engineer", "second"])
+  }
+}
