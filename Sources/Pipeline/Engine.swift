@@ -153,7 +153,8 @@ package final class Engine {
     if index < places.count, places[index] >= 0 { return Int(places[index]) }
     while places.count <= index { places.append(-1) }
     let pointer = UnsafeMutablePointer<PatientState>.allocate(capacity: 1)
-    pointer.initialize(to: PatientState(number: number, facts: names.patientFacts(number, roster: rosterNumber), layout: layout))
+    pointer.initialize(
+      to: PatientState(number: number, facts: names.patientFacts(number, roster: rosterNumber), layout: layout))
     patients.append(pointer)
     places[index] = Int32(patients.count - 1)
     return patients.count - 1

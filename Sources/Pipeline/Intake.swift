@@ -245,7 +245,9 @@ package final class Intake {
     }
     guard let key = directory.deviceKey(slot.device) else { return nil }
     let roster = directory.currentRoster.roster
-    guard let index = roster.assignment(forDevice: key.device, tenant: key.tenant, at: slot.eventTime) else { return nil }
+    guard let index = roster.assignment(forDevice: key.device, tenant: key.tenant, at: slot.eventTime) else {
+      return nil
+    }
     let assignment = roster.assignments[index]
     devices[place].rosterNumber = number
     devices[place].assignedFrom = assignment.from ?? .min

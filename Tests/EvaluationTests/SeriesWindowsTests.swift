@@ -57,7 +57,8 @@ private func isSame(_ a: Double, _ b: Double) -> Bool { a == b || (a.isNaN && b.
     var now = Int64.min
     for _ in 0..<120 {
       // Gaps now and then, bursts of late samples, corrections of old times.
-      clock += Int.random(in: 0..<50, using: &generator) == 0
+      clock +=
+        Int.random(in: 0..<50, using: &generator) == 0
         ? Int64.random(in: 0...400_000, using: &generator) : Int64.random(in: 0...2500, using: &generator)
       let late =
         Int.random(in: 0..<4, using: &generator) == 0 ? Int64.random(in: 0...400_000, using: &generator) : 0

@@ -120,7 +120,9 @@ import VitalModel
 
   // MARK: C
 
-  @Test("C1: the id is a function of tenant, patient, rule, version, subject and onset; technical rules name code and device")
+  @Test(
+    "C1: the id is a function of tenant, patient, rule, version, subject and onset; technical rules name code and device"
+  )
   func identifiers() throws {
     let a = try Strip(rules: EngineAlertTests.two).feed("0: hr=140").documents[0]
     let b = try Strip(rules: EngineAlertTests.two).feed("0: hr@z=150").documents[0]
@@ -219,13 +221,17 @@ import VitalModel
 
   @Test("C4: a score joins an active vital alert as a member and raises its priority only if its own is higher")
   func scoreJoinsVital() throws {
-    let rules = EngineAlertTests.two + "\n" + TestRules.news.replacingOccurrences(of: "limit: { default: 5", with: "limit: { default: 4")
+    let rules =
+      EngineAlertTests.two + "\n"
+      + TestRules.news.replacingOccurrences(of: "limit: { default: 5", with: "limit: { default: 4")
     let strip = try Strip(rules: rules).feed("0: hr=140\n1: resp=26")
     #expect(strip.transitions == ["0 start high medium", "1 update high medium"])
     #expect(strip.engine.output.transitions.map(\.isNotified) == [true, false])
     #expect(strip.documents[1].members == ["news"])
     #expect(strip.ledger == ["1 grouping news"])
-    let graver = try Strip(rules: rules.replacingOccurrences(of: "source: test\npriority: medium\nparameters", with: "source: test\npriority: high\nparameters"))
+    let graver = try Strip(
+      rules: rules.replacingOccurrences(
+        of: "source: test\npriority: medium\nparameters", with: "source: test\npriority: high\nparameters"))
     graver.feed("0: hr=140\n1: resp=26")
     #expect(graver.transitions == ["0 start high medium", "1 escalate high high"])
     #expect(graver.engine.output.transitions.map(\.isNotified) == [true, true])

@@ -47,10 +47,13 @@ enum RuleTexts {
   }
 
   /// What a check of the good rule with one change says, a line a problem.
-  static func problems(_ replacing: String = "", _ by: String = "", add: String = "", more: [RuleSource] = [], set: String? = nil)
+  static func problems(
+    _ replacing: String = "", _ by: String = "", add: String = "", more: [RuleSource] = [], set: String? = nil
+  )
     throws -> [String]
   {
-    let text = (replacing.isEmpty ? good : good.replacingOccurrences(of: replacing, with: by)) + (add.isEmpty ? "" : "\n" + add)
+    let text =
+      (replacing.isEmpty ? good : good.replacingOccurrences(of: replacing, with: by)) + (add.isEmpty ? "" : "\n" + add)
     do {
       _ = try plan(text, set: set, more: more)
       return []

@@ -30,11 +30,17 @@ import YAMLText
     "what is wrong with a chart is told with its place",
     arguments: [
       ("[hr]", "[hrr]", "Rules/scores/s.yaml:6:14: unknown vital `hrr`; did you mean `hr`?"),
-      ("[max, 0]", "[200, 0]", "Rules/scores/s.yaml:7:22: the last band must end at `max`, so that no value falls between bands"),
+      (
+        "[max, 0]", "[200, 0]",
+        "Rules/scores/s.yaml:7:22: the last band must end at `max`, so that no value falls between bands"
+      ),
       ("[40, 3]", "[40.5, 3]", "Rules/scores/s.yaml:7:14: `40.5` is not a value on this vital's grid"),
       ("[40, 3]", "[40, 3], [30, 2]", "Rules/scores/s.yaml:7:23: bands must ascend"),
       ("[40, 3]", "[40, 11]", "Rules/scores/s.yaml:7:13: a band is [up to and including, points 0 to 10]"),
-      ("bands: [[40, 3], [max, 0]]", "bands: 3", "Rules/scores/s.yaml:7:12: `bands` must be a list of [up to and including, points]"),
+      (
+        "bands: [[40, 3], [max, 0]]", "bands: 3",
+        "Rules/scores/s.yaml:7:12: `bands` must be a list of [up to and including, points]"
+      ),
       ("title: S\n", "", "Rules/scores/s.yaml:1:1: a score needs `title`"),
     ])
   func mistakes(replacing: String, by: String, says: String) throws {

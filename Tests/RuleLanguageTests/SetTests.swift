@@ -54,7 +54,8 @@ import VitalModel
       ),
     ])
   func mistakes(text: String, says: String) throws {
-    #expect(try RuleTexts.problems(more: set(text), set: "s") == [says])
+    let found = try RuleTexts.problems(more: set(text), set: "s")
+    #expect(found == [says])
   }
 
   @Test("a second rule or score of one name is refused and says where the first is")
@@ -67,7 +68,8 @@ import VitalModel
   @Test("more patient flags than fit are refused")
   func flags() throws {
     let rules = (0..<70).map { index in
-      RuleTexts.good.replacingOccurrences(of: "rule: low", with: "rule: low-\(index)") + "\napplies: { unless: [f\(index)] }"
+      RuleTexts.good.replacingOccurrences(of: "rule: low", with: "rule: low-\(index)")
+        + "\napplies: { unless: [f\(index)] }"
     }
     #expect(throws: (any Error).self) { try RuleTexts.plan(rules.joined(separator: "\n---\n")) }
   }
