@@ -27,15 +27,19 @@ package final class VigilService: @unchecked Sendable {
     package var clock: any ServiceClock
     /// How long the first connection to a broker may take before the start counts as failed, milliseconds.
     package var brokerWait: Int64
+    /// Where log lines go, whole lines with their newline; called on many threads.
+    package var logSink: @Sendable ([UInt8]) -> Void
     package init(
       configuration: VigilConfiguration, configurationPath: String?, version: String,
-      clock: any ServiceClock = SystemClock(), brokerWait: Int64 = 60_000
+      clock: any ServiceClock = SystemClock(), brokerWait: Int64 = 60_000,
+      logSink: @escaping @Sendable ([UInt8]) -> Void = writeToStandardError
     ) {
       self.configuration = configuration
       self.configurationPath = configurationPath
       self.version = version
       self.clock = clock
       self.brokerWait = brokerWait
+      self.logSink = logSink
     }
   }
 
@@ -76,7 +80,8 @@ package final class VigilService: @unchecked Sendable {
     let began = settings.clock.monotonicNanoseconds()
     let configuration = settings.configuration
     self.settings = settings
-    log = Log(level: LogLevel(name: configuration.logLevel.rawValue) ?? .info, clock: settings.clock)
+    log = Log(
+      level: LogLevel(name: configuration.logLevel.rawValue) ?? .info, clock: settings.clock, sink: settings.logSink)
     meters = ServiceMeters()
     self.configuration = Mutex(configuration)
     let files = try VigilService.readRules(configuration)
