@@ -10,6 +10,7 @@ extension Engine {
   ) {
     let episode =
       subject >= 0 ? patient.pointee.episodes[subject] + offset : patient.pointee.patientEpisodes + rule
+    if !doubted.isEmpty, doubted.contains(where: { $0.rule == rule && $0.subject == subject }) { return }
     let judgement = judgement(patient, rule: rule, subject: subject, phase: episode.pointee.phase, now: context.now)
     if episode.pointee.phase == .idle, judgement.when != .yes, judgement.bypass != .yes { return }
     if episode.pointee.phase == .idle, !applies(patient, rule: rule, now: context.now) { return }
@@ -76,6 +77,7 @@ extension Engine {
     reading.overridden = subject
     for (offset, rule) in layout.codes[code].seriesRules.enumerated()
     where reachesBypass(patient, rule: rule, reading) {
+      doubted.append((rule, subject))
       let episode = patient.pointee.episodes[subject] + offset
       let change = episode.pointee.observe(Engine.atBypass, now: now, timing: timings[rule])
       settleChange(change, patient, rule: rule, subject: subject, context, unverified: value)
@@ -84,6 +86,7 @@ extension Engine {
     guard Int(patient.pointee.preferred[code]) == subject else { return }
     reading.subject = -1
     for rule in layout.codes[code].patientRules where reachesBypass(patient, rule: rule, reading) {
+      doubted.append((rule, -1))
       let change = patient.pointee.patientEpisodes[rule].observe(Engine.atBypass, now: now, timing: timings[rule])
       settleChange(change, patient, rule: rule, subject: -1, context, unverified: value)
     }

@@ -40,6 +40,8 @@ package final class Engine {
   private var groupIsRetrospective = false
   private var groupIsUncertain = false
   private var touched: [Int] = []
+  /// Episodes a doubtful value of this message brought to their bypass limit: the good values beside it do not clear them.
+  var doubted: [(rule: Int, subject: Int)] = []
   private var ruleStamp: [UInt64] = []
   private var stamp: UInt64 = 0
   private let minimumQuality: UInt16
@@ -254,7 +256,10 @@ package final class Engine {
     guard groupPlace >= 0 else { return }
     let patient = patients[groupPlace]
     groupPlace = -1
-    defer { touched.removeAll(keepingCapacity: true) }
+    defer {
+      touched.removeAll(keepingCapacity: true)
+      doubted.removeAll(keepingCapacity: true)
+    }
     patient.pointee.now = max(patient.pointee.now, groupTime)
     // In stream time a retrospective sample is out of order: windows have it, nothing new can be true at "now".
     if groupIsRetrospective, options.clock == .stream { return }

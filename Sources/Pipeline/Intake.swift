@@ -55,28 +55,32 @@ package final class Intake {
     static let kept = 16
     var series: Directory.Series
     var newest: Int64 = .min
+    /// Every sample later than this that was ever admitted is in memory.
+    var forgotten: Int64 = .min
     /// Whether `newest` was asked of the history since the start.
     var isPrimed = false
     var times: [Int64] = []
     var values: [DecimalValue] = []
     var units: [UInt8] = []
     var sequences: [Int64?] = []
-    var next = 0
 
     mutating func note(time: Int64, value: DecimalValue, unit: UInt8, sequence: Int64?) {
       newest = max(newest, time)
-      if times.count < Recent.kept {
-        times.append(time)
-        values.append(value)
-        units.append(unit)
-        sequences.append(sequence)
-        return
-      }
-      times[next] = time
-      values[next] = value
-      units[next] = unit
-      sequences[next] = sequence
-      next = (next + 1) % Recent.kept
+      times.append(time)
+      values.append(value)
+      units.append(unit)
+      sequences.append(sequence)
+    }
+
+    /// Forgets all but the newest: what is committed can be looked up in the store.
+    mutating func trim() {
+      let extra = times.count - Recent.kept
+      guard extra > 0 else { return }
+      forgotten = max(forgotten, times[..<extra].max() ?? .min)
+      times.removeFirst(extra)
+      values.removeFirst(extra)
+      units.removeFirst(extra)
+      sequences.removeFirst(extra)
     }
   }
 
@@ -166,8 +170,22 @@ package final class Intake {
       counts.corrections &+= 1
     }
     noteSequence(&slot, place, sequence)
-    recent[index].note(time: slot.eventTime, value: slot.value, unit: slot.unit, sequence: sequence)
+    note(index, slot, sequence)
     return .accepted
+  }
+
+  private func note(_ index: Int, _ slot: Slot, _ sequence: Int64?) {
+    recent[index].note(time: slot.eventTime, value: slot.value, unit: slot.unit, sequence: sequence)
+    if recent[index].times.count == Recent.kept + 1 { overfull.append(index) }
+  }
+
+  /// Series that hold more than memory keeps: until they are committed, only memory knows their samples.
+  private var overfull: [Int] = []
+
+  /// Everything admitted so far is durable and in the history: memory may forget it.
+  package func committed() {
+    for index in overfull { recent[index].trim() }
+    overfull.removeAll(keepingCapacity: true)
   }
 
   /// Takes in a sample that the journal already holds, so that later arrivals are compared with it.
@@ -176,7 +194,8 @@ package final class Intake {
     while devices.count <= place { devices.append(DeviceState()) }
     let index = seriesIndex(slot, place)
     let sequence = slot.flags.contains(.hasSequence) ? slot.deviceSequence : nil
-    recent[index].note(time: slot.eventTime, value: slot.value, unit: slot.unit, sequence: sequence)
+    note(index, slot, sequence)
+    if overfull.count > 4096 { committed() }
     if let sequence, slot.eventTime >= devices[place].lastSequenceTime {
       devices[place].lastSequence = sequence
       devices[place].lastSequenceTime = slot.eventTime
@@ -251,19 +270,16 @@ package final class Intake {
     recent[index].isPrimed = true
     guard let history, let newest = history.newestTime(recent[index].series) else { return }
     recent[index].newest = max(recent[index].newest, newest)
+    recent[index].forgotten = max(recent[index].forgotten, newest)
   }
 
   private func existing(_ index: Int, at time: Int64) -> (value: DecimalValue, unit: UInt8, sequence: Int64?)? {
     var found: (value: DecimalValue, unit: UInt8, sequence: Int64?)?
-    let count = recent[index].times.count
     // Oldest to newest, so that of a value and its correction the correction is found.
-    for step in 0..<count {
-      let at = count < Recent.kept ? step : (recent[index].next + step) % Recent.kept
-      if recent[index].times[at] == time {
-        found = (recent[index].values[at], recent[index].units[at], recent[index].sequences[at])
-      }
+    for at in recent[index].times.indices where recent[index].times[at] == time {
+      found = (recent[index].values[at], recent[index].units[at], recent[index].sequences[at])
     }
-    if found != nil { return found }
+    if found != nil || time > recent[index].forgotten { return found }
     return history?.sample(recent[index].series, at: time)
   }
 

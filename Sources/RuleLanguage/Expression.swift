@@ -91,7 +91,7 @@ struct ExpressionParser {
         }
       } else if isLetter(byte) || byte == UInt8(ascii: "$") {
         at += 1
-        while at < bytes.count, isLetter(bytes[at]) || isDigit(bytes[at]) || isHyphenInWord(bytes, at) { at += 1 }
+        while at < bytes.count, isLetter(bytes[at]) || isDigit(bytes[at]) || isHyphenInWord(bytes, start, at) { at += 1 }
         let word = String(decoding: bytes[start..<at], as: UTF8.self)
         tokens.append((word.hasPrefix("$") ? .parameter(String(word.dropFirst())) : .word(word), start))
       } else {
@@ -107,12 +107,13 @@ struct ExpressionParser {
     tokens.append((.end, bytes.count))
   }
 
-  /// A hyphen belongs to a word when letters stand on both sides without space (`lead-off`).
-  private func isHyphenInWord(_ bytes: [UInt8], _ at: Int) -> Bool {
-    guard bytes[at] == UInt8(ascii: "-"), at + 1 < bytes.count else { return false }
-    let next = bytes[at + 1] | 32
-    let before = bytes[at - 1] | 32
-    return next >= 97 && next <= 122 && before >= 97 && before <= 122
+  /// A hyphen belongs to a word when a letter follows without space (`lead-off`), or a digit in a word that has one already
+  /// (`spo2-scale-2`); so `$limit-2` stays a difference.
+  private func isHyphenInWord(_ bytes: [UInt8], _ start: Int, _ at: Int) -> Bool {
+    guard bytes[at] == UInt8(ascii: "-"), at + 1 < bytes.count, bytes[at - 1] != bytes[at] else { return false }
+    let next = bytes[at + 1]
+    if next | 32 >= 97 && next | 32 <= 122 { return true }
+    return next >= 48 && next <= 57 && bytes[start..<at].contains(UInt8(ascii: "-"))
   }
 
   private static func describe(_ token: Token) -> String {

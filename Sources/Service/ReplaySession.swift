@@ -122,6 +122,7 @@ package final class ReplaySession {
       hasLast = true
     }
     if hasLast { apply(&last, isLast: true) }
+    intake.committed()
     drain()
   }
 

@@ -406,6 +406,7 @@ final class Sequencer: @unchecked Sendable {
       lane.pendingRelease = 0
     }
     batch.clear()
+    parts.intake.committed()
     partitions = 0
     lastPosition.store(position, ordering: .releasing)
     pendingSince.store(0, ordering: .relaxed)
