@@ -151,7 +151,9 @@ final class Ward {
     text.append("rules: { path: \"\(options.rules)\", set: \(options.set) }")
     text.append("store: { path: \"\(options.store ?? folder.file("store"))\" }")
     text += ["engine: { shards: 2 }", "receivers:"]
-    text.append("  - { name: hook, url: \"\(inbox.url)\", payload: full, agreement: test, allow_private: true }")
+    let secret = try folder.write("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\n", to: "secret")
+    text.append(
+      "  - { name: hook, url: \"\(inbox.url)\", secret: \"file:\(secret)\", payload: full, allow_private: true }")
     text += ["routes:", "  - { to: hook }"]
     if let roster = options.roster {
       text.append("roster: \"\(try folder.write(roster, to: "roster.yaml"))\"")
