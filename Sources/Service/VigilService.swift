@@ -120,6 +120,7 @@ package final class VigilService: @unchecked Sendable {
     sendInitialControl(recovered, files, plan, roster)
     try startThreads()
     keeper.offerAll()
+    if roster != nil, recovered.rosterText != rosterText { resubmitUnassigned() }
     try startOutside(plan.registry)
     log.info(
       "service", "started",
@@ -326,7 +327,10 @@ package final class VigilService: @unchecked Sendable {
   }
 
   /// Samples of devices that now have a patient come out of quarantine by themselves (CONTRACT section 2).
+  ///
+  /// Waits first until the journal thread judges by the new roster, else they would be refused again.
   func resubmitUnassigned() {
+    sequencer.waitUntilCommandsTaken()
     let roster = directory.currentRoster.roster
     guard let entries = try? store.quarantine.list(reason: .unassignedDevice, limit: 1_000_000) else { return }
     let known = Set(roster.assignments.map(\.device))
