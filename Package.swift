@@ -105,7 +105,12 @@ let package = Package(
     tests("Delivery", ["VitalModel", "Instrumentation", "HTTPAPI", "TestSupport"]),
     tests("HTTPAPI", ["Instrumentation", "TestSupport"]),
     tests("Recordings", ["VitalModel", "TestSupport"]),
-    tests("Service", ["VitalModel", "Instrumentation", "TestSupport"]),
+    tests(
+      "Service",
+      [
+        "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
+        "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
+      ]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],
   swiftLanguageModes: [.v6],

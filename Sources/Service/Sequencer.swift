@@ -77,6 +77,9 @@ final class Sequencer: @unchecked Sendable {
   private var partitionOfPatient: [Int8] = []
   private var lastClock: Int64 = .min
   private let commands = Mutex<[ControlCommand]>([])
+  /// Commands that have their place in the order, and those ever sent.
+  private let commandsTaken = Atomic<Int>(0)
+  private let commandsSent = Atomic<Int>(0)
   private var isStopping = false
   /// Monotonic nanoseconds since which something waits to be committed; 0: nothing.
   let pendingSince = Atomic<UInt64>(0)
@@ -94,8 +97,17 @@ final class Sequencer: @unchecked Sendable {
   }
 
   func send(_ command: ControlCommand) {
-    commands.withLock { $0.append(command) }
+    commands.withLock {
+      $0.append(command)
+      commandsSent.add(1, ordering: .relaxed)
+    }
     parts.doorbell.ring()
+  }
+
+  /// Blocks until every command sent before has its place in the order: what is taken in from then on is judged by it.
+  func waitUntilCommandsTaken() {
+    let wanted = commandsSent.load(ordering: .relaxed)
+    while commandsTaken.load(ordering: .acquiring) < wanted, !parts.abandonment.value { Pause.milliseconds(1) }
   }
 
   /// The thread's body: until told to stop and every input is drained, or abandoned.
@@ -375,6 +387,7 @@ final class Sequencer: @unchecked Sendable {
       case .rules(let files, let set, let layout):
         emit(&slot, .rules, files.journaled(set: set), .rules(layout))
       }
+      commandsTaken.add(1, ordering: .releasing)
     }
   }
 
