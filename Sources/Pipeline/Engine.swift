@@ -53,7 +53,9 @@ package final class Engine {
     self.options = options
     self.names = names
     minimumQuality = UInt16(layout.plan.minimumQuality * 10_000)
-    pressureCodes = ["sbp", "dbp", "abp_sys", "abp_dia"].compactMap { layout.plan.registry.code($0).map { Int($0.index) } }
+    pressureCodes = ["sbp", "dbp", "abp_sys", "abp_dia"].compactMap {
+      layout.plan.registry.code($0).map { Int($0.index) }
+    }
     touched.reserveCapacity(64)
     adopt(layout)
   }

@@ -76,6 +76,7 @@ final class Sequencer: @unchecked Sendable {
   private var partitions: UInt64 = 0
   private var partitionOfPatient: [Int8] = []
   private var lastClock: Int64 = .min
+  private var newestIngest: Int64 = .min
   private let commands = Mutex<[ControlCommand]>([])
   /// Commands that have their place in the order, and those ever sent.
   private let commandsTaken = Atomic<Int>(0)
@@ -245,6 +246,9 @@ final class Sequencer: @unchecked Sendable {
   private func emit(_ slot: inout Slot) {
     position += 1
     slot.payload = position
+    // One clock for every shard and replay: two inputs, or a wall clock set back, never make journal time go back.
+    newestIngest = max(newestIngest, slot.ingestTime)
+    slot.ingestTime = newestIngest
     encoder.append(slot)
     let partition = partition(slot.patient)
     partitions |= 1 << UInt64(partition)
@@ -262,6 +266,8 @@ final class Sequencer: @unchecked Sendable {
   private func broadcast(_ slot: inout Slot) {
     position += 1
     slot.payload = position
+    newestIngest = max(newestIngest, slot.ingestTime)
+    slot.ingestTime = newestIngest
     encoder.append(slot)
     for shard in parts.shards { shard.producer.stage(slot) }
   }
