@@ -115,6 +115,9 @@ final class Ward {
     var store: String?
     var rules = RepositoryRoot.path + "/Rules"
     var set = "adult-ward"
+    /// Further receivers' entries, and who is told.
+    var receivers: [String] = []
+    var to = "hook"
   }
 
   var options: Options
@@ -154,7 +157,7 @@ final class Ward {
     let secret = try folder.write("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\n", to: "secret")
     text.append(
       "  - { name: hook, url: \"\(inbox.url)\", secret: \"file:\(secret)\", payload: full, allow_private: true }")
-    text += ["routes:", "  - { to: hook }"]
+    text += options.receivers + ["routes:", "  - { to: \(options.to) }"]
     if let roster = options.roster {
       text.append("roster: \"\(try folder.write(roster, to: "roster.yaml"))\"")
     }
