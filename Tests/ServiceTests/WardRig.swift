@@ -113,6 +113,8 @@ final class Ward {
     /// Further lines of the configuration.
     var lines: [String] = []
     var store: String?
+    /// Fields of `store.retain`.
+    var retain = ""
     var rules = RepositoryRoot.path + "/Rules"
     var set = "adult-ward"
     /// Further receivers' entries, and who is told.
@@ -152,7 +154,8 @@ final class Ward {
     text.append("    client_id: ward")
     text += options.broker.map { "    " + $0 }
     text.append("rules: { path: \"\(options.rules)\", set: \(options.set) }")
-    text.append("store: { path: \"\(options.store ?? folder.file("store"))\" }")
+    let path = options.store ?? folder.file("store")
+    text.append("store: { path: \"\(path)\", retain: { \(options.retain) } }")
     text += ["engine: { shards: 2 }", "receivers:"]
     let secret = try folder.write("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\n", to: "secret")
     text.append(
