@@ -191,7 +191,7 @@ struct ConfigurationReader {
   private mutating func process(_ top: YAMLMapping) {
     if let http = top.mapping("http", keys: ["listen"], &problems) {
       places.http = http.place(of: "listen")
-      if let listen = http.read("listen", as: "host:port", &problems, { NetworkAddress($0) }) {
+      if let listen = http.read("listen", as: "host:port", &problems, { NetworkAddress($0, allowsAnyPort: true) }) {
         configuration.listen = listen
       }
     }
@@ -201,7 +201,7 @@ struct ConfigurationReader {
       configuration.logLevel = level
     }
     guard let engine = top.mapping("engine", keys: ["shards", "lateness"], &problems) else { return }
-    configuration.shards = engine.int("shards", in: 1...64, &problems)
+    configuration.shards = engine.int("shards", in: 1...8, &problems)
     if let lateness = engine.duration("lateness", in: 0...86_400_000, &problems) { configuration.lateness = lateness }
   }
 
@@ -245,6 +245,10 @@ struct ConfigurationReader {
 
   /// Keys of Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes; two during rotation.
   private mutating func signingSecrets(_ entry: YAMLMapping) -> [Secret] {
+    guard entry.has("secret") else {
+      problems.add(entry.node, "`secret` is missing: webhooks are always signed (env:NAME or file:PATH)")
+      return []
+    }
     let nodes = entry.list("secret", orSingle: true, &problems) ?? []
     if nodes.count > 2 { problems.add(nodes[2], "`secret` takes one key, or two during rotation") }
     var signing: [Secret] = []

@@ -19,7 +19,9 @@ package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Reads `host:port`, `[::1]:port` or, with a default, `host` alone; nil if it is neither.
-  init?(_ text: some StringProtocol, defaultPort: Int? = nil) {
+  ///
+  /// - Parameter allowsAnyPort: port 0 stands for a free port the system picks; only for listening.
+  init?(_ text: some StringProtocol, defaultPort: Int? = nil, allowsAnyPort: Bool = false) {
     var rest = Substring(text)
     var host: Substring
     if rest.first == "[" {
@@ -41,7 +43,7 @@ package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
     }
     let digits = rest.dropFirst()
     guard rest.first == ":", !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) }),
-      let port = Int(digits), (1...65535).contains(port)
+      let port = Int(digits), ((allowsAnyPort ? 0 : 1)...65535).contains(port)
     else { return nil }
     self.init(host: String(host), port: port)
   }

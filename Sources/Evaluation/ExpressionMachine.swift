@@ -38,34 +38,34 @@ package struct CompiledProgram: Sendable {
   }
 
   private static func operation(_ instruction: Instruction, _ flags: [String]) -> Operation {
-      func plain(_ code: Operation.Code, _ index: Int = 0) -> Operation {
-        Operation(code: code.rawValue, index: Int32(index), constant: 0)
-      }
-      switch instruction {
-      case .constant(let value): return Operation(code: Operation.Code.constant.rawValue, index: 0, constant: value)
-      case .parameter: return Operation(code: Operation.Code.constant.rawValue, index: 0, constant: .nan)
-      case .feature(let index): return plain(.feature, index)
-      case .score(let index, .total): return plain(.scoreTotal, index)
-      case .score(let index, .singleMax): return plain(.scoreSingleMax, index)
-      case .score(let index, .missing): return plain(.scoreMissing, index)
-      case .attribute(.age): return plain(.age)
-      case .attribute(.flag(let flag)): return plain(.flag, flags.firstIndex(of: flag) ?? 64)
-      case .add: return plain(.add)
-      case .subtract: return plain(.subtract)
-      case .multiply: return plain(.multiply)
-      case .divide: return plain(.divide)
-      case .negate: return plain(.negate)
-      case .absolute: return plain(.absolute)
-      case .less: return plain(.less)
-      case .lessOrEqual: return plain(.lessOrEqual)
-      case .greater: return plain(.greater)
-      case .greaterOrEqual: return plain(.greaterOrEqual)
-      case .equal: return plain(.equal)
-      case .notEqual: return plain(.notEqual)
-      case .and: return plain(.and)
-      case .or: return plain(.or)
-      case .not: return plain(.not)
-      }
+    func plain(_ code: Operation.Code, _ index: Int = 0) -> Operation {
+      Operation(code: code.rawValue, index: Int32(index), constant: 0)
+    }
+    switch instruction {
+    case .constant(let value): return Operation(code: Operation.Code.constant.rawValue, index: 0, constant: value)
+    case .parameter: return Operation(code: Operation.Code.constant.rawValue, index: 0, constant: .nan)
+    case .feature(let index): return plain(.feature, index)
+    case .score(let index, .total): return plain(.scoreTotal, index)
+    case .score(let index, .singleMax): return plain(.scoreSingleMax, index)
+    case .score(let index, .missing): return plain(.scoreMissing, index)
+    case .attribute(.age): return plain(.age)
+    case .attribute(.flag(let flag)): return plain(.flag, flags.firstIndex(of: flag) ?? 64)
+    case .add: return plain(.add)
+    case .subtract: return plain(.subtract)
+    case .multiply: return plain(.multiply)
+    case .divide: return plain(.divide)
+    case .negate: return plain(.negate)
+    case .absolute: return plain(.absolute)
+    case .less: return plain(.less)
+    case .lessOrEqual: return plain(.lessOrEqual)
+    case .greater: return plain(.greater)
+    case .greaterOrEqual: return plain(.greaterOrEqual)
+    case .equal: return plain(.equal)
+    case .notEqual: return plain(.notEqual)
+    case .and: return plain(.and)
+    case .or: return plain(.or)
+    case .not: return plain(.not)
+    }
   }
 }
 

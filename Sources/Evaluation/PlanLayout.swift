@@ -103,7 +103,8 @@ package final class PlanLayout: Sendable {
       }
       return CompiledRule(
         applies: rule.applies.map(compile), when: compile(rule.when), clear: rule.clear.map(compile),
-        bypass: rule.bypass.map(compile), bypassLimit: rule.bypassLimit.map(compile), features: features, readsScore: rule.score != nil)
+        bypass: rule.bypass.map(compile), bypassLimit: rule.bypassLimit.map(compile), features: features,
+        readsScore: rule.score != nil)
     }
     self.codes = codes
   }

@@ -73,7 +73,9 @@ package struct ScoreState: BitwiseCopyable {
     _ component: ScoreComponent, view: PatientView, layout: PlanLayout, onOxygen: Bool?
   ) -> ScoreBands {
     for variant in component.variants {
-      guard let bit = layout.flags.firstIndex(of: variant.flag), view.flagBits & (1 << UInt64(bit)) != 0 else { continue }
+      guard let bit = layout.flags.firstIndex(of: variant.flag), view.flagBits & (1 << UInt64(bit)) != 0 else {
+        continue
+      }
       if variant.onOxygen == nil || variant.onOxygen == (onOxygen ?? false) { return variant.bands }
     }
     return component.bands

@@ -199,7 +199,8 @@ extension Engine {
     if definition.codes.contains(where: { Int($0.index) == code }) { return true }
     guard let score = definition.score else { return false }
     for (index, component) in layout.plan.scores[score].components.enumerated()
-    where patient.pointee.scores[score].points[index] > 0 && component.codes.contains(where: { Int($0.index) == code }) {
+    where patient.pointee.scores[score].points[index] > 0 && component.codes.contains(where: { Int($0.index) == code })
+    {
       return true
     }
     return false

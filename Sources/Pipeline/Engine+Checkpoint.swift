@@ -69,7 +69,9 @@ extension Engine {
   /// The states of these patients are stored as they are now.
   package func markStored(_ numbers: [UInt32]) {
     for number in numbers { patients[placeOf(number)].pointee.dirtySince = .max }
-    while dirtyHead < dirtyQueue.count, patients[Int(dirtyQueue[dirtyHead])].pointee.dirtySince == .max { dirtyHead += 1 }
+    while dirtyHead < dirtyQueue.count, patients[Int(dirtyQueue[dirtyHead])].pointee.dirtySince == .max {
+      dirtyHead += 1
+    }
     if dirtyHead > 4096, dirtyHead * 2 > dirtyQueue.count {
       dirtyQueue.removeFirst(dirtyHead)
       dirtyHead = 0
@@ -127,7 +129,8 @@ extension Engine {
   }
 
   private func write(_ episode: Episode, _ out: inout ByteWriter) {
-    let isBlank = episode.phase == .idle && (0..<4).allSatisfy { episode.segments[$0].end == episode.segments[$0].start }
+    let isBlank =
+      episode.phase == .idle && (0..<4).allSatisfy { episode.segments[$0].end == episode.segments[$0].start }
     out.append(isBlank ? 0xFF : episode.phase.rawValue)
     guard !isBlank else { return }
     out.append((episode.isBypassed ? 1 : 0) | (episode.isFrozen ? 2 : 0))

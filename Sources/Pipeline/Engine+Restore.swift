@@ -116,7 +116,9 @@ extension Engine {
     var oldest: Int64?
     for _ in 0..<(try reader.count(limit: SeriesWindows.entriesMax)) {
       let (time, overflow) = last.addingReportingOverflow(try reader.zigzag())
-      guard !overflow, oldest == nil || time >= last, Timestamp.accepted.contains(time) else { throw StateError.damaged }
+      guard !overflow, oldest == nil || time >= last, Timestamp.accepted.contains(time) else {
+        throw StateError.damaged
+      }
       if oldest == nil { oldest = time }
       guard time - (oldest ?? time) <= SeriesWindows.spanMax else { throw StateError.damaged }
       let value = Int32(truncatingIfNeeded: try reader.zigzag())

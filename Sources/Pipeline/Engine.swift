@@ -45,12 +45,17 @@ package final class Engine {
   private var ruleStamp: [UInt64] = []
   private var stamp: UInt64 = 0
   private let minimumQuality: UInt16
+  /// Numbers of the vitals that are pressures of one pair or another.
+  private let pressureCodes: [Int]
 
   package init(layout: PlanLayout, options: EngineOptions, names: any NameSource) {
     self.layout = layout
     self.options = options
     self.names = names
     minimumQuality = UInt16(layout.plan.minimumQuality * 10_000)
+    pressureCodes = ["sbp", "dbp", "abp_sys", "abp_dia"].compactMap {
+      layout.plan.registry.code($0).map { Int($0.index) }
+    }
     touched.reserveCapacity(64)
     adopt(layout)
   }
@@ -150,7 +155,8 @@ package final class Engine {
     if index < places.count, places[index] >= 0 { return Int(places[index]) }
     while places.count <= index { places.append(-1) }
     let pointer = UnsafeMutablePointer<PatientState>.allocate(capacity: 1)
-    pointer.initialize(to: PatientState(number: number, facts: names.patientFacts(number, roster: rosterNumber), layout: layout))
+    pointer.initialize(
+      to: PatientState(number: number, facts: names.patientFacts(number, roster: rosterNumber), layout: layout))
     patients.append(pointer)
     places[index] = Int32(patients.count - 1)
     return patients.count - 1
@@ -168,6 +174,7 @@ package final class Engine {
       series.pointee.lastQuality = slot.quality
     }
     if touched.last != index { touched.append(index) }
+    if !patient.pointee.alerts.isEmpty, pressureCodes.contains(code) { clearPressureDoubt(patient, slot) }
     guard let grid = vital.gridValue(slot.value, unitIndex: Int(slot.unit)), let value = Int32(exactly: grid) else {
       unusableCount &+= 1
       return

@@ -110,7 +110,6 @@ package final class Intake {
   package var history: (any SampleHistory)?
   private var devices: [DeviceState] = []
   private var recent: [Recent] = []
-  private var recentBySeries: [UInt32: Int] = [:]
   /// Digests of timeless, numberless messages admitted lately, for redelivery (SEMANTICS A6).
   private var timeless = TimelessMessages()
   /// Devices whose clock correction changed since the caller last asked: (device, correction in ms).
@@ -142,20 +141,21 @@ package final class Intake {
   }
 
   private func judge(_ slot: inout Slot, digest: UInt64) -> Admission {
-    let place = Int(slot.device)
-    while devices.count <= place { devices.append(DeviceState()) }
+    let place = placeOf(slot)
     if options.clock == .wall, let refusal = correctClock(&slot, place) { return .refused(refusal) }
     guard let patient = patient(for: slot, place) else { return .refused(.unassignedDevice) }
     slot.patient = patient
     let index = seriesIndex(slot, place)
     slot.series = recentNumbers[index]
-    let isTimeless = slot.flags.contains(.timeReceived) && !slot.flags.contains(.hasSequence)
-    if isTimeless {
-      if slot.flags.contains(.redelivered), timeless.contains(slot: slot, digest: digest) { return .duplicate }
-      timeless.note(slot: slot, digest: digest)
-      slot.deviceSequence = Int64(bitPattern: digest)
-    }
     let sequence = slot.flags.contains(.hasSequence) ? slot.deviceSequence : nil
+    let isTimeless = slot.flags.contains(.timeReceived)
+    if isTimeless {
+      // Received anew, it has a new time: only its number or its bytes tell that it is the same.
+      let mark = sequence.map(UInt64.init(bitPattern:)) ?? digest
+      if slot.flags.contains(.redelivered), timeless.contains(slot: slot, digest: mark) { return .duplicate }
+      timeless.note(slot: slot, digest: mark)
+      slot.deviceSequence = Int64(bitPattern: mark)
+    }
     prime(index)
     // Two timeless values received in one millisecond are two measurements: the later one moves on by one.
     if isTimeless, slot.eventTime <= recent[index].newest { slot.eventTime = recent[index].newest + 1 }
@@ -163,7 +163,7 @@ package final class Intake {
       let found = existing(index, at: slot.eventTime)
     {
       let isSame = found.value.isSameNumber(as: slot.value) && found.unit == slot.unit
-      if isSame { return .duplicate }
+      if isSame || isSuperseded(slot, index, sequence) { return .duplicate }
       let isNewer = if let a = sequence, let b = found.sequence { a > b } else { false }
       guard slot.flags.contains(.corrected) || isNewer else { return .refused(.duplicateConflict) }
       slot.flags.insert(.corrected)
@@ -188,10 +188,19 @@ package final class Intake {
     overfull.removeAll(keepingCapacity: true)
   }
 
+  /// A device's place, made on its first observation; a clock correction found earlier stays in force.
+  private func placeOf(_ slot: Slot) -> Int {
+    while devices.count <= Int(slot.device) {
+      var device = DeviceState()
+      device.skew = ClockSkew(correction: directory.clockOffset(UInt32(devices.count)))
+      devices.append(device)
+    }
+    return Int(slot.device)
+  }
+
   /// Takes in a sample that the journal already holds, so that later arrivals are compared with it.
   package func remember(_ slot: Slot) {
-    let place = Int(slot.device)
-    while devices.count <= place { devices.append(DeviceState()) }
+    let place = placeOf(slot)
     let index = seriesIndex(slot, place)
     let sequence = slot.flags.contains(.hasSequence) ? slot.deviceSequence : nil
     note(index, slot, sequence)
@@ -200,7 +209,7 @@ package final class Intake {
       devices[place].lastSequence = sequence
       devices[place].lastSequenceTime = slot.eventTime
     }
-    if slot.flags.contains(.timeReceived), !slot.flags.contains(.hasSequence) {
+    if slot.flags.contains(.timeReceived) {
       timeless.note(slot: slot, digest: UInt64(bitPattern: slot.deviceSequence))
     }
   }
@@ -210,8 +219,7 @@ package final class Intake {
   /// The patient a device's entry at a time belongs to; nil: nobody's.
   package func owner(of slot: Slot) -> UInt32? {
     guard slot.device != .max else { return nil }
-    while devices.count <= Int(slot.device) { devices.append(DeviceState()) }
-    return patient(for: slot, Int(slot.device))
+    return patient(for: slot, placeOf(slot))
   }
 
   private var recentNumbers: [UInt32] = []
@@ -237,7 +245,9 @@ package final class Intake {
     }
     guard let key = directory.deviceKey(slot.device) else { return nil }
     let roster = directory.currentRoster.roster
-    guard let index = roster.assignment(forDevice: key.device, tenant: key.tenant, at: slot.eventTime) else { return nil }
+    guard let index = roster.assignment(forDevice: key.device, tenant: key.tenant, at: slot.eventTime) else {
+      return nil
+    }
     let assignment = roster.assignments[index]
     devices[place].rosterNumber = number
     devices[place].assignedFrom = assignment.from ?? .min
@@ -281,6 +291,18 @@ package final class Intake {
     }
     if found != nil || time > recent[index].forgotten { return found }
     return history?.sample(recent[index].series, at: time)
+  }
+
+  /// Whether it is the redelivery of a value that was corrected since.
+  private func isSuperseded(_ slot: Slot, _ index: Int, _ sequence: Int64?) -> Bool {
+    let known = recent[index]
+    for step in known.times.indices
+    where known.times[step] == slot.eventTime && known.units[step] == slot.unit
+      && known.values[step].isSameNumber(as: slot.value) && known.sequences[step] == sequence
+    {
+      return sequence != nil || !slot.flags.contains(.corrected)
+    }
+    return false
   }
 
   private func noteSequence(_ slot: inout Slot, _ place: Int, _ sequence: Int64?) {
@@ -361,7 +383,9 @@ struct ClockSkew {
   static let spreadMax: Int64 = 10_000
   private var offsets: [Int64] = []
   private var ingests: [Int64] = []
-  private(set) var correction: Int64 = 0
+  private(set) var correction: Int64
+
+  init(correction: Int64 = 0) { self.correction = correction }
 
   mutating func note(event: Int64, ingest: Int64) {
     offsets.append(event - ingest)

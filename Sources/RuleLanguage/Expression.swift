@@ -91,7 +91,9 @@ struct ExpressionParser {
         }
       } else if isLetter(byte) || byte == UInt8(ascii: "$") {
         at += 1
-        while at < bytes.count, isLetter(bytes[at]) || isDigit(bytes[at]) || isHyphenInWord(bytes, start, at) { at += 1 }
+        while at < bytes.count, isLetter(bytes[at]) || isDigit(bytes[at]) || isHyphenInWord(bytes, start, at) {
+          at += 1
+        }
         let word = String(decoding: bytes[start..<at], as: UTF8.self)
         tokens.append((word.hasPrefix("$") ? .parameter(String(word.dropFirst())) : .word(word), start))
       } else {

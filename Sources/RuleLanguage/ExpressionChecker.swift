@@ -94,7 +94,9 @@ struct ExpressionChecker {
       code.append(.attribute(.age))
       return .number
     }
-    if eachSeries { throw ExpressionProblem(column, "`\(name)`: a rule with `each: series` speaks of the series at hand") }
+    if eachSeries {
+      throw ExpressionProblem(column, "`\(name)`: a rule with `each: series` speaks of the series at hand")
+    }
     code.append(.feature(feature(Feature(kind: .last, code: try vital(name, column)))))
     return .number
   }

@@ -14,6 +14,8 @@ struct RuleReader {
   /// What a set changes about a rule.
   struct Adaptation {
     var parameters: [String: (value: DecimalValue, node: YAMLNode)] = [:]
+    /// The set's file: where mistakes in ``parameters`` are.
+    var file = ""
     var mode: RuleMode?
     var priority: Priority?
   }
@@ -76,8 +78,10 @@ struct RuleReader {
     for (name, change) in adapted.parameters.sorted(by: { $0.key < $1.key })
     where !list.contains(where: { $0.name == name }) {
       problems.add(
-        change.node, "the rule has no parameter `\(name)`",
-        suggestion: Suggestion.nearest(name, among: list.map(\.name)))
+        TextProblem(
+          file: adapted.file, line: change.node.line, column: change.node.column,
+          message: "the rule has no parameter `\(name)`",
+          suggestion: Suggestion.nearest(name, among: list.map(\.name))))
     }
     return list
   }
@@ -92,7 +96,9 @@ struct RuleReader {
       guard let value = map.value(key, &problems) else { return nil }
       return YAMLMapping.parsed(value, of: key, as: "a number or a duration", &problems, RuleReader.quantity)
     }
-    guard map.requiredValue("default", &problems) != nil, let standard = number("default", &problems) else { return nil }
+    guard map.requiredValue("default", &problems) != nil, let standard = number("default", &problems) else {
+      return nil
+    }
     let lowest = number("min", &problems)
     let highest = number("max", &problems)
     if let lowest, let highest, lowest.double > highest.double {
@@ -100,15 +106,14 @@ struct RuleReader {
     }
     let value = adapted.parameters[name]?.value ?? standard
     let place = adapted.parameters[name]?.node ?? map.place(of: "default")
-    func checkBounds(_ value: DecimalValue, _ place: YAMLNode, _ problems: inout Problems) {
-      if let lowest, value.double < lowest.double {
-        problems.add(place, "`\(name)` \(value) is below its own minimum \(lowest)")
+    func checkBounds(_ value: DecimalValue, _ place: YAMLNode, _ file: String, _ problems: inout Problems) {
+      func add(_ message: String) {
+        problems.add(TextProblem(file: file, line: place.line, column: place.column, message: message))
       }
-      if let highest, value.double > highest.double {
-        problems.add(place, "`\(name)` \(value) is above its own maximum \(highest)")
-      }
+      if let lowest, value.double < lowest.double { add("`\(name)` \(value) is below its own minimum \(lowest)") }
+      if let highest, value.double > highest.double { add("`\(name)` \(value) is above its own maximum \(highest)") }
     }
-    checkBounds(value, place, &problems)
+    checkBounds(value, place, adapted.parameters[name] == nil ? problems.file : adapted.file, &problems)
     var cases: [ParameterCase] = []
     for element in map.list("when", &problems) ?? [] {
       guard let one = YAMLMapping(element, of: "a case of `\(name)`", keys: ["flag", "value"], &problems),
@@ -116,7 +121,7 @@ struct RuleReader {
         let other = YAMLMapping.parsed(
           node, of: "value", as: "a number or a duration", &problems, RuleReader.quantity)
       else { continue }
-      checkBounds(other, node, &problems)
+      checkBounds(other, node, problems.file, &problems)
       cases.append(ParameterCase(flag: flag, value: other))
     }
     return RuleParameter(
@@ -286,7 +291,7 @@ struct RuleReader {
   /// What SEMANTICS D3 refuses.
   private func checkSafety(_ map: YAMLMapping, _ rule: RuleDefinition, _ problems: inout Problems) {
     if rule.kind == .physiological, rule.hold > 0 {
-      if rule.bypass == nil {
+      if !map.has("bypass") {
         problems.add(map.place(of: "for"), "a delay needs a `bypass` limit that acts at once")
       }
       if !map.has("max_hold") {

@@ -45,7 +45,7 @@ package enum RuleLibrary {
       var problems = Problems(file: document.file)
       let adapted = choice?[document.id]
       let rule = reader.read(document.node, adapted: adapted ?? .init(), &problems)
-      found += problems.all
+      found += problems.sorted
       if var rule, choice == nil || adapted != nil {
         rule.version = "sha256:" + hex(sha256(rule.canonicalText))
         rules.append(rule)
@@ -75,7 +75,8 @@ package enum RuleLibrary {
     guard flags.count > flagsMax else { return }
     found.append(
       TextProblem(
-        file: directory, line: 0, column: 0, message: "\(flags.count) different flags, at most \(flagsMax) are possible"))
+        file: directory, line: 0, column: 0, message: "\(flags.count) different flags, at most \(flagsMax) are possible"
+      ))
   }
 
   /// Different patient flags all rules and scores of a plan may ask for.
@@ -92,7 +93,7 @@ package enum RuleLibrary {
           if scores.contains(where: { $0.id == score.id }) { problems.add(node, "a second score `\(score.id)`") }
           scores.append(score)
         }
-        found += problems.all
+        found += problems.sorted
       }
     }
     return scores
@@ -152,7 +153,7 @@ package enum RuleLibrary {
           if sets[name] != nil { problems.add(node, "a second set `\(name)`") }
           sets[name] = members
         }
-        found += problems.all
+        found += problems.sorted
       }
     }
     guard let set else { return nil }
@@ -177,6 +178,7 @@ package enum RuleLibrary {
     var members: [String: RuleReader.Adaptation] = [:]
     for element in map.list("rules", &problems) ?? [] {
       var adaptation = RuleReader.Adaptation()
+      adaptation.file = problems.file
       var idNode = element
       if element.scalar == nil {
         let keys = ["rule", "parameters", "mode", "priority"]

@@ -1,6 +1,5 @@
 import Compression
 import Decoding
-import Digests
 import Evaluation
 import Foundation
 import Pipeline
@@ -67,17 +66,13 @@ package final class ReplaySession {
   private let screen: RowScreen
   private var position: UInt64 = 0
   private var refused: [QuarantineReason: Int] = [:]
-  private var alertsByRule: [String: Int] = [:]
-  private var alerts = 0
-  private var suppressed = 0
+  private var tally: ReplayTally
   /// Numbers of the recording's names in the directory, by the recording's own numbers.
   private var patientNumbers: [UInt32] = []
   private var deviceNumbers: [UInt32] = []
   private var sourceNumbers: [UInt16] = []
   private var sourceTexts: [SourceText] = []
   private var included: [Bool] = []
-  private let onTransition: (Transition) -> Void
-  private let onLedger: (LedgerRow) -> Void
 
   package init(
     plan: RulePlan, options: Options, onTransition: @escaping (Transition) -> Void,
@@ -90,8 +85,7 @@ package final class ReplaySession {
     // A roster given to a replay describes patients; a recording says itself whose each row is.
     intake = Intake(directory: directory, options: .init(identity: .payload, clock: .stream), history: nil)
     engine = Engine(layout: PlanLayout(plan: plan), options: options.engine, names: directory)
-    self.onTransition = onTransition
-    self.onLedger = onLedger
+    tally = ReplayTally(onTransition: onTransition, onLedger: onLedger)
     if let roster = options.roster { engine.adoptRoster(directory.adopt(roster)) }
   }
 
@@ -152,7 +146,6 @@ package final class ReplaySession {
     engine.finishMessage()
     drain()
     var summary = Summary()
-    summary.patients = engine.patientNumbers.count
     summary.samples = Int(intake.counts.seen)
     summary.stored = Int(intake.counts.stored)
     summary.quarantined = Int(intake.counts.quarantined)
@@ -160,22 +153,8 @@ package final class ReplaySession {
     summary.quarantinedByReason = QuarantineReason.allCases.compactMap { reason in
       refused[reason].map { (reason.rawValue, $0) }
     }
-    summary.alerts = alerts
-    summary.suppressed = suppressed
-    summary.alertsByRule = alertsByRule
-    summary.seconds = seconds
-    summary.stateHash = stateHash()
+    tally.complete(&summary, engine: engine, directory: directory, seconds: seconds)
     return summary
-  }
-
-  /// A digest over every patient's state, in order of first appearance.
-  private func stateHash() -> String {
-    var digest = Sha256()
-    for number in engine.patientNumbers {
-      if let key = directory.patientKey(number) { digest.update(Array("\(key.tenant)\u{1F}\(key.patient)".utf8)) }
-      if let state = engine.encodeState(of: number) { digest.update(state.bytes) }
-    }
-    return "sha256:" + hex(digest.finalize())
   }
 
   // MARK: One row
@@ -252,19 +231,5 @@ package final class ReplaySession {
     engine.apply(slot)
   }
 
-  private func drain() {
-    guard !engine.output.isEmpty else { return }
-    for transition in engine.output.transitions {
-      if transition.document.phase == .start {
-        alerts += 1
-        alertsByRule[transition.document.ruleID, default: 0] += 1
-      }
-      onTransition(transition)
-    }
-    for row in engine.output.ledger {
-      suppressed += 1
-      onLedger(row)
-    }
-    engine.output.removeAll()
-  }
+  private func drain() { tally.drain(engine) }
 }

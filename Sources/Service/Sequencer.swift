@@ -76,6 +76,7 @@ final class Sequencer: @unchecked Sendable {
   private var partitions: UInt64 = 0
   private var partitionOfPatient: [Int8] = []
   private var lastClock: Int64 = .min
+  private var newestIngest: Int64 = .min
   private let commands = Mutex<[ControlCommand]>([])
   /// Commands that have their place in the order, and those ever sent.
   private let commandsTaken = Atomic<Int>(0)
@@ -148,6 +149,8 @@ final class Sequencer: @unchecked Sendable {
         pendingSince.store(parts.clock.monotonicNanoseconds(), ordering: .relaxed)
       }
       any = true
+      // Room is only ever waited for with nothing staged: what waits in the rings unpublished would never make any.
+      if encoder.count > 0, !hasRoom { return true }
       drain(lane, limit: parts.commitMax)
     }
     return any
@@ -174,6 +177,12 @@ final class Sequencer: @unchecked Sendable {
   }
 
   private var isInsideMessage = false
+
+  private var hasRoom: Bool {
+    let wanted = parts.commitMax + IngestLane.payloadSlotsMax
+    for shard in parts.shards where shard.producer.claim(wanted) < wanted { return false }
+    return true
+  }
 
   private func waitForRoom(_ shard: Shard, _ count: Int) {
     while shard.producer.claim(count) < count, !parts.abandonment.value {
@@ -237,6 +246,9 @@ final class Sequencer: @unchecked Sendable {
   private func emit(_ slot: inout Slot) {
     position += 1
     slot.payload = position
+    // One clock for every shard and replay: two inputs, or a wall clock set back, never make journal time go back.
+    newestIngest = max(newestIngest, slot.ingestTime)
+    slot.ingestTime = newestIngest
     encoder.append(slot)
     let partition = partition(slot.patient)
     partitions |= 1 << UInt64(partition)
@@ -254,6 +266,8 @@ final class Sequencer: @unchecked Sendable {
   private func broadcast(_ slot: inout Slot) {
     position += 1
     slot.payload = position
+    newestIngest = max(newestIngest, slot.ingestTime)
+    slot.ingestTime = newestIngest
     encoder.append(slot)
     for shard in parts.shards { shard.producer.stage(slot) }
   }

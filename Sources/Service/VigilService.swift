@@ -125,7 +125,8 @@ package final class VigilService: @unchecked Sendable {
     log.info(
       "service", "started",
       [
-        "version": LogValue(settings.version), "rules": LogValue(plan.rules.count), "set": LogValue(configuration.ruleSet),
+        "version": LogValue(settings.version), "rules": LogValue(plan.rules.count),
+        "set": LogValue(configuration.ruleSet),
         "recovered_entries": LogValue(recovered.replayed), "recovery_ms": LogValue(milliseconds),
         "http": LogValue(httpAddress),
       ])
@@ -164,7 +165,8 @@ package final class VigilService: @unchecked Sendable {
   }
 
   /// New rules, roster or options go through the journal like everything else.
-  private func sendInitialControl(_ recovered: RecoveredStore, _ files: RuleFiles, _ plan: RulePlan, _ roster: Roster?) {
+  private func sendInitialControl(_ recovered: RecoveredStore, _ files: RuleFiles, _ plan: RulePlan, _ roster: Roster?)
+  {
     let current = settings.configuration
     let options = JournaledOptions(
       clock: current.clock.rawValue, identity: current.identity.rawValue, lateness: current.lateness)

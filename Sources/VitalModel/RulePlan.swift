@@ -232,7 +232,9 @@ package struct ScoreComponent: Hashable, Sendable {
   package static func == (a: ScoreComponent, b: ScoreComponent) -> Bool {
     a.name == b.name && a.codes == b.codes && a.medianWindow == b.medianWindow && a.bands == b.bands
       && a.isOxygen == b.isOxygen
-      && a.variants.elementsEqual(b.variants) { $0.flag == $1.flag && $0.onOxygen == $1.onOxygen && $0.bands == $1.bands }
+      && a.variants.elementsEqual(b.variants) {
+        $0.flag == $1.flag && $0.onOxygen == $1.onOxygen && $0.bands == $1.bands
+      }
   }
   package func hash(into hasher: inout Hasher) {
     hasher.combine(name)

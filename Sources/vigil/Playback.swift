@@ -24,7 +24,8 @@ enum Playback {
       throw CommandFailure(ExitCode.usage, "--mqtt: \(error)")
     }
     guard !address.usesTLS else {
-      throw CommandFailure(ExitCode.usage, "--mqtt: playback speaks plain MQTT; use mqtt:// and a broker on this machine")
+      throw CommandFailure(
+        ExitCode.usage, "--mqtt: playback speaks plain MQTT; use mqtt:// and a broker on this machine")
     }
     return address
   }

@@ -43,10 +43,10 @@ private func naive(_ kind: FeatureKind, _ samples: [Int64: Int32], now: Int64, w
 private func isSame(_ a: Double, _ b: Double) -> Bool { a == b || (a.isNaN && b.isNaN) }
 
 @Suite struct SeriesWindowsTests {
-  @Test("B4: windows under random out-of-order insertion equal the in-order result", arguments: 0..<12)
+  @Test("B4: windows under random out-of-order insertion equal the in-order result", arguments: 0..<8)
   func windowsEqualTheNaive(seed: Int) {
     var generator = SeededGenerator(seed: UInt64(seed))
-    let lengths: [Int64] = [1000, 10_000, 60_000, 300_000]
+    let lengths: [Int64] = [1000, 60_000, 300_000]
     let layout = testLayout(lengths.flatMap { length in kinds.map { Feature(kind: $0, code: code, window: length) } })
     let plan = layout.codes[0]
     var series = SeriesWindows(series: 0, device: 0, code: 0, source: 0, plan: plan)
@@ -55,9 +55,10 @@ private func isSame(_ a: Double, _ b: Double) -> Bool { a == b || (a.isNaN && b.
     var clock: Int64 = 1_767_225_600_000
     var newest = Int64.min
     var now = Int64.min
-    for _ in 0..<200 {
+    for _ in 0..<120 {
       // Gaps now and then, bursts of late samples, corrections of old times.
-      clock += Int.random(in: 0..<50, using: &generator) == 0
+      clock +=
+        Int.random(in: 0..<50, using: &generator) == 0
         ? Int64.random(in: 0...400_000, using: &generator) : Int64.random(in: 0...2500, using: &generator)
       let late =
         Int.random(in: 0..<4, using: &generator) == 0 ? Int64.random(in: 0...400_000, using: &generator) : 0

@@ -120,7 +120,9 @@ import VitalModel
 
   // MARK: C
 
-  @Test("C1: the id is a function of tenant, patient, rule, version, subject and onset; technical rules name code and device")
+  @Test(
+    "C1: the id is a function of tenant, patient, rule, version, subject and onset; technical rules name code and device"
+  )
   func identifiers() throws {
     let a = try Strip(rules: EngineAlertTests.two).feed("0: hr=140").documents[0]
     let b = try Strip(rules: EngineAlertTests.two).feed("0: hr@z=150").documents[0]
@@ -189,11 +191,12 @@ import VitalModel
     #expect(low.documents[0].limit == DecimalValue(mantissa: 88))
     #expect(low.documents[0].message.contains("(limit 88)"))
     let deep = Strip(layout, roster: listed).feed("0: spo2=77")
-    #expect(deep.transitions == ["0 start spo2-low high"])
+    #expect(deep.transitions == ["0 start spo2-low high", "0 update spo2-low high"])
+    #expect(deep.documents[1].members == ["news2-single"])
     #expect(deep.documents[0].limit == DecimalValue(mantissa: 78))
     let unlisted = Strip(layout).feed("0..30: spo2=89")
-    #expect(unlisted.transitions == ["15 start spo2-low medium"])
-    #expect(unlisted.documents[0].limit == DecimalValue(mantissa: 90))
+    #expect(unlisted.transitions == ["0 start news2-single low", "15 escalate news2-single medium"])
+    #expect(unlisted.documents[1].limit == DecimalValue(mantissa: 90))
   }
 
   @Test("C3: spo2-scale-2 enables spo2-high-on-oxygen, and nothing else does")
@@ -218,13 +221,17 @@ import VitalModel
 
   @Test("C4: a score joins an active vital alert as a member and raises its priority only if its own is higher")
   func scoreJoinsVital() throws {
-    let rules = EngineAlertTests.two + "\n" + TestRules.news.replacingOccurrences(of: "limit: { default: 5", with: "limit: { default: 4")
+    let rules =
+      EngineAlertTests.two + "\n"
+      + TestRules.news.replacingOccurrences(of: "limit: { default: 5", with: "limit: { default: 4")
     let strip = try Strip(rules: rules).feed("0: hr=140\n1: resp=26")
     #expect(strip.transitions == ["0 start high medium", "1 update high medium"])
     #expect(strip.engine.output.transitions.map(\.isNotified) == [true, false])
     #expect(strip.documents[1].members == ["news"])
     #expect(strip.ledger == ["1 grouping news"])
-    let graver = try Strip(rules: rules.replacingOccurrences(of: "source: test\npriority: medium\nparameters", with: "source: test\npriority: high\nparameters"))
+    let graver = try Strip(
+      rules: rules.replacingOccurrences(
+        of: "source: test\npriority: medium\nparameters", with: "source: test\npriority: high\nparameters"))
     graver.feed("0: hr=140\n1: resp=26")
     #expect(graver.transitions == ["0 start high medium", "1 escalate high high"])
     #expect(graver.engine.output.transitions.map(\.isNotified) == [true, true])

@@ -111,7 +111,8 @@ import VitalModel
   @Test func anAlarmOfAnUnassignedDeviceIsKept() throws {
     let ward = try ward()
     try ward.start()
-    try ward.send("d-2", #"{"time":\#(ward.now),"event":"asystole","phase":"start","priority":"high"}"#, channel: "event")
+    try ward.send(
+      "d-2", #"{"time":\#(ward.now),"event":"asystole","phase":"start","priority":"high"}"#, channel: "event")
     #expect(eventually { (try? ward.quarantine(.unassignedDevice).count) == 1 })
     ward.options.roster = Self.rosterOfBoth
     try ward.writeFiles()

@@ -1,0 +1,136 @@
+import AlertJournal
+import Configuration
+import Evaluation
+import Foundation
+import Pipeline
+import VitalModel
+
+/// A store's own journal through the engine again, on one thread: samples, clock entries, rosters, rules and control
+/// entries in the order they were sequenced (SEMANTICS B8).
+///
+/// Given the same entries and options it writes the very documents the service wrote.
+package final class JournalReplay {
+  package struct Options {
+    package var engine: EngineOptions
+    /// First event time, and the end of event times, milliseconds; nil: no bound.
+    package var from: Int64?
+    package var to: Int64?
+    /// Directory numbers; nil: everybody.
+    package var patients: Set<UInt32>?
+    /// A plan that stays in force in place of the journaled rules; nil: rules as journaled.
+    package var plan: RulePlan?
+    /// A roster that stays in force in place of the journaled ones; nil: rosters as journaled.
+    package var roster: Roster?
+
+    package init(engine: EngineOptions) { self.engine = engine }
+  }
+
+  private let directory: Directory
+  private let engine: Engine
+  private let options: Options
+  private var tally: ReplayTally
+  private var samples = 0
+  /// Position given to entries that come from chunks and have none.
+  private var position: UInt64 = 0
+  /// A journaled rule text this program cannot use, said once by the caller.
+  package private(set) var refusedRules: String?
+
+  /// - Parameters:
+  ///   - plan: in force until the journal brings rules.
+  ///   - directory: holds the names behind the store's numbers.
+  package init(
+    plan: RulePlan, directory: Directory, options: Options, onTransition: @escaping (Transition) -> Void,
+    onLedger: @escaping (LedgerRow) -> Void
+  ) {
+    self.directory = directory
+    self.options = options
+    engine = Engine(layout: PlanLayout(plan: options.plan ?? plan), options: options.engine, names: directory)
+    tally = ReplayTally(onTransition: onTransition, onLedger: onLedger)
+    if let roster = options.roster { engine.adoptRoster(directory.adopt(roster)) }
+  }
+
+  /// Clock and lateness a store's journal was evaluated with; nil: the bytes are damaged.
+  package static func engineOptions(journaled bytes: [UInt8]) -> EngineOptions? {
+    guard let stored = try? JSONDecoder().decode(JournaledOptions.self, from: Data(bytes)),
+      let clock = EngineClock(rawValue: stored.clock)
+    else { return nil }
+    return EngineOptions(clock: clock, lateness: stored.lateness, recordsEvidence: false)
+  }
+
+  /// Applies one record of the journal; records come in journal order.
+  package func take(_ record: JournalRecord) {
+    switch record {
+    case .directory: return
+    case .slot(let slot): apply(slot)
+    case .text(let slot, let kind, let bytes): apply(slot, kind, bytes)
+    }
+    tally.drain(engine)
+  }
+
+  /// Applies one sample of a sealed chunk; a patient's samples come in order of event time.
+  package func takeSealed(_ sample: Slot) {
+    var slot = sample
+    position += 1
+    slot.payload = position
+    apply(slot)
+    tally.drain(engine)
+  }
+
+  /// Puts the roster in force that the journal held last, for a replay of chunks.
+  package func adoptRoster(journaled bytes: [UInt8]) {
+    guard options.roster == nil, let roster = try? Roster(canonicalJSON: String(decoding: bytes, as: UTF8.self)) else {
+      return
+    }
+    engine.adoptRoster(directory.adopt(roster))
+  }
+
+  /// Ends the replay; every sample of a journal was stored, so that the books balance by themselves.
+  package func finish(seconds: Double) -> ReplaySession.Summary {
+    engine.finishMessage()
+    tally.drain(engine)
+    var summary = ReplaySession.Summary()
+    summary.samples = samples
+    summary.stored = samples
+    tally.complete(&summary, engine: engine, directory: directory, seconds: seconds)
+    return summary
+  }
+
+  private func isWanted(_ slot: Slot) -> Bool {
+    if let from = options.from, slot.eventTime < from { return false }
+    if let to = options.to, slot.eventTime >= to { return false }
+    guard let patients = options.patients, slot.kind != .clock else { return true }
+    return patients.contains(slot.patient)
+  }
+
+  private func apply(_ slot: Slot) {
+    guard isWanted(slot) else { return }
+    if slot.kind == .sample { samples += 1 }
+    if slot.kind == .control { EntryApplier.applyControl(slot, to: engine) } else { engine.apply(slot) }
+  }
+
+  private func apply(_ slot: Slot, _ kind: JournalTextKind, _ bytes: [UInt8]) {
+    switch kind {
+    case .roster: adoptRoster(journaled: bytes)
+    case .rules: adoptRules(bytes)
+    case .deviceEvent:
+      guard slot.patient != .max, isWanted(slot),
+        let alarm = try? JSONDecoder().decode(StoredAlarm.self, from: Data(bytes))
+      else { return }
+      engine.applyDeviceAlarm(slot, alarm.alarm)
+    case .wave, .options: break
+    }
+  }
+
+  private func adoptRules(_ bytes: [UInt8]) {
+    guard options.plan == nil else { return }
+    guard let (files, set) = RuleFiles.fromJournal(bytes) else {
+      refusedRules = "the journaled rules are damaged"
+      return
+    }
+    do throws(RuleFiles.Failure) {
+      engine.adoptPlan(PlanLayout(plan: try files.plan(set: set)))
+    } catch {
+      refusedRules = error.description
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import AlertJournal
+import Configuration
+import Foundation
+import KeyValueStore
+import Pipeline
+import Service
+import VitalModel
+
+/// A store opened for looking: it works beside a running service and beside none, and never writes to the store.
+///
+/// What is seen is the store as of the opening.
+final class StoreAccess {
+  let store: VigilStore
+  let path: String
+  let directory: Directory
+  /// The vitals in the order the store's slots number them.
+  let registry: VitalRegistry
+  /// The newest rules the store's journal holds; nil before the first run.
+  let journaledRules: (files: RuleFiles, set: String?)?
+  private let scratch: String
+
+  /// What commands that read a store take.
+  static let flags = [
+    Flag("--store", "PATH", "store directory (default: store.path of the configuration)"),
+    Flag("-c", "FILE", "configuration (default ./vigil.yaml, else defaults)"),
+  ]
+
+  /// `--store`, else the configuration's store.
+  static func path(_ arguments: Arguments) throws(CommandFailure) -> String {
+    if let path = arguments.value("--store") { return path }
+    return try RunCommand.load(arguments).storePath
+  }
+
+  convenience init(_ arguments: Arguments) throws(CommandFailure) {
+    try self.init(path: try StoreAccess.path(arguments))
+  }
+
+  init(path: String) throws(CommandFailure) {
+    self.path = path
+    guard FileManager.default.fileExists(atPath: path + "/CURRENT") else {
+      throw CommandFailure(ExitCode.usage, "\(path): no store here; name one with --store PATH or -c vigil.yaml")
+    }
+    let scratch = try StoreAccess.makeScratch()
+    self.scratch = scratch
+    do {
+      let store = try StoreAccess.open(path, scratch: scratch)
+      self.store = store
+      journaledRules = try store.registry.latestText(.rules).flatMap { RuleFiles.fromJournal($0.bytes) }
+      registry = try journaledRules?.files.registry() ?? RuleFiles.read("Rules").registry()
+      directory = Directory(registry: registry)
+      try store.registry.restore(into: directory)
+    } catch {
+      try? FileManager.default.removeItem(atPath: scratch)
+      throw (error as? CommandFailure) ?? CommandFailure(ExitCode.failed, "\(path): \(error)")
+    }
+  }
+
+  deinit {
+    store.close()
+    try? FileManager.default.removeItem(atPath: scratch)
+  }
+
+  /// Tries again while the writer keeps changing its files.
+  private static func open(_ path: String, scratch: String) throws(CommandFailure) -> VigilStore {
+    for attempt in 1...5 {
+      do throws(StoreError) {
+        return try VigilStore.openReadOnly(path: path, scratch: scratch)
+      } catch {
+        guard error == .busy, attempt < 5 else {
+          let code = error == .busy ? ExitCode.inUse : ExitCode.failed
+          throw CommandFailure(code, "\(path): \(error.description)")
+        }
+      }
+    }
+    throw CommandFailure(ExitCode.inUse, "\(path): \(StoreError.busy.description)")
+  }
+
+  /// A folder of this reader's own, for its owner only.
+  private static func makeScratch() throws(CommandFailure) -> String {
+    var template = Array("\(FileManager.default.temporaryDirectory.path)/vigil-read-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else {
+      throw CommandFailure(ExitCode.unavailable, "no temporary folder can be made; set TMPDIR to one that is writable")
+    }
+    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// Runs what reads the store; damage and trouble become one line.
+  func reading<Value>(_ body: () throws -> Value) throws(CommandFailure) -> Value {
+    do {
+      return try body()
+    } catch let failure as CommandFailure {
+      throw failure
+    } catch {
+      throw CommandFailure(ExitCode.failed, "\(path): \(error)")
+    }
+  }
+
+  /// Numbers of the patients of these ids, in every tenant; nil: all. An unknown id is named in a warning.
+  func patients(_ ids: [String]) -> Set<UInt32>? {
+    guard !ids.isEmpty else { return nil }
+    let wanted = Set(ids)
+    var found: Set<UInt32> = []
+    var known: Set<String> = []
+    for number in 0..<UInt32(directory.counts.patients) {
+      guard let key = directory.patientKey(number), wanted.contains(key.patient) else { continue }
+      found.insert(number)
+      known.insert(key.patient)
+    }
+    for id in ids where !known.contains(id) { printError("vigil: the store knows no patient `\(id)`") }
+    return found
+  }
+}
