@@ -324,7 +324,7 @@ final class Sequencer: @unchecked Sendable {
       _ = original
     case .event(let alarm):
       own.patient = own.patient == .max ? parts.intake.owner(of: own) ?? .max : own.patient
-      guard own.patient != .max else { return }
+      guard own.patient != .max else { return quarantine(alarm, item, own) }
       let bytes = (try? JSONEncoder().encode(StoredAlarm(alarm))).map(Array.init) ?? []
       emit(&own, .deviceEvent, bytes, .alarm(alarm))
     case .wave:
@@ -353,6 +353,19 @@ final class Sequencer: @unchecked Sendable {
         reason: reason, receivedMs: slot.ingestTime, tenant: device.tenant, device: device.device,
         topic: "vigil/v1/\(device.tenant)/\(device.device)/vitals", contentType: "application/json", observations: 1,
         bytes: bytes), in: batch)
+  }
+
+  /// A device's alarm that belongs to nobody yet is kept like its samples are.
+  private func quarantine(_ alarm: DeviceAlarm, _ item: HeavyItem, _ slot: Slot) {
+    counters.received &+= 1
+    parts.meters.samples.add(1)
+    count(.unassignedDevice, 1, device: item.device)
+    unassigned.withLock { if $0.count < 10_000 { $0.insert(item.tenant + "/" + item.device) } }
+    _ = parts.store.quarantine.put(
+      QuarantineItem(
+        reason: .unassignedDevice, receivedMs: item.receivedAt, tenant: item.tenant, device: item.device,
+        topic: item.topic, contentType: "application/json", observations: 1,
+        bytes: NativeMessage.encode(alarm, at: slot.eventTime)), in: batch)
   }
 
   // MARK: Clock and commands
