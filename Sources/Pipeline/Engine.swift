@@ -18,8 +18,9 @@ package final class Engine {
   var patients: [UnsafeMutablePointer<PatientState>] = []
   /// Directory number → position in ``patients``; -1 none.
   var places: [Int32] = []
-  /// Patients with a checkpoint owed, in the order they first changed.
-  var dirtyQueue: [Int32] = []
+  /// Patients with a checkpoint owed, in the order they first changed, with the position of that change. A patient stored
+  /// before its turn leaves its entry behind; the position tells such an entry from the patient's next one.
+  var dirtyQueue: [(place: Int32, since: UInt64)] = []
   var dirtyHead = 0
   var deadlines = DeadlineHeap()
   var timings: [EpisodeTiming] = []
@@ -128,7 +129,7 @@ package final class Engine {
 
   func markDirty(_ place: Int, _ position: UInt64) {
     patients[place].pointee.dirtySince = position
-    dirtyQueue.append(Int32(place))
+    dirtyQueue.append((Int32(place), position))
   }
 
   private func beginMessage(_ slot: Slot, place: Int) {
