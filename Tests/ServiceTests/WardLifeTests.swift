@@ -166,10 +166,11 @@ import Testing
     // Two hours on everything is stored elsewhere and may go.
     ward.clock.advance(milliseconds: 2 * 3_600_000)
     try ward.send("d-1", "hr", "73", at: ward.now)
-    #expect(eventually(within: 30) {
-      ward.clock.advance(milliseconds: 700_000)
-      return ward.log.has("journal trimmed")
-    })
+    #expect(
+      eventually(within: 30) {
+        ward.clock.advance(milliseconds: 700_000)
+        return ward.log.has("journal trimmed")
+      })
     let trimmed = try service.store.journal.firstPosition() ?? .max
     #expect(trimmed > (first ?? 0))
     let floors = try service.store.state.progress().values.map(\.floor).min() ?? 0
