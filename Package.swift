@@ -68,18 +68,23 @@ let package = Package(
       "Service",
       [
         "VitalModel", "Instrumentation", "RingBufferModule", "RuleLanguage", "Configuration", "Decoding", "Pipeline",
-        "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI", "Recordings",
+        "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI",
+        "Recordings",
         "Simulation", "Digests", "Compression", "Evaluation", "YAMLText", "CSystemd",
       ]),
     .executableTarget(
       name: "vigil",
       dependencies: [
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
-        "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "KeyValueStore", "Decoding",
+        "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
+        "Decoding", "RuleLanguage", "Digests",
+        "Evaluation",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
-      dependencies: ["RingBufferModule", "Decoding", "VitalModel", "ChunkCoding", "SeriesStore", "KeyValueStore", "Service"],
+      dependencies: [
+        "RingBufferModule", "Decoding", "VitalModel", "ChunkCoding", "SeriesStore", "KeyValueStore", "Service",
+      ],
       path: "Benchmarks/VigilBenchmarks"),
 
     .target(name: "TestSupport", path: "Tests/TestSupport"),
@@ -97,7 +102,9 @@ let package = Package(
     tests("Suppression", ["VitalModel", "TestSupport"]),
     tests("ChunkCoding", ["VitalModel"]),
     tests("Simulation", ["VitalModel"]),
-    tests("Pipeline", ["VitalModel", "RuleLanguage", "Evaluation", "Suppression", "Configuration", "TestSupport", "YAMLText"]),
+    tests(
+      "Pipeline",
+      ["VitalModel", "RuleLanguage", "Evaluation", "Suppression", "Configuration", "TestSupport", "YAMLText"]),
     tests("KeyValueStore", ["TestSupport"]),
     tests("MQTTIngress", ["VitalModel", "Instrumentation", "TestSupport"]),
     tests("SeriesStore", ["VitalModel", "KeyValueStore", "TestSupport"]),
@@ -105,7 +112,12 @@ let package = Package(
     tests("Delivery", ["VitalModel", "Instrumentation", "HTTPAPI", "TestSupport"]),
     tests("HTTPAPI", ["Instrumentation", "TestSupport"]),
     tests("Recordings", ["VitalModel", "TestSupport"]),
-    tests("Service", ["VitalModel", "Instrumentation", "TestSupport"]),
+    tests(
+      "Service",
+      [
+        "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
+        "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
+      ]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],
   swiftLanguageModes: [.v6],

@@ -94,6 +94,14 @@ extension Engine {
       patient, id: "pressure-inconsistent", title: "Blood pressure contradicts itself", kind: .technical,
       subject: "device/" + device, device: slot.device, priority: .low,
       message: "diastolic at or above systolic from \(device): check the cuff or line", context)
+  }
+
+  /// A pressure that makes sense came from a device that had contradicted itself.
+  func clearPressureDoubt(_ patient: UnsafeMutablePointer<PatientState>, _ slot: Slot) {
+    let engineTime = options.clock == .wall ? clock : max(patient.pointee.now, slot.eventTime)
+    let context = JudgeContext(
+      now: max(patient.pointee.now, slot.eventTime), engineTime: engineTime, isRetrospective: false,
+      isUncertain: false)
     lower(patient, id: "pressure-inconsistent", device: slot.device, context)
   }
 

@@ -142,6 +142,8 @@ final class IngestLane: MessageSink {
     case .vitals: stageVitals(route, topic, payload, contentType, arrival, hash)
     case .status: stageStatus(route, arrival)
     case .event: stageEvents(route, topic, contentType, arrival)
+    // One that is too long goes to quarantine below and nowhere else.
+    case .wave where !decoder.refusals.isEmpty: break
     case .wave:
       push(heavy(.wave, Array(payload), route, topic, contentType, arrival), device: route.device, arrival)
     }

@@ -96,7 +96,8 @@ final class Monitor: @unchecked Sendable {
     if isStalled.load(ordering: .relaxed) { reasons.append("commits have stalled") }
     if !service.sealer.isReady.load(ordering: .acquiring) { reasons.append("history is being rebuilt") }
     for connection in service.connections where !connection.state.subscribed {
-      reasons.append("broker \(connection.configuration.host):\(connection.configuration.port) \(connection.state.line)")
+      reasons.append(
+        "broker \(connection.configuration.host):\(connection.configuration.port) \(connection.state.line)")
     }
     return reasons
   }
@@ -114,7 +115,8 @@ final class Monitor: @unchecked Sendable {
     let devices = service.sequencer.unassigned.withLock { $0 }
     for device in devices.subtracting(toldUnassigned).sorted().prefix(20) {
       toldUnassigned.insert(device)
-      service.log.warning("monitor", "samples of an unassigned device are kept in quarantine", ["device": LogValue(device)])
+      service.log.warning(
+        "monitor", "samples of an unassigned device are kept in quarantine", ["device": LogValue(device)])
       service.keeper.sendTechnical(
         to: service.routing.receiverNames, rule: "device-unassigned", title: "Device without patient",
         message: "device \(device) sends but belongs to nobody: assign it in the roster", subject: device, now: now)

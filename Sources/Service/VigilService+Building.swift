@@ -61,7 +61,8 @@ extension VigilService {
         store: recovered.store, directory: recovered.directory, intake: recovered.intake, registry: recovered.registry,
         lanes: try inputs.map { try Sequencer.Lane($0) }, shards: try rings.map { try Sequencer.Shard($0) },
         texts: texts, deadlines: deadlines, doorbell: doorbell, clock: settings.clock, meters: meters, log: log,
-        abandonment: abandonment, commitMax: min(configuration.commitMax, 32_768), commitIntervalMs: configuration.commitInterval,
+        abandonment: abandonment, commitMax: min(configuration.commitMax, 32_768),
+        commitIntervalMs: configuration.commitInterval,
         usesWallClock: configuration.clock == .wall),
       nextPosition: recovered.nextPosition, counters: recovered.counters)
     let heartbeat = configuration.heartbeat?.receiver

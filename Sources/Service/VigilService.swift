@@ -27,15 +27,19 @@ package final class VigilService: @unchecked Sendable {
     package var clock: any ServiceClock
     /// How long the first connection to a broker may take before the start counts as failed, milliseconds.
     package var brokerWait: Int64
+    /// Where log lines go, whole lines with their newline; called on many threads.
+    package var logSink: @Sendable ([UInt8]) -> Void
     package init(
       configuration: VigilConfiguration, configurationPath: String?, version: String,
-      clock: any ServiceClock = SystemClock(), brokerWait: Int64 = 60_000
+      clock: any ServiceClock = SystemClock(), brokerWait: Int64 = 60_000,
+      logSink: @escaping @Sendable ([UInt8]) -> Void = writeToStandardError
     ) {
       self.configuration = configuration
       self.configurationPath = configurationPath
       self.version = version
       self.clock = clock
       self.brokerWait = brokerWait
+      self.logSink = logSink
     }
   }
 
@@ -76,7 +80,8 @@ package final class VigilService: @unchecked Sendable {
     let began = settings.clock.monotonicNanoseconds()
     let configuration = settings.configuration
     self.settings = settings
-    log = Log(level: LogLevel(name: configuration.logLevel.rawValue) ?? .info, clock: settings.clock)
+    log = Log(
+      level: LogLevel(name: configuration.logLevel.rawValue) ?? .info, clock: settings.clock, sink: settings.logSink)
     meters = ServiceMeters()
     self.configuration = Mutex(configuration)
     let files = try VigilService.readRules(configuration)
@@ -115,11 +120,13 @@ package final class VigilService: @unchecked Sendable {
     sendInitialControl(recovered, files, plan, roster)
     try startThreads()
     keeper.offerAll()
+    if roster != nil, recovered.rosterText != rosterText { resubmitUnassigned() }
     try startOutside(plan.registry)
     log.info(
       "service", "started",
       [
-        "version": LogValue(settings.version), "rules": LogValue(plan.rules.count), "set": LogValue(configuration.ruleSet),
+        "version": LogValue(settings.version), "rules": LogValue(plan.rules.count),
+        "set": LogValue(configuration.ruleSet),
         "recovered_entries": LogValue(recovered.replayed), "recovery_ms": LogValue(milliseconds),
         "http": LogValue(httpAddress),
       ])
@@ -158,7 +165,8 @@ package final class VigilService: @unchecked Sendable {
   }
 
   /// New rules, roster or options go through the journal like everything else.
-  private func sendInitialControl(_ recovered: RecoveredStore, _ files: RuleFiles, _ plan: RulePlan, _ roster: Roster?) {
+  private func sendInitialControl(_ recovered: RecoveredStore, _ files: RuleFiles, _ plan: RulePlan, _ roster: Roster?)
+  {
     let current = settings.configuration
     let options = JournaledOptions(
       clock: current.clock.rawValue, identity: current.identity.rawValue, lateness: current.lateness)
@@ -321,7 +329,10 @@ package final class VigilService: @unchecked Sendable {
   }
 
   /// Samples of devices that now have a patient come out of quarantine by themselves (CONTRACT section 2).
+  ///
+  /// Waits first until the journal thread judges by the new roster, else they would be refused again.
   func resubmitUnassigned() {
+    sequencer.waitUntilCommandsTaken()
     let roster = directory.currentRoster.roster
     guard let entries = try? store.quarantine.list(reason: .unassignedDevice, limit: 1_000_000) else { return }
     let known = Set(roster.assignments.map(\.device))

@@ -37,17 +37,24 @@ struct AlertSearch {
     if let found = try candidate(id) { return found }
     let matches = try idsBeginning(with: id)
     switch matches.count {
-    case 0: throw CommandFailure(ExitCode.failed, "no alert `\(id)` in \(access.path)")
+    case 0: throw try unknown(id)
     case 1:
       if let found = try alert(matches[0]) { return found }
       if let found = try candidate(matches[0]) { return found }
-      throw CommandFailure(ExitCode.failed, "no alert `\(id)` in \(access.path)")
+      throw try unknown(id)
     default:
       let more = matches.count > 3 ? " and \(matches.count - 3) more" : ""
       throw CommandFailure(
         ExitCode.failed,
         "`\(id)` is the beginning of \(matches.count) alerts: \(matches.prefix(3).joined(separator: ", "))\(more)")
     }
+  }
+
+  /// A slip of the pen in an id is looked for among the newest alerts.
+  private func unknown(_ id: String) throws -> CommandFailure {
+    let newest = try access.store.alerts.list(limit: AlertSearch.page, newestFirst: true).map(\.alertID)
+    let hint = Arguments.nearest(id, newest).map { ", did you mean `\($0)`?" } ?? ""
+    return CommandFailure(ExitCode.failed, "no alert `\(id)` in \(access.path)\(hint)")
   }
 
   private func alert(_ id: String) throws -> AlertExplanation? {
@@ -170,7 +177,7 @@ struct AlertExplanation {
     } else {
       sentence += "; rule \(rule)"
       if let limit = document.text("limit") { sentence += ", limit \(limit)\(unit(document))" }
-      if let seconds = document.text("duration_s") { sentence += ", lasting \(seconds) s" }
+      if let seconds = document.text("duration_s"), seconds != "0" { sentence += ", lasting \(seconds) s" }
     }
     guard candidate != nil else { return sentence }
     let stage = document.string("suppressed", "reason") ?? "unknown"
@@ -179,7 +186,10 @@ struct AlertExplanation {
     return "not sent: \(StageWords.meaning[stage] ?? stage)\(by); it would have said: \(sentence)"
   }
 
-  private func unit(_ document: FactsText) -> String { document.string("unit").map { " \($0)" } ?? "" }
+  /// Annotations such as `{score}` are no unit to read aloud.
+  private func unit(_ document: FactsText) -> String {
+    document.string("unit").flatMap { $0.hasPrefix("{") ? nil : " \($0)" } ?? ""
+  }
 
   /// Receivers that have the newest state, and whether anybody took it on.
   var responsible: (reached: [String], failing: [String], text: String) {

@@ -69,8 +69,8 @@ enum StageWords {
 struct ExplanationText {
   private let explanation: AlertExplanation
   private var lines: [String] = []
-  /// Samples shown of one evidence: the newest of each; `--json` has all.
-  private static let samplesMax = 16
+  /// Newest samples shown of the evidence that opened the alert, and of each later one; `--json` has all.
+  private static let samplesMax = (first: 16, later: 5)
 
   init(_ explanation: AlertExplanation) {
     self.explanation = explanation
@@ -120,11 +120,11 @@ struct ExplanationText {
           + "  \(transition.priority.text), \(transition.state.rawValue)"
           + (transition.isNotified ? "" : ", nobody told"))
       lines.append("   \(document.string("message") ?? "")")
-      if let evidence = transition.evidence { addEvidence(FactsText(evidence)) }
+      if let evidence = transition.evidence { addEvidence(FactsText(evidence), isFirst: transition.sequence == 1) }
     }
   }
 
-  private mutating func addEvidence(_ evidence: FactsText) {
+  private mutating func addEvidence(_ evidence: FactsText, isFirst: Bool) {
     var rows: [[String]] = []
     if let when = evidence.string("when") { rows.append(["condition", when]) }
     if let hold = evidence.string("for") { rows.append(["held for", hold]) }
@@ -133,7 +133,9 @@ struct ExplanationText {
     if let at = evidence.string("evaluated_at") {
       rows.append(["evaluated at", at + (evidence.string("clock").map { " (\($0) clock)" } ?? "")])
     }
-    for (name, text) in evidence.fields("parameters") { rows.append(["parameter", "\(name) = \(text)"]) }
+    for (name, text) in evidence.fields("parameters") {
+      rows.append(["parameter", "\(name) = \(parameter(name, text))"])
+    }
     for input in evidence.list("inputs") {
       rows.append(["input", "\(input.string("input") ?? "") = \(input.text("value") ?? "unknown")"])
     }
@@ -144,7 +146,20 @@ struct ExplanationText {
     }
     lines.append(TextTable.format(rows, indent: "   "))
     addComponents(evidence)
-    addSamples(evidence)
+    addSamples(evidence, limit: isFirst ? ExplanationText.samplesMax.first : ExplanationText.samplesMax.later)
+  }
+
+  /// Evidence holds durations in milliseconds; the rule's text says which parameters are durations.
+  private func parameter(_ name: String, _ text: String) -> String {
+    let line = explanation.rule?.text.split(separator: "\n").first {
+      $0.trimmingCharacters(in: .whitespaces).hasPrefix("\(name):")
+    }
+    let value = line?.components(separatedBy: "default:").dropFirst().first?
+      .split(whereSeparator: { ", }".contains($0) }).first
+    guard let value, Int64(value) == nil, DurationText.parse(value) != nil, let milliseconds = Int64(text) else {
+      return text
+    }
+    return DurationText.format(milliseconds)
   }
 
   private mutating func addComponents(_ evidence: FactsText) {
@@ -155,11 +170,10 @@ struct ExplanationText {
     lines.append(TextTable.format([["COMPONENT", "POINTS", "MEASURED"]] + rows, indent: "     "))
   }
 
-  private mutating func addSamples(_ evidence: FactsText) {
+  private mutating func addSamples(_ evidence: FactsText, limit: Int) {
     let samples = evidence.list("samples")
     guard !samples.isEmpty else { return }
-    let newest = samples.sorted { ($0.string("time") ?? "") < ($1.string("time") ?? "") }.suffix(
-      ExplanationText.samplesMax)
+    let newest = samples.sorted { ($0.string("time") ?? "") < ($1.string("time") ?? "") }.suffix(limit)
     let rows = newest.map { sample in
       [
         sample.string("time") ?? "", sample.string("code") ?? "", sample.text("value") ?? "",

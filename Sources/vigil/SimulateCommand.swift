@@ -21,6 +21,7 @@ enum SimulateCommand {
       Flag("--pace", "N", "illnesses run N times faster (default 1)"),
       Flag("--spot-pace", "N", "spot measurements come N times more often (default 1)"),
       Flag("--scenario", "NAME,...", repeats: true, "what goes wrong, in turn (default everything; none: nothing)"),
+      Flag("--first", "TIME", "when the first of them begins (default 60s)"),
       Flag("--labels", "FILE", "write what really happens and when"),
       Flag("--roster", "FILE", "write a roster.yaml of the ward"),
       Flag("--tenant", "NAME", "tenant of the topics (default demo)"),
@@ -77,7 +78,8 @@ enum SimulateCommand {
     // Every other bed stays healthy where there is room for it.
     let every = kinds.count * 2 <= patients || !arguments.has("--scenario") ? 2 : 1
     let spacing = max(5, Int64(120 / settings.pace))
-    settings.plans = WardSettings.mix(kinds, patients: patients, every: every, first: 60, spacing: spacing)
+    let first = (try arguments.duration("--first") ?? 60_000) / 1000
+    settings.plans = WardSettings.mix(kinds, patients: patients, every: every, first: first, spacing: spacing)
     return settings
   }
 
