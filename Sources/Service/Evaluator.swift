@@ -93,9 +93,10 @@ final class Evaluator: @unchecked Sendable {
     switch slot.kind {
     case .control: EntryApplier.applyControl(slot, to: engine)
     case .payload:
-      guard let text = parts.texts.take(at: slot.payload) else { return }
+      guard let (text, isLast) = parts.texts.take(at: slot.payload) else { return }
       if case .canary(let number, let sentAt) = text {
-        noteCanary(number: number, sentAt: sentAt)
+        // One that passes every evaluator is home with the last of them.
+        if isLast { noteCanary(number: number, sentAt: sentAt) }
         return
       }
       if case .rules = text { checkpointAroundNewRules(slot, text) } else { EntryApplier.apply(text, slot, to: engine) }
