@@ -223,6 +223,29 @@ import VitalModel
     #expect(try ward.storedSamples() == 201)
   }
 
+  /// One patient keeps one of two evaluators busy; the other must not hold the journal back for ever.
+  @Test func anIdleEvaluatorDoesNotKeepTheJournal() throws {
+    let ward = try Ward()
+    try ward.start()
+    func floor() throws -> UInt64 { try ward.running.store.state.progress().values.map(\.floor).min() ?? 0 }
+    try ward.send("d-1", "hr", "72", at: ward.now)
+    _ = try ward.settle(1)
+    try ward.restart()
+    for number in 0..<100 { try ward.send("d-1", "hr", "72", at: ward.now - 500 + Int64(number)) }
+    _ = try ward.settle(100)
+    let position = UInt64(ward.metric("vigil_journal_position"))
+    #expect(position > 100)
+    #expect(
+      eventually {
+        ward.clock.advance(milliseconds: 5000)
+        return (try? floor()) ?? 0 >= position
+      }, "\(position)")
+    try ward.restart()
+    try ward.send("d-1", "hr", "73", at: ward.now)
+    #expect(try ward.settle(1).stored == 1)
+    #expect(try ward.storedSamples() == 102)
+  }
+
   // MARK: What it says about itself
 
   @Test func pagesAreReadyAndPromtoolAcceptsTheMetrics() throws {
