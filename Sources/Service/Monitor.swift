@@ -113,7 +113,9 @@ final class Monitor: @unchecked Sendable {
   /// A stream nobody is assigned to raises one technical alert a device (SEMANTICS E9).
   private func tellUnassigned(_ now: Int64) {
     let devices = service.sequencer.unassigned.withLock { $0 }
-    for device in devices.subtracting(toldUnassigned).sorted().prefix(20) {
+    let new = devices.subtracting(toldUnassigned).sorted()
+    guard new.count <= Monitor.unassignedAlertsMax else { return tellUnassigned(new, now) }
+    for device in new {
       toldUnassigned.insert(device)
       service.log.warning(
         "monitor", "samples of an unassigned device are kept in quarantine", ["device": LogValue(device)])
@@ -123,9 +125,24 @@ final class Monitor: @unchecked Sendable {
     }
   }
 
+  /// More at once than this are one alert: a roster that is missing or wrong must not flood the receivers.
+  static let unassignedAlertsMax = 5
+
+  private func tellUnassigned(_ devices: [String], _ now: Int64) {
+    toldUnassigned.formUnion(devices)
+    service.log.warning(
+      "monitor", "samples of unassigned devices are kept in quarantine", ["devices": LogValue(devices.count)])
+    service.keeper.sendTechnical(
+      to: service.routing.receiverNames, rule: "device-unassigned", title: "Devices without patient",
+      message:
+        "\(devices.count) devices send but belong to nobody, \(devices[0]) among them: assign them in the roster",
+      subject: "many", now: now)
+  }
+
   // MARK: Retention
 
-  private func trim(_ now: Int64) {
+  /// Trims what is older than its retention, and the journal by size too, never beyond what sealing and evaluation need.
+  func trim(_ now: Int64) {
     let retain = service.configuration.withLock { $0.retain }
     do {
       let floors = [try SeriesReader(service.store.store).plan.sealFloor, try floorOfStates()]

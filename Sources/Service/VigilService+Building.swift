@@ -75,7 +75,7 @@ extension VigilService {
             store: recovered.store, engine: recovered.engines[shard], directory: recovered.directory, texts: texts,
             deadlines: deadlines, doorbell: doorbell, routing: routing, delivery: keeper, clock: settings.clock,
             meters: meters, log: log, abandonment: abandonment, shard: shard, shards: shards,
-            heartbeatReceiver: { heartbeat }),
+            durablePosition: { sequencer.lastPosition.load(ordering: .acquiring) }, heartbeatReceiver: { heartbeat }),
           ring: rings[shard], progress: recovered.progress[shard]))
     }
     registerGauges(meters, recovered: recovered, inputs: inputs, rings: rings, sequencer: sequencer, sealer: sealer)

@@ -20,6 +20,7 @@ import Testing
     for number in 0..<3 { try ring(ward, "d-\(number)") }
     #expect(eventually { ward.log.has("webhook not delivered", "hook") })
     let outbox = try ward.running.store.outbox
+    #expect(eventually { (try? outbox.count()) ?? 0 >= 3 })
     let owed = Set(try outbox.all().map(\.row.webhookID))
     #expect(owed.count >= 3)
     ward.stop()

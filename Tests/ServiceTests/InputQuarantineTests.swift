@@ -130,4 +130,14 @@ import VitalModel
     #expect(!ward.log.has("text entry refused"))
     #expect(ward.metric("vigil_journal_position") <= 3)
   }
+
+  @Test func aMissingRosterDoesNotFloodTheReceivers() throws {
+    let ward = try ward()
+    try ward.start()
+    for number in 0..<500 { try ward.send("x-\(number)", "hr", "72", at: ward.now) }
+    #expect(try ward.settle(500).quarantined == 500)
+    #expect(eventually { ward.inbox.opened("device-unassigned").contains { $0.message.contains("devices send") } })
+    #expect(ward.inbox.opened("device-unassigned").count < 50)
+    #expect(ward.log.has("samples of unassigned devices are kept in quarantine"))
+  }
 }

@@ -1,11 +1,9 @@
 import AlertJournal
 import Configuration
 import Foundation
-import HTTPAPI
-import KeyValueStore
-import Pipeline
 import TestSupport
 import Testing
+import VitalModel
 
 @testable import Service
 
@@ -13,8 +11,10 @@ import Testing
 @Suite struct WardLifeTests {
   // MARK: Heartbeat
 
-  @Test func heartbeatReportsTheCanarysTripAndStopsWithTheBroker() throws {
+  @Test(arguments: ["device", "roster"])
+  func heartbeatReportsTheCanarysTripAndStopsWithTheBroker(_ identity: String) throws {
     let ward = try Ward()
+    ward.options.identity = identity
     ward.options.lines = ["heartbeat: { receiver: hook, every: 10s }"]
     try ward.start()
     func heartbeats() -> [ToldAlert] { ward.inbox.told.filter { $0.type == "heartbeat" } }
@@ -77,6 +77,36 @@ import Testing
     #expect(lines.count == 1 && lines[0].contains("was made with clock: wall, identity: device"))
     ward.options = before
     try ward.start()
+  }
+
+  @Test func aReceiverWithoutASecretIsRefusedInOneLine() throws {
+    let ward = try Ward()
+    ward.options.receivers = ["  - { name: desk, url: \"https://desk.example/\" }"]
+    #expect(throws: ConfigurationFiles.Failure.self) { try ward.settings() }
+    do throws(ConfigurationFiles.Failure) {
+      _ = try ConfigurationFiles.load(path: ward.folder.file("vigil.yaml"))
+    } catch {
+      #expect(error.lines.count == 1 && error.lines[0].contains("`secret` is missing"), "\(error.lines)")
+    }
+  }
+
+  @Test func writingCommandsComeThroughAPrivateSocket() throws {
+    let ward = try Ward()
+    try ward.start()
+    let store = ward.folder.file("store")
+    var facts = stat()
+    #expect(stat(store + "/control.sock", &facts) == 0 && facts.st_mode & 0o777 == 0o600)
+    #expect(ControlClient.ask(#"{"command":"ping"}"#, store: store) == #"{"ok":true}"#)
+    #expect(ControlClient.ask("nonsense", store: store)?.contains("error") == true)
+    try ward.send("d-1", "{\"time\":")
+    _ = try ward.settle(1)
+    let row = try #require(try ward.quarantine(.malformed).first)
+    let request = "{\"command\":\"resubmit\",\"ids\":[\"\(row.id.text)\"]}"
+    #expect(ControlClient.ask(request, store: store) == #"{"ok":true,"resubmitted":1}"#)
+    #expect(ControlClient.ask(#"{"command":"reload"}"#, store: store) == #"{"ok":true}"#)
+    #expect(ward.metric(#"vigil_reloads_total{outcome="ok"}"#) == 1)
+    ward.stop()
+    #expect(ControlClient.ask(#"{"command":"ping"}"#, store: store) == nil)
   }
 
   // MARK: Reloading
@@ -150,36 +180,70 @@ import Testing
 
   @Test(arguments: ["age", "size"]) func journalIsTrimmedOnlyBehindWhatIsNeeded(_ by: String) throws {
     let ward = try Ward()
-    let retain = by == "age" ? "journal: 1h" : "journal_bytes: 1048576"
-    ward.options.lines = []
-    ward.options.retain = retain
+    if by == "size" { ward.options.retain = "journal_bytes: 1048576" }
     try ward.start()
-    let service = try ward.running
-    for number in 0..<200 { try ward.send("d-\(number % 3)", "hr", "72", at: ward.now - 300 + Int64(number)) }
-    try ward.send("d-1", "spo2", "70", at: ward.now)
+    let base = ward.now - 20_000
+    func sendAll() throws {
+      for number in 0..<200 { try ward.send("d-\(number % 3)", "hr", "72", at: base + Int64(number)) }
+    }
+    var random = SeededGenerator(printing: 12, for: "retention")
+    for number in 1...4 {
+      let wave = (0..<(64 << 10)).map { _ in UInt64.random(in: 0 ... .max, using: &random) }
+      try ward.publish("vigil/v1/demo/d-1/wave", wave.withUnsafeBytes { Array($0) })
+      #expect(eventually { ward.acknowledged == number })
+    }
+    try sendAll()
+    try ward.send("d-1", "spo2", "70", at: base)
     _ = try ward.settle(201)
-    #expect(eventually { ward.inbox.opened("spo2-low").count == 1 })
-    let first = try service.store.journal.firstPosition()
-    // Not sealed and no state stored yet: nothing may go, whatever its age.
-    ward.clock.advance(milliseconds: 11 * 60_000)
-    #expect(first != nil)
-    // Two hours on everything is stored elsewhere and may go.
-    ward.clock.advance(milliseconds: 2 * 3_600_000)
-    try ward.send("d-1", "hr", "73", at: ward.now)
-    #expect(
-      eventually(within: 30) {
-        ward.clock.advance(milliseconds: 700_000)
-        return ward.log.has("journal trimmed")
-      })
-    let trimmed = try service.store.journal.firstPosition() ?? .max
-    #expect(trimmed > (first ?? 0))
-    let floors = try service.store.state.progress().values.map(\.floor).min() ?? 0
-    #expect(trimmed <= floors + 1 || trimmed == .max)
-    let id = try #require(ward.inbox.opened("spo2-low").first).alertID
+    #expect(eventually { ward.inbox.opened("spo2-low").count == 1 && ward.metric("vigil_journal_position") >= 206 })
+    let later = ward.now + (by == "age" ? 8 * 86_400_000 : 0)
+
+    // Whatever its age or size, what is not in chunks and states yet stays.
+    var journal = try ward.running.store.journal
+    let before = try #require(try journal.firstPosition())
+    let last = try #require(try journal.lastPosition())
+    try #require(try ward.running.watch).trim(later)
+    let floor = try ward.running.store.state.progress().values.map(\.floor).min() ?? 0
+    #expect(try #require(try journal.firstPosition()) <= floor + 1)
+    #expect(try journal.lastPosition() == last)
+
+    // A stop puts everything into chunks and states.
     try ward.restart()
-    #expect(try ward.running.store.alerts.newest(alertID: id)?.document != nil)
-    // What was trimmed from the journal is still known: nothing is stored twice.
-    #expect(try ward.storedSamples() == 202)
+    journal = try ward.running.store.journal
+    try #require(try ward.running.watch).trim(later)
+    #expect(ward.log.has("journal trimmed"))
+    #expect(try journal.firstPosition() ?? .max > before)
+    #expect(try journal.byteSize() < 1 << 21)
+    try ward.restart()
+    let id = try #require(ward.inbox.opened("spo2-low").first).alertID
+    #expect(try ward.running.store.alerts.newest(alertID: id)?.state == .active)
+    // What went from the journal is still known from the chunks: nothing is stored twice.
+    try sendAll()
+    #expect(try ward.settle(200) == .init(samples: 200, stored: 0, quarantined: 0, duplicates: 200))
+    #expect(try ward.storedSamples() == 201)
+  }
+
+  /// One patient keeps one of two evaluators busy; the other must not hold the journal back for ever.
+  @Test func anIdleEvaluatorDoesNotKeepTheJournal() throws {
+    let ward = try Ward()
+    try ward.start()
+    func floor() throws -> UInt64 { try ward.running.store.state.progress().values.map(\.floor).min() ?? 0 }
+    try ward.send("d-1", "hr", "72", at: ward.now)
+    _ = try ward.settle(1)
+    try ward.restart()
+    for number in 0..<100 { try ward.send("d-1", "hr", "72", at: ward.now - 500 + Int64(number)) }
+    _ = try ward.settle(100)
+    let position = UInt64(ward.metric("vigil_journal_position"))
+    #expect(position > 100)
+    #expect(
+      eventually {
+        ward.clock.advance(milliseconds: 5000)
+        return (try? floor()) ?? 0 >= position
+      }, "\(position)")
+    try ward.restart()
+    try ward.send("d-1", "hr", "73", at: ward.now)
+    #expect(try ward.settle(1).stored == 1)
+    #expect(try ward.storedSamples() == 102)
   }
 
   // MARK: What it says about itself
