@@ -245,10 +245,6 @@ struct ConfigurationReader {
 
   /// Keys of Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes; two during rotation.
   private mutating func signingSecrets(_ entry: YAMLMapping) -> [Secret] {
-    guard entry.has("secret") else {
-      problems.add(entry.node, "`secret` is missing: webhooks are always signed (env:NAME or file:PATH)")
-      return []
-    }
     let nodes = entry.list("secret", orSingle: true, &problems) ?? []
     if nodes.count > 2 { problems.add(nodes[2], "`secret` takes one key, or two during rotation") }
     var signing: [Secret] = []

@@ -64,6 +64,9 @@ final class Evaluator: @unchecked Sendable {
 
   /// The thread's body: until the journal thread closes the ring.
   func run() {
+    // What the journal's tail gave at the start waits for no further entry: an alert owed since before a crash goes out
+    // now, and no checkpoint may pass it unwritten.
+    if !engine.output.isEmpty { commit() }
     publishFigures()
     while !parts.abandonment.value {
       let state = consumer.wait(timeoutNanoseconds: 250_000_000)

@@ -1,5 +1,5 @@
 /// What an expression reads from one series (or, in rules with several inputs, from the preferred series of a code).
-package enum FeatureKind: String, Sendable, CaseIterable {
+package enum FeatureKind: String, Sendable, CaseIterable, BitwiseCopyable {
   case last, mean, median, min, max, count, range, delta
   /// Whether the series is stale: true or false, never unknown.
   case stale

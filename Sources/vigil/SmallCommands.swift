@@ -46,6 +46,12 @@ enum CheckCommand {
       problems += error.lines
       json += error.problems
     }
+    if let configuration {
+      for receiver in configuration.receivers where receiver.secrets.isEmpty {
+        problems.append(
+          "receivers: `\(receiver.name)` has no secret; webhooks are always signed (secret: env:NAME or file:PATH)")
+      }
+    }
     let rulesPath = arguments.positional.first ?? configuration?.rulesPath ?? "Rules"
     var ruleCount = 0
     do throws(RuleFiles.Failure) {
