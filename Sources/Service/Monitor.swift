@@ -18,6 +18,7 @@ final class Monitor: @unchecked Sendable {
   private unowned let service: VigilService
   private let isStopping = Atomic<Bool>(false)
   private let isStalled = Atomic<Bool>(false)
+  private let abandons = Atomic<Bool>(false)
   private let hasGivenUp = Atomic<Bool>(false)
   private var lastStallNotice: Int64 = .min
   private var lastRetention: Int64
@@ -39,6 +40,9 @@ final class Monitor: @unchecked Sendable {
 
   func stop() { isStopping.store(true, ordering: .releasing) }
 
+  /// The service is stopping: from now on a stall makes it give up rather than wait for the disk.
+  func abandonsWhenStalled() { abandons.store(true, ordering: .releasing) }
+
   /// No broker was ever reached within the time allowed at start.
   var brokerNeverCame: Bool { hasGivenUp.load(ordering: .acquiring) }
 
@@ -54,6 +58,10 @@ final class Monitor: @unchecked Sendable {
   private func step() {
     let now = service.settings.clock.wallMilliseconds()
     checkStall(now)
+    if abandons.load(ordering: .acquiring) {
+      if isStalled.load(ordering: .relaxed) { service.giveUp() }
+      return
+    }
     checkBrokers(now)
     service.keeper.upkeep()
     tellUnassigned(now)

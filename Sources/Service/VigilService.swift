@@ -61,6 +61,7 @@ package final class VigilService: @unchecked Sendable {
   let configuration: Mutex<VigilConfiguration>
   private(set) var connections: [BrokerConnection] = []
   private var threads: [DedicatedThread] = []
+  private var watching: DedicatedThread?
   private var http: HTTPServer?
   private(set) var watch: Monitor?
   private var control: ControlSocket?
@@ -202,7 +203,8 @@ package final class VigilService: @unchecked Sendable {
     watch = monitor
     http = try startHTTP(configuration, monitor)
     control = try ControlSocket(path: configuration.storePath + "/control.sock", service: self)
-    try start { monitor.run() }
+    watching = DedicatedThread { monitor.run() }
+    guard watching != nil else { throw .unavailable("no thread to be had") }
     for connection in connections { connection.start() }
   }
 
@@ -345,19 +347,31 @@ package final class VigilService: @unchecked Sendable {
   // MARK: Stopping
 
   /// Stops in order: sockets, journal, evaluation, sealing, delivery, store. Everything read is stored and acknowledged.
+  ///
+  /// A disk that takes no more does not keep the process: once commits have stalled, what is not durable is left to the
+  /// broker, unacknowledged.
   package func stop() {
-    watch?.stop()
+    watch?.abandonsWhenStalled()
     control?.stop()
     for connection in connections { connection.stop() }
     for connection in connections { connection.join() }
     sequencer.send(.stop)
     // The journal thread closes the rings; evaluators and the sealer finish what is in them.
     for thread in threads { thread.join() }
+    watch?.stop()
+    watching?.join()
     delivery.stop(graceMs: 5000)
     keeper.attach(nil)
     http?.stop()
     log.info("service", "stopped")
     store.close()
+  }
+
+  /// Nothing more is acknowledged or written; called by the monitor when the disk fails during a stop.
+  func giveUp() {
+    guard !abandonment.value else { return }
+    log.error("service", "stopping without the disk: what is not stored stays with the broker")
+    abandonment.declare()
   }
 
   /// Ends at once without acknowledging or flushing anything more: for a start that failed half-way.

@@ -53,16 +53,7 @@ private final class SmallDisk {
     try sendSome(200)
     _ = try ward.settle(200)
     try disk.fill()
-    // The log keeps the room it had reserved: wave forms that do not compress use it up.
-    var random = SeededGenerator(printing: 96, for: "disk full")
-    var waves = 0
-    while waves < 300, ward.metric("vigil_journal_commit_failures_total") == 0 {
-      let wave = (0..<(64 << 10)).map { _ in UInt64.random(in: 0 ... .max, using: &random) }
-      try ward.publish("vigil/v1/demo/d-1/wave", wave.withUnsafeBytes { Array($0) })
-      try ward.flush()
-      waves += 1
-      _ = eventually(within: 0.1) { ward.acknowledged == sent + waves }
-    }
+    let waves = try useUp(ward, after: sent)
     #expect(eventually { ward.metric("vigil_journal_commit_failures_total") > 0 })
     #expect(eventually { ward.log.has("commit failed; nothing is acknowledged until the disk takes it") })
     let acknowledged = ward.acknowledged
@@ -86,5 +77,41 @@ private final class SmallDisk {
     #expect(eventually { ward.acknowledged == sent + waves }, "\(ward.acknowledged) of \(sent + waves)")
     #expect(try ward.storedSamples() == sent)
     withExtendedLifetime(disk) {}
+  }
+
+  @Test func aFullDiskDoesNotKeepTheServiceFromStopping() throws {
+    let disk = try #require(try SmallDisk())
+    let ward = try Ward()
+    ward.options.store = disk.path + "/store"
+    try ward.start()
+    try disk.fill()
+    _ = try useUp(ward, after: 0)
+    #expect(eventually { ward.metric("vigil_journal_commit_failures_total") > 0 })
+    let acknowledged = ward.acknowledged
+    try ward.send("d-1", "hr", "72", at: ward.now)
+    try ward.flush()
+    ward.clock.advance(milliseconds: 6000)
+    ward.stop()
+    #expect(ward.log.has("stopping without the disk"))
+    #expect(ward.acknowledged == acknowledged)
+    try FileManager.default.removeItem(atPath: disk.ballast)
+    try ward.start()
+    #expect(eventually { ward.books.stored == 1 })
+    #expect(try ward.storedSamples() == 1)
+    withExtendedLifetime(disk) {}
+  }
+
+  /// The log keeps the room it had reserved: wave forms that do not compress use it up. Returns how many it took.
+  private func useUp(_ ward: Ward, after sent: Int) throws -> Int {
+    var random = SeededGenerator(printing: 96, for: "disk full")
+    var waves = 0
+    while waves < 300, ward.metric("vigil_journal_commit_failures_total") == 0 {
+      let wave = (0..<(64 << 10)).map { _ in UInt64.random(in: 0 ... .max, using: &random) }
+      try ward.publish("vigil/v1/demo/d-1/wave", wave.withUnsafeBytes { Array($0) })
+      try ward.flush()
+      waves += 1
+      _ = eventually(within: 0.1) { ward.acknowledged == sent + waves }
+    }
+    return waves
   }
 }
