@@ -68,7 +68,8 @@ let package = Package(
       "Service",
       [
         "VitalModel", "Instrumentation", "RingBufferModule", "RuleLanguage", "Configuration", "Decoding", "Pipeline",
-        "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI", "Recordings",
+        "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI",
+        "Recordings",
         "Simulation", "Digests", "Compression", "Evaluation", "YAMLText", "CSystemd",
       ]),
     .executableTarget(
@@ -79,7 +80,10 @@ let package = Package(
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
-      dependencies: ["RingBufferModule", "Decoding", "VitalModel", "ChunkCoding", "SeriesStore", "KeyValueStore", "Service"],
+      dependencies: [
+        "RingBufferModule", "Decoding", "VitalModel", "ChunkCoding", "SeriesStore", "KeyValueStore", "Service",
+        "MQTTIngress", "HTTPAPI", "Configuration", "Evaluation", "Pipeline", "RuleLanguage",
+      ],
       path: "Benchmarks/VigilBenchmarks"),
 
     .target(name: "TestSupport", path: "Tests/TestSupport"),
@@ -97,7 +101,9 @@ let package = Package(
     tests("Suppression", ["VitalModel", "TestSupport"]),
     tests("ChunkCoding", ["VitalModel"]),
     tests("Simulation", ["VitalModel"]),
-    tests("Pipeline", ["VitalModel", "RuleLanguage", "Evaluation", "Suppression", "Configuration", "TestSupport", "YAMLText"]),
+    tests(
+      "Pipeline",
+      ["VitalModel", "RuleLanguage", "Evaluation", "Suppression", "Configuration", "TestSupport", "YAMLText"]),
     tests("KeyValueStore", ["TestSupport"]),
     tests("MQTTIngress", ["VitalModel", "Instrumentation", "TestSupport"]),
     tests("SeriesStore", ["VitalModel", "KeyValueStore", "TestSupport"]),
