@@ -84,6 +84,7 @@ let package = Package(
       name: "VigilBenchmarks",
       dependencies: [
         "RingBufferModule", "Decoding", "VitalModel", "ChunkCoding", "SeriesStore", "KeyValueStore", "Service",
+        "MQTTIngress", "HTTPAPI", "Configuration", "Evaluation", "Pipeline", "RuleLanguage",
       ],
       path: "Benchmarks/VigilBenchmarks"),
 

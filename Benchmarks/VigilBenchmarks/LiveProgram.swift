@@ -1,0 +1,92 @@
+import Glibc
+
+/// The benchmark program: one subcommand a measurement. It measures the rooms of Vigil from outside and holds nothing that
+/// the product uses.
+enum BenchmarkProgram {
+  static let usage = """
+    usage: VigilBenchmarks SUBCOMMAND
+
+      ring [ELEMENTS]       the ring beside a mutex around an array
+      decode [ROUNDS]       one payload of each format
+      chunk [DEVICES ROWS]  sealing and reading back samples
+      engine [SAMPLES]      the adult ward's rules; run it in the package's top folder
+      live-publish --port P [--rate R] [--seconds S] [--devices N] [--output FILE]
+                            a paced QoS 1 stream; rate 0: as fast as the broker takes it
+      live-sink --port P    a webhook receiver that keeps the time of each alert; GET /count, GET /lines
+      live-join PUBLISHED RECEIVED
+                            latencies of a published and a received list, as one JSON line
+
+    Benchmarks/live/run and Benchmarks/live/throughput put the live parts together.
+    """
+
+  /// - Returns: the exit code: 0, 1 when a measurement failed, 2 for a wrong command line.
+  static func run(_ arguments: [String]) -> Int32 {
+    let rest = Array(arguments.dropFirst())
+    func number(_ place: Int, _ otherwise: Int) -> Int {
+      rest.count > place ? Int(rest[place]) ?? otherwise : otherwise
+    }
+    switch arguments.first {
+    case "ring": ringBenchmark(items: max(1, number(0, 10_000_000)))
+    case "decode": decodeBenchmark(rounds: max(1, number(0, 1_000_000)))
+    case "chunk": chunkBenchmark(devices: max(1, number(0, 100)), rows: max(1, number(1, 600)))
+    case "engine": engineBenchmark(samples: max(1, number(0, 4_000_000)))
+    case "live-publish": return LivePublisher.run(LiveOptions(rest))
+    case "live-sink": return LiveSink.run(LiveOptions(rest))
+    case "live-join" where rest.count == 2: return LiveLatency.run(published: rest[0], received: rest[1])
+    default:
+      print(usage)
+      return 2
+    }
+    return 0
+  }
+}
+
+/// `--name value` pairs of a live subcommand.
+struct LiveOptions {
+  private var values: [String: String] = [:]
+
+  init(_ arguments: [String]) {
+    for index in stride(from: 0, to: arguments.count - 1, by: 2) where arguments[index].hasPrefix("--") {
+      values[String(arguments[index].dropFirst(2))] = arguments[index + 1]
+    }
+  }
+
+  func text(_ name: String) -> String? { values[name] }
+  func number(_ name: String, _ otherwise: Int) -> Int { values[name].flatMap { Int($0) } ?? otherwise }
+}
+
+/// One episode as the publisher began it or the receiver heard of it: both sides write the same line, so that the two
+/// lists can be joined.
+enum LiveLine {
+  /// Wall clock, in microseconds since 1970.
+  static func nowMicros() -> Int64 {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
+  }
+
+  /// `patient onset_ms time_us`, without a line end.
+  static func text(patient: String, onsetMs: Int64, atMicros: Int64) -> String {
+    "\(patient) \(onsetMs) \(atMicros)"
+  }
+
+  static func write(_ lines: [String], to path: String) -> Bool {
+    guard let file = fopen(path, "w") else { return false }
+    let text = lines.joined(separator: "\n") + (lines.isEmpty ? "" : "\n")
+    let written = text.utf8CString.withUnsafeBytes { fwrite($0.baseAddress, 1, $0.count - 1, file) }
+    return fclose(file) == 0 && written == text.utf8.count
+  }
+
+  static func read(_ path: String) -> [String]? {
+    guard let file = fopen(path, "r") else { return nil }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = fread(&part, 1, part.count, file)
+      guard count > 0 else { break }
+      bytes += part[..<count]
+    }
+    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
+  }
+}
