@@ -53,14 +53,14 @@ private final class SmallDisk {
     try sendSome(200)
     _ = try ward.settle(200)
     try disk.fill()
-    let waves = try useUp(ward, after: sent)
+    let waves = try useUp(disk, ward, after: sent)
     #expect(eventually { ward.metric("vigil_journal_commit_failures_total") > 0 })
     #expect(eventually { ward.log.has("commit failed; nothing is acknowledged until the disk takes it") })
     let acknowledged = ward.acknowledged
     let position = ward.metric("vigil_journal_position")
     try sendSome(100)
     ward.clock.advance(milliseconds: 6000)
-    #expect(eventually { ward.inbox.opened("monitoring-degraded").count == 1 })
+    #expect(eventually { ward.inbox.opened("monitoring-degraded").count == 1 }, "\(ward.inbox.requests)")
     let told = try #require(ward.inbox.opened("monitoring-degraded").first)
     #expect(told.kind == "technical" && told.priority == "high" && told.message.contains("watch the bedside"))
     #expect(ward.log.has("monitoring degraded: commits have stalled"))
@@ -85,7 +85,7 @@ private final class SmallDisk {
     ward.options.store = disk.path + "/store"
     try ward.start()
     try disk.fill()
-    _ = try useUp(ward, after: 0)
+    _ = try useUp(disk, ward, after: 0)
     #expect(eventually { ward.metric("vigil_journal_commit_failures_total") > 0 })
     let acknowledged = ward.acknowledged
     try ward.send("d-1", "hr", "72", at: ward.now)
@@ -101,17 +101,24 @@ private final class SmallDisk {
     withExtendedLifetime(disk) {}
   }
 
-  /// The log keeps the room it had reserved: wave forms that do not compress use it up. Returns how many it took.
-  private func useUp(_ ward: Ward, after sent: Int) throws -> Int {
+  /// Publishes until nothing more is stored; returns how many messages that took.
+  ///
+  /// The log keeps the room it had reserved: wave forms that do not compress use it up. Opened again, the store deletes
+  /// old logs: the room that gives is taken too.
+  private func useUp(_ disk: SmallDisk, _ ward: Ward, after sent: Int) throws -> Int {
     var random = SeededGenerator(printing: 96, for: "disk full")
-    var waves = 0
-    while waves < 300, ward.metric("vigil_journal_commit_failures_total") == 0 {
+    for waves in 1...300 {
       let wave = (0..<(64 << 10)).map { _ in UInt64.random(in: 0 ... .max, using: &random) }
       try ward.publish("vigil/v1/demo/d-1/wave", wave.withUnsafeBytes { Array($0) })
       try ward.flush()
-      waves += 1
-      _ = eventually(within: 0.1) { ward.acknowledged == sent + waves }
+      let failures = ward.metric("vigil_journal_commit_failures_total")
+      let isStored = eventually {
+        try? disk.fill()
+        return ward.acknowledged == sent + waves || ward.metric("vigil_journal_commit_failures_total") >= failures + 5
+      }
+      #expect(isStored)
+      if ward.acknowledged < sent + waves { return waves }
     }
-    return waves
+    throw SupportError.timedOut("a full disk")
   }
 }
