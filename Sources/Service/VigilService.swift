@@ -85,6 +85,8 @@ package final class VigilService: @unchecked Sendable {
       level: LogLevel(name: configuration.logLevel.rawValue) ?? .info, clock: settings.clock, sink: settings.logSink)
     meters = ServiceMeters()
     self.configuration = Mutex(configuration)
+    let complaints = ReceiverBuilder.complaints(configuration)
+    guard complaints.isEmpty else { throw .badConfiguration(complaints) }
     let files = try VigilService.readRules(configuration)
     let plan = try VigilService.plan(files, configuration)
     let roster = try VigilService.readRoster(configuration, plan.registry)
@@ -259,6 +261,8 @@ package final class VigilService: @unchecked Sendable {
       let files = try VigilService.readRules(new)
       let plan = try VigilService.plan(files, new)
       let roster = try VigilService.readRoster(new, plan.registry)
+      let complaints = ReceiverBuilder.complaints(new)
+      guard complaints.isEmpty else { throw .badConfiguration(complaints) }
       let receivers: [Receiver]
       do {
         receivers = try Webhooks.receivers(new)

@@ -47,10 +47,7 @@ enum CheckCommand {
       json += error.problems
     }
     if let configuration {
-      for receiver in configuration.receivers where receiver.secrets.isEmpty {
-        problems.append(
-          "receivers: `\(receiver.name)` has no secret; webhooks are always signed (secret: env:NAME or file:PATH)")
-      }
+      problems += ReceiverBuilder.complaints(configuration)
     }
     let rulesPath = arguments.positional.first ?? configuration?.rulesPath ?? "Rules"
     var ruleCount = 0
