@@ -82,12 +82,12 @@ import VitalModel
   @Test func aReceiverWithoutASecretIsRefusedInOneLine() throws {
     let ward = try Ward()
     ward.options.receivers = ["  - { name: desk, url: \"https://desk.example/\" }"]
-    #expect(throws: ConfigurationFiles.Failure.self) { try ward.settings() }
-    do throws(ConfigurationFiles.Failure) {
-      _ = try ConfigurationFiles.load(path: ward.folder.file("vigil.yaml"))
-    } catch {
-      #expect(error.lines.count == 1 && error.lines[0].contains("`secret` is missing"), "\(error.lines)")
+    let refusal = try #require(failure(try ward.settings()))
+    guard case .badConfiguration(let lines) = refusal else {
+      Issue.record("refused as \(refusal)")
+      return
     }
+    #expect(lines.count == 1 && lines[0].contains("`secret` is missing"), "\(lines)")
   }
 
   @Test func writingCommandsComeThroughAPrivateSocket() throws {
