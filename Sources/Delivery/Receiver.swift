@@ -1,7 +1,7 @@
 import CCurl
 
 /// Why a receiver's settings are refused.
-package enum ReceiverError: Error, Equatable {
+package enum ReceiverError: Error, Equatable, CustomStringConvertible {
   /// Not an absolute `http` or `https` URL with a host, or it carries a user or password.
   case badURL
   /// Not `whsec_` followed by the base64 of 24 to 64 bytes.
@@ -10,6 +10,16 @@ package enum ReceiverError: Error, Equatable {
   case secretCount(Int)
   /// A timeout or concurrency outside its range.
   case outsideRange(String)
+
+  package var description: String {
+    switch self {
+    case .badURL: "`url` must be https://host/path (or http://), without user or password"
+    case .badSecret: "`secret` must be `whsec_` and base64 of 24 to 64 bytes"
+    case .secretCount(0): "`secret` is missing; webhooks are always signed (secret: env:NAME or file:PATH)"
+    case .secretCount(let count): "`secret` takes one key, or two during rotation, not \(count)"
+    case .outsideRange(let what): "\(what) is outside its range"
+    }
+  }
 }
 
 /// One place alerts are sent to.

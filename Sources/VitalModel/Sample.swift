@@ -155,6 +155,4 @@ package enum QuarantineReason: String, Sendable, CaseIterable {
   case unknownTopic = "unknown_topic"
   /// A time outside the years 1900 to 2200.
   case impossibleTime = "impossible_time"
-  /// An input position that was being handled at two successive crashes.
-  case crashSuspect = "crash_suspect"
 }

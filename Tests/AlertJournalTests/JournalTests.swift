@@ -197,7 +197,7 @@ import VitalModel
     var counters = JournalCounters()
     (counters.received, counters.stored, counters.duplicates) = (.max, 2, 3)
     counters[.malformed] = 5
-    counters[.crashSuspect] = 6
+    counters[.impossibleTime] = 6
     let batch = open.store.makeBatch()
     open.store.registry.put(counters, in: batch)
     try open.store.write(batch, sync: true)
