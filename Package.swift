@@ -76,7 +76,9 @@ let package = Package(
       name: "vigil",
       dependencies: [
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
-        "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "KeyValueStore", "Decoding",
+        "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
+        "Decoding", "RuleLanguage", "Digests",
+        "Evaluation",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",

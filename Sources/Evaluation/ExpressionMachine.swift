@@ -14,16 +14,18 @@ struct Operation: BitwiseCopyable, Sendable {
 }
 
 /// A program with parameters folded in and names resolved.
-package struct CompiledProgram: Sendable {
-  let operations: [Operation]
+// `@unchecked`: the table belongs to the layout and is never written after it was made.
+package struct CompiledProgram: @unchecked Sendable, BitwiseCopyable {
+  let operations: PlanLayout.Table<Operation>
 
-  init(_ program: Program, parameters: [RuleParameter], flags: [String]) {
-    operations = program.instructions.flatMap { instruction -> [Operation] in
-      if case .parameter(let index) = instruction {
-        return CompiledProgram.parameter(parameters[index], flags)
-      }
-      return [CompiledProgram.operation(instruction, flags)]
-    }
+  init(_ program: Program, parameters: [RuleParameter], flags: [String], memory: TableMemory) {
+    operations = memory.table(
+      program.instructions.flatMap { instruction -> [Operation] in
+        if case .parameter(let index) = instruction {
+          return CompiledProgram.parameter(parameters[index], flags)
+        }
+        return [CompiledProgram.operation(instruction, flags)]
+      })
   }
 
   /// The value, then a replacement for each flag; the first case comes last, so that it wins.
@@ -70,7 +72,7 @@ package struct CompiledProgram: Sendable {
 }
 
 /// What an expression may look at while it runs: pointers into one patient's state, valid during one call.
-package struct PatientView {
+package struct PatientView: BitwiseCopyable {
   package var series: UnsafeMutablePointer<SeriesWindows>
   package var seriesCount: Int
   /// By vital number: position of the preferred series, -1 where there is none.
@@ -114,7 +116,7 @@ package final class ExpressionMachine {
   deinit { stack.deallocate() }
 
   /// How one run differs from another.
-  package struct Reading {
+  package struct Reading: BitwiseCopyable {
     /// Evaluation time, event-time milliseconds.
     package var now: Int64
     /// Position of the series at hand, -1 for rules judged once a patient.
@@ -134,14 +136,16 @@ package final class ExpressionMachine {
   }
 
   package func truth(
-    _ program: CompiledProgram, features: [CompiledFeature], view: PatientView, layout: PlanLayout, reading: Reading
+    _ program: CompiledProgram, features: PlanLayout.Table<CompiledFeature>, view: PatientView, layout: PlanLayout,
+    reading: Reading
   ) -> Truth {
     Truth(value(program, features: features, view: view, layout: layout, reading: reading))
   }
 
   /// - Returns: the program's number; NaN is unknown.
   package func value(
-    _ program: CompiledProgram, features: [CompiledFeature], view: PatientView, layout: PlanLayout, reading: Reading
+    _ program: CompiledProgram, features: PlanLayout.Table<CompiledFeature>, view: PatientView, layout: PlanLayout,
+    reading: Reading
   ) -> Double {
     var top = 0
     for operation in program.operations {

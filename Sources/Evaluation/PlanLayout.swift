@@ -4,112 +4,156 @@ import VitalModel
 ///
 /// This room computes only: windows, expressions and scores over values it is given. It never reads a clock, a file or
 /// a socket, and never decides whether anybody is told.
-package final class PlanLayout: Sendable {
+///
+/// Everything the hot path reads is in flat tables the layout owns: no reference counts are touched a sample.
+// `@unchecked`: the tables are filled in `init`, never written again, and freed with the last reference.
+package final class PlanLayout: @unchecked Sendable {
+  /// A table owned by the layout: valid as long as it.
+  package typealias Table<Element> = UnsafeBufferPointer<Element>
+
   /// One window every series of a code keeps.
-  package struct Window: Sendable {
+  package struct Window: Sendable, BitwiseCopyable {
     package var length: Int64
     package var isOrdered: Bool
   }
 
+  /// A score component a vital feeds.
+  package struct ScoreFeed: Sendable, BitwiseCopyable {
+    package var score: Int
+    package var component: Int
+  }
+
   /// What the engine needs to know of one vital.
-  package struct CodePlan: Sendable {
-    package var windows: [Window] = []
+  // `@unchecked`: tables as above.
+  package struct CodePlan: @unchecked Sendable, BitwiseCopyable {
+    package var windows: Table<Window>
     /// How much event time a series keeps at least, milliseconds.
-    package var retention: Int64 = PlanLayout.evidenceSpan
+    package var retention: Int64
     /// Rules judged for each series of this vital.
-    package var seriesRules: [Int] = []
+    package var seriesRules: Table<Int>
     /// Rules judged once a patient that read this vital.
-    package var patientRules: [Int] = []
-    /// Score components this vital feeds: (score, component).
-    package var scoreComponents: [(score: Int, component: Int)] = []
-    package var registryStaleness: Int64 = 60_000
-    package var resolutionExponent = 0
+    package var patientRules: Table<Int>
+    package var scoreFeeds: Table<ScoreFeed>
+    package var registryStaleness: Int64
+    package var resolutionExponent: Int
+    /// Numbers in unit 0 need no conversion, only rounding.
+    package var isPlain: Bool
   }
 
   /// One rule's programs, compiled.
-  package struct CompiledRule: Sendable {
+  // `@unchecked`: tables as above.
+  package struct CompiledRule: @unchecked Sendable, BitwiseCopyable {
     package var applies: CompiledProgram?
     package var when: CompiledProgram
     package var clear: CompiledProgram?
     package var bypass: CompiledProgram?
     package var bypassLimit: CompiledProgram?
-    package var features: [CompiledFeature]
-    package var readsScore: Bool
+    package var features: Table<CompiledFeature>
+    package var holdLast: Bool
   }
 
   /// Samples of the last minute stay for the explanation of an alert even where no window needs them.
   package static let evidenceSpan: Int64 = 60_000
 
   package let plan: RulePlan
-  package let codes: [CodePlan]
-  package let rules: [CompiledRule]
+  package let codes: Table<CodePlan>
+  package let rules: Table<CompiledRule>
+  package let scores: Table<CompiledScore>
   /// Rules with `each: series` that look at staleness, and those that look at the sensor's declared state.
-  package let staleRules: [Int]
-  package let statusRules: [Int]
+  package let staleRules: Table<Int>
+  package let statusRules: Table<Int>
   /// Every flag any rule or score asks for; a patient's flags become one bit set over these.
   package let flags: [String]
+  private let memory: TableMemory
 
   /// - Precondition: the plan was checked by `RuleLanguage`: every index in it is valid.
   package init(plan: RulePlan) {
     self.plan = plan
-    var codes = plan.registry.vitals.map { vital in
-      CodePlan(registryStaleness: vital.staleness, resolutionExponent: vital.resolutionExponent)
-    }
-    var flags: [String] = []
-    for score in plan.scores {
-      for component in score.components {
-        for variant in component.variants where !flags.contains(variant.flag) { flags.append(variant.flag) }
-      }
-    }
-    for rule in plan.rules {
-      for other in rule.parameters.flatMap(\.cases) where !flags.contains(other.flag) { flags.append(other.flag) }
-      for program in [rule.applies, rule.when, rule.clear, rule.bypass].compactMap({ $0 }) {
-        for case .attribute(.flag(let flag)) in program.instructions where !flags.contains(flag) { flags.append(flag) }
-      }
-      for feature in rule.features { PlanLayout.addWindow(of: feature, to: &codes) }
-    }
+    let memory = TableMemory()
+    let flags = PlanLayout.flags(of: plan)
+    var drafts = plan.registry.vitals.map { _ in CodeDraft() }
+    for rule in plan.rules { for feature in rule.features { PlanLayout.addWindow(of: feature, to: &drafts) } }
     for (scoreIndex, score) in plan.scores.enumerated() {
       for (componentIndex, component) in score.components.enumerated() {
         for code in component.codes {
           let feature = Feature(kind: .median, code: code, window: component.medianWindow)
-          if component.medianWindow > 0 { PlanLayout.addWindow(of: feature, to: &codes) }
-          codes[Int(code.index)].scoreComponents.append((scoreIndex, componentIndex))
+          if component.medianWindow > 0 { PlanLayout.addWindow(of: feature, to: &drafts) }
+          drafts[Int(code.index)].feeds.append(ScoreFeed(score: scoreIndex, component: componentIndex))
         }
       }
     }
+    let signal = PlanLayout.assignRules(of: plan, to: &drafts)
+    let windows = drafts.map(\.windows)
+    self.flags = flags
+    self.memory = memory
+    staleRules = memory.table(signal.stale)
+    statusRules = memory.table(signal.status)
+    rules = memory.table(
+      plan.rules.map { rule in
+        let features = rule.features.map { CompiledFeature($0, windows: windows, registry: plan.registry) }
+        func compile(_ program: Program) -> CompiledProgram {
+          CompiledProgram(program, parameters: rule.parameters, flags: flags, memory: memory)
+        }
+        return CompiledRule(
+          applies: rule.applies.map(compile), when: compile(rule.when), clear: rule.clear.map(compile),
+          bypass: rule.bypass.map(compile), bypassLimit: rule.bypassLimit.map(compile),
+          features: memory.table(features), holdLast: rule.holdLast)
+      })
+    scores = memory.table(
+      plan.scores.map { CompiledScore($0, windows: windows, flags: flags, registry: plan.registry, memory: memory) })
+    codes = memory.table(
+      zip(plan.registry.vitals, drafts).map { vital, draft in
+        let first = vital.units.first
+        return CodePlan(
+          windows: memory.table(draft.windows), retention: draft.retention,
+          seriesRules: memory.table(draft.seriesRules), patientRules: memory.table(draft.patientRules),
+          scoreFeeds: memory.table(draft.feeds), registryStaleness: vital.staleness,
+          resolutionExponent: vital.resolutionExponent,
+          isPlain: first.map { $0.numerator == $0.denominator && $0.offset.mantissa == 0 } ?? false)
+      })
+  }
+
+  /// A code's plan while it is being put together.
+  private struct CodeDraft {
+    var windows: [Window] = []
+    var retention = PlanLayout.evidenceSpan
+    var seriesRules: [Int] = []
+    var patientRules: [Int] = []
+    var feeds: [ScoreFeed] = []
+  }
+
+  private static func flags(of plan: RulePlan) -> [String] {
+    var flags: [String] = []
+    func add(_ flag: String) { if !flags.contains(flag) { flags.append(flag) } }
+    for variant in plan.scores.flatMap(\.components).flatMap(\.variants) { add(variant.flag) }
+    for rule in plan.rules {
+      for other in rule.parameters.flatMap(\.cases) { add(other.flag) }
+      for program in [rule.applies, rule.when, rule.clear, rule.bypass].compactMap({ $0 }) {
+        for case .attribute(.flag(let flag)) in program.instructions { add(flag) }
+      }
+    }
+    return flags
+  }
+
+  private static func assignRules(of plan: RulePlan, to drafts: inout [CodeDraft]) -> (stale: [Int], status: [Int]) {
     var stale: [Int] = []
     var status: [Int] = []
     for (index, rule) in plan.rules.enumerated() where rule.mode != .off {
       switch rule.scope {
-      case .series(let code): codes[Int(code.index)].seriesRules.append(index)
+      case .series(let code): drafts[Int(code.index)].seriesRules.append(index)
       case .everySeries:
         // One that looks at both is kept once.
-        let readsStale = rule.features.contains { $0.kind == .stale }
-        if readsStale { stale.append(index) } else { status.append(index) }
+        if rule.features.contains(where: { $0.kind == .stale }) { stale.append(index) } else { status.append(index) }
       case .patient:
         var read = rule.codes
         if let score = rule.score { read += plan.scores[score].components.flatMap(\.codes) }
-        for code in Set(read) { codes[Int(code.index)].patientRules.append(index) }
+        for code in Set(read) { drafts[Int(code.index)].patientRules.append(index) }
       }
     }
-    self.flags = flags
-    staleRules = stale
-    statusRules = status
-    let windows = codes.map(\.windows)
-    rules = plan.rules.map { rule in
-      let features = rule.features.map { CompiledFeature($0, windows: windows, registry: plan.registry) }
-      func compile(_ program: Program) -> CompiledProgram {
-        CompiledProgram(program, parameters: rule.parameters, flags: flags)
-      }
-      return CompiledRule(
-        applies: rule.applies.map(compile), when: compile(rule.when), clear: rule.clear.map(compile),
-        bypass: rule.bypass.map(compile), bypassLimit: rule.bypassLimit.map(compile), features: features,
-        readsScore: rule.score != nil)
-    }
-    self.codes = codes
+    return (stale, status)
   }
 
-  private static func addWindow(of feature: Feature, to codes: inout [CodePlan]) {
+  private static func addWindow(of feature: Feature, to codes: inout [CodeDraft]) {
     guard feature.kind.isWindowed, let code = feature.code else { return }
     let index = Int(code.index)
     if let existing = codes[index].windows.firstIndex(where: { $0.length == feature.window }) {
@@ -129,7 +173,7 @@ package final class PlanLayout: Sendable {
 }
 
 /// A feature with its window's position.
-package struct CompiledFeature: Sendable {
+package struct CompiledFeature: Sendable, BitwiseCopyable {
   package var kind: FeatureKind
   /// Vital number; -1: the series at hand.
   package var code: Int
@@ -167,4 +211,19 @@ package struct CompiledFeature: Sendable {
     default: return "\(kind.rawValue)(\(key), \(DurationText.format(length)))"
     }
   }
+}
+
+/// Owns the tables of one layout.
+final class TableMemory {
+  private var blocks: [UnsafeMutableRawPointer] = []
+
+  func table<Element: BitwiseCopyable>(_ elements: [Element]) -> UnsafeBufferPointer<Element> {
+    guard !elements.isEmpty else { return UnsafeBufferPointer(start: nil, count: 0) }
+    let copy = UnsafeMutableBufferPointer<Element>.allocate(capacity: elements.count)
+    _ = copy.initialize(from: elements)
+    if let base = copy.baseAddress { blocks.append(UnsafeMutableRawPointer(base)) }
+    return UnsafeBufferPointer(copy)
+  }
+
+  deinit { for block in blocks { block.deallocate() } }
 }

@@ -25,19 +25,18 @@ package struct ScoreState: BitwiseCopyable {
   /// Judges every component anew.
   ///
   /// - Returns: whether any component's points changed.
-  package mutating func update(
-    _ score: ScoreDefinition, view: PatientView, layout: PlanLayout, now: Int64
-  ) -> Bool {
+  package mutating func update(_ score: CompiledScore, view: PatientView, layout: PlanLayout, now: Int64) -> Bool {
     var changed = false
-    let oxygen = ScoreState.onOxygen(score, view: view, layout: layout, now: now)
-    for (index, component) in score.components.enumerated() where index < ScoreState.componentsMax {
+    let oxygen = ScoreState.onOxygen(score, view: view)
+    for index in 0..<score.components.count {
+      let component = score.components[index]
       let input = ScoreState.input(component, view: view, layout: layout, now: now)
       var points = -1
       if component.isOxygen {
-        points = oxygen.map { $0 ? component.bands.points(1) : component.bands.points(0) } ?? -1
+        points = oxygen.map { component.bands.points($0 ? 1 : 0) } ?? -1
         if points >= 0 { inputs[index] = oxygen == true ? 1 : 0 }
       } else if let input {
-        points = ScoreState.bands(component, view: view, layout: layout, onOxygen: oxygen).points(input.grid)
+        points = ScoreState.bands(component, view: view, onOxygen: oxygen ?? false).points(input.grid)
         inputs[index] = Int32(clamping: input.grid)
       }
       if let input { times[index] = input.time }
@@ -70,37 +69,31 @@ package struct ScoreState: BitwiseCopyable {
 
   /// The chart column in force: the first variant whose flag the patient carries and whose oxygen condition holds.
   private static func bands(
-    _ component: ScoreComponent, view: PatientView, layout: PlanLayout, onOxygen: Bool?
-  ) -> ScoreBands {
-    for variant in component.variants {
-      guard let bit = layout.flags.firstIndex(of: variant.flag), view.flagBits & (1 << UInt64(bit)) != 0 else {
-        continue
-      }
-      if variant.onOxygen == nil || variant.onOxygen == (onOxygen ?? false) { return variant.bands }
+    _ component: CompiledScore.Component, view: PatientView, onOxygen: Bool
+  ) -> CompiledScore.Bands {
+    for variant in component.variants
+    where view.flagBits & variant.flagBit != 0 && (!variant.asksOxygen || variant.onOxygen == onOxygen) {
+      return variant.bands
     }
     return component.bands
   }
 
   /// Whether the patient breathes oxygen: any flow above 0, or a fraction above 21 % (room air 20.9...21, CLINICAL
   /// 1.1); nil if nothing says so.
-  private static func onOxygen(
-    _ score: ScoreDefinition, view: PatientView, layout: PlanLayout, now: Int64
-  ) -> Bool? {
-    guard let component = score.components.first(where: \.isOxygen) else { return nil }
+  private static func onOxygen(_ score: CompiledScore, view: PatientView) -> Bool? {
+    guard score.oxygen >= 0 else { return nil }
     var answer: Bool?
-    for code in component.codes {
-      guard let position = fresh(code, view) else { continue }
-      let vital = layout.plan.registry[code]
-      let value = vital.decimal(grid: Int64(view.series[position].lastValue)).double
-      let uses = vital.unit == "%" ? value > 21 : value > 0
-      if uses { return true }
+    for input in score.components[score.oxygen].inputs {
+      guard let position = fresh(input.code, view) else { continue }
+      if Int64(view.series[position].lastValue) > input.airUpTo { return true }
       answer = false
     }
     return answer
   }
 
-  private static func fresh(_ code: VitalCode, _ view: PatientView) -> Int? {
-    let position = Int(view.preferred[Int(code.index)])
+  @inline(__always)
+  private static func fresh(_ code: Int, _ view: PatientView) -> Int? {
+    let position = Int(view.preferred[code])
     guard position >= 0, !view.series[position].isStale, view.series[position].lastTime != .min else { return nil }
     return position
   }
@@ -108,24 +101,96 @@ package struct ScoreState: BitwiseCopyable {
   /// A component's value on the chart's grid: the median of continuous sources (three samples or more in the window),
   /// the newest value of spot ones, rounded half up before banding (CLINICAL 2.1).
   private static func input(
-    _ component: ScoreComponent, view: PatientView, layout: PlanLayout, now: Int64
+    _ component: CompiledScore.Component, view: PatientView, layout: PlanLayout, now: Int64
   ) -> (grid: Int64, time: Int64)? {
-    for code in component.codes {
-      guard let position = fresh(code, view) else { continue }
+    for input in component.inputs {
+      guard let position = fresh(input.code, view) else { continue }
       let series = view.series + position
-      let plan = layout.codes[series.pointee.code]
       let time = series.pointee.lastTime
-      if component.medianWindow > 0,
-        let window = plan.windows.firstIndex(where: { $0.length == component.medianWindow && $0.isOrdered })
-      {
-        series.pointee.trim(now: now, plan: plan)
-        if series.pointee.aggregate(.count, window: window) >= 3 {
-          let median = series.pointee.aggregate(.median, window: window)
+      if input.window >= 0 {
+        series.pointee.trim(now: now, plan: layout.codes[series.pointee.code])
+        if series.pointee.aggregate(.count, window: input.window) >= 3 {
+          let median = series.pointee.aggregate(.median, window: input.window)
           return (Int64((median + 0.5).rounded(.down)), time)
         }
       }
       return (Int64(series.pointee.lastValue), time)
     }
     return nil
+  }
+}
+
+/// A score's chart as flat tables.
+// `@unchecked`: the tables belong to the layout and are never written after they were made.
+package struct CompiledScore: @unchecked Sendable, BitwiseCopyable {
+  struct Band: BitwiseCopyable {
+    var upTo: Int64
+    var points: Int
+  }
+
+  struct Bands: BitwiseCopyable {
+    var table: PlanLayout.Table<Band>
+
+    /// As ``VitalModel/ScoreBands/points(_:)``.
+    func points(_ grid: Int64) -> Int {
+      for band in table where grid <= band.upTo { return band.points }
+      return table.last?.points ?? 0
+    }
+  }
+
+  struct Variant: BitwiseCopyable {
+    var flagBit: UInt64
+    var asksOxygen: Bool
+    var onOxygen: Bool
+    var bands: Bands
+  }
+
+  struct Input: BitwiseCopyable {
+    var code: Int
+    /// Position of the median's window among the vital's, -1: the newest value.
+    var window: Int
+    /// Grid value up to which it is room air; only for oxygen.
+    var airUpTo: Int64
+  }
+
+  struct Component: BitwiseCopyable {
+    var inputs: PlanLayout.Table<Input>
+    var bands: Bands
+    var variants: PlanLayout.Table<Variant>
+    var isOxygen: Bool
+  }
+
+  let components: PlanLayout.Table<Component>
+  /// The component that says whether oxygen is given, -1: none.
+  let oxygen: Int
+
+  init(
+    _ score: ScoreDefinition, windows: [[PlanLayout.Window]], flags: [String], registry: VitalRegistry,
+    memory: TableMemory
+  ) {
+    func bands(_ bands: ScoreBands) -> Bands {
+      Bands(table: memory.table(bands.bands.map { Band(upTo: $0.upTo, points: $0.points) }))
+    }
+    let known = score.components.prefix(ScoreState.componentsMax)
+    components = memory.table(
+      known.map { component in
+        let inputs = component.codes.map { code in
+          let window =
+            component.medianWindow > 0
+            ? windows[Int(code.index)].firstIndex { $0.length == component.medianWindow && $0.isOrdered } ?? -1 : -1
+          let vital = registry[code]
+          let air = vital.unit == "%" ? DecimalValue(mantissa: 21).scaled(toExponent: vital.resolutionExponent) ?? 0 : 0
+          return Input(code: Int(code.index), window: window, airUpTo: air)
+        }
+        let variants = component.variants.map { variant in
+          Variant(
+            flagBit: flags.firstIndex(of: variant.flag).map { 1 << UInt64($0) } ?? 0,
+            asksOxygen: variant.onOxygen != nil, onOxygen: variant.onOxygen ?? false, bands: bands(variant.bands))
+        }
+        return Component(
+          inputs: memory.table(inputs), bands: bands(component.bands), variants: memory.table(variants),
+          isOxygen: component.isOxygen)
+      })
+    oxygen = known.firstIndex { $0.isOxygen } ?? -1
   }
 }

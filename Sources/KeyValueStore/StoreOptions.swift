@@ -85,9 +85,11 @@ struct OptionSet: ~Copyable {
     rocksdb_options_set_max_open_files(database, -1)
     // Spread write-back over time rather than in one stall at the end of a file.
     rocksdb_options_set_bytes_per_sync(database, 1 << 20)
-    // RocksDB's own text log: bounded, at most 5 files of 8 MiB.
-    rocksdb_options_set_max_log_file_size(database, 8 << 20)
-    rocksdb_options_set_keep_log_file_num(database, 5)
+    // No text log of RocksDB's own, not even its headers (HEADER_LEVEL is 5): when a full disk refuses one of its lines,
+    // the next line aborts the process (an assertion of the log's file writer, compiled in on Debian). Errors come back
+    // from the calls anyway.
+    rocksdb_options_set_info_log_level(database, 6)
+    rocksdb_options_set_keep_log_file_num(database, 1)
     return database
   }
 

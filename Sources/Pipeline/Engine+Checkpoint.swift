@@ -51,13 +51,17 @@ extension Engine {
   package func dirtyPatients(before position: UInt64, limit: Int) -> [UInt32] {
     var found: [UInt32] = []
     var index = dirtyHead
-    while index < dirtyQueue.count, found.count < limit {
-      let patient = patients[Int(dirtyQueue[index])]
-      if patient.pointee.dirtySince > position { break }
-      found.append(patient.pointee.number)
+    while index < dirtyQueue.count, found.count < limit, dirtyQueue[index].since <= position {
+      if isOwed(dirtyQueue[index]) { found.append(patients[Int(dirtyQueue[index].place)].pointee.number) }
       index += 1
     }
     return found
+  }
+
+  /// Whether an entry of the queue still speaks of its patient's first change since it was stored. An entry left behind
+  /// must not: the patient's next change is later than those of patients queued behind it, and the floor would pass them.
+  private func isOwed(_ entry: (place: Int32, since: UInt64)) -> Bool {
+    patients[Int(entry.place)].pointee.dirtySince == entry.since
   }
 
   /// Whether a patient changed since its state was last stored.
@@ -69,9 +73,7 @@ extension Engine {
   /// The states of these patients are stored as they are now.
   package func markStored(_ numbers: [UInt32]) {
     for number in numbers { patients[placeOf(number)].pointee.dirtySince = .max }
-    while dirtyHead < dirtyQueue.count, patients[Int(dirtyQueue[dirtyHead])].pointee.dirtySince == .max {
-      dirtyHead += 1
-    }
+    while dirtyHead < dirtyQueue.count, !isOwed(dirtyQueue[dirtyHead]) { dirtyHead += 1 }
     if dirtyHead > 4096, dirtyHead * 2 > dirtyQueue.count {
       dirtyQueue.removeFirst(dirtyHead)
       dirtyHead = 0
@@ -80,7 +82,7 @@ extension Engine {
 
   /// Recovery must replay the journal after this position: every patient's stored state covers what is at or before it.
   package var stateFloor: UInt64 {
-    dirtyHead < dirtyQueue.count ? max(1, patients[Int(dirtyQueue[dirtyHead])].pointee.dirtySince) - 1 : position
+    dirtyHead < dirtyQueue.count ? max(1, dirtyQueue[dirtyHead].since) - 1 : position
   }
 
   // MARK: Writing

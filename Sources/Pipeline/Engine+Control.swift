@@ -218,7 +218,7 @@ extension Engine {
       refreshAge(pointer, now: max(pointer.pointee.now, 0))
       for score in new.plan.scores.indices {
         _ = pointer.pointee.scores[score].update(
-          new.plan.scores[score], view: pointer.pointee.view, layout: new, now: pointer.pointee.now)
+          new.scores[score], view: pointer.pointee.view, layout: new, now: pointer.pointee.now)
       }
       if pointer.pointee.dirtySince == .max { markDirty(place, position) }
       endWithdrawn(pointer)
@@ -300,7 +300,9 @@ extension Engine {
     _ from: UnsafeMutablePointer<Episode>, to: UnsafeMutablePointer<Episode>, code: Int, _ old: PlanLayout,
     _ mapping: [Int]
   ) {
-    func order(_ plan: PlanLayout) -> [Int] { plan.codes[code].seriesRules + plan.staleRules + plan.statusRules }
+    func order(_ plan: PlanLayout) -> [Int] {
+      Array(plan.codes[code].seriesRules) + Array(plan.staleRules) + Array(plan.statusRules)
+    }
     let targets = order(layout)
     for (offset, rule) in order(old).enumerated() {
       if let place = targets.firstIndex(of: mapping[rule]) { to[place] = from[offset] }

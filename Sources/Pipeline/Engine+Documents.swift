@@ -159,7 +159,9 @@ extension Engine {
   ) -> DecimalValue? {
     if candidate.isBypass, let program = layout.rules[candidate.rule].bypassLimit {
       let reading = ExpressionMachine.Reading(now: now, subject: -1, holdLast: false)
-      let value = machine.value(program, features: [], view: patient.pointee.view, layout: layout, reading: reading)
+      let value = machine.value(
+        program, features: layout.rules[candidate.rule].features, view: patient.pointee.view, layout: layout,
+        reading: reading)
       // Sums of decimals are cut to the nearest millionth: 39.0 + 0.3 is 39.3.
       if abs(value) < 1e12 {
         return DecimalValue(mantissa: Int64((value * 1e6).rounded()), exponent: -6).normalizedWhole

@@ -26,7 +26,7 @@ extension Engine {
   ) -> Judgement {
     let compiled = layout.rules[rule]
     let view = patient.pointee.view
-    var reading = ExpressionMachine.Reading(now: now, subject: subject, holdLast: layout.plan.rules[rule].holdLast)
+    var reading = ExpressionMachine.Reading(now: now, subject: subject, holdLast: compiled.holdLast)
     func run(_ program: CompiledProgram) -> Judgement.Truth {
       switch machine.truth(program, features: compiled.features, view: view, layout: layout, reading: reading) {
       case .yes: .yes

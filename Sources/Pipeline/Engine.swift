@@ -7,43 +7,47 @@ import VitalModel
 /// Its output is a pure function of the entries applied, the plan and the options. It never reads a clock, draws a random
 /// number, iterates a hash table or touches a file; live service, replay and recovery call this same code. Owned by one
 /// thread.
+// The run-time exclusivity check is off for the state below: it took a tenth of every sample. One thread owns an engine, and
+// no property is handed out inout while a method that touches it runs.
 package final class Engine {
-  package private(set) var layout: PlanLayout
+  @exclusivity(unchecked) package private(set) var layout: PlanLayout
   package let options: EngineOptions
   let names: any NameSource
   let machine = ExpressionMachine()
   /// What happened since the caller last took it.
-  package var output = EngineOutput()
+  @exclusivity(unchecked) package var output = EngineOutput()
 
-  var patients: [UnsafeMutablePointer<PatientState>] = []
+  @exclusivity(unchecked) var patients: [UnsafeMutablePointer<PatientState>] = []
   /// Directory number → position in ``patients``; -1 none.
-  var places: [Int32] = []
-  /// Patients with a checkpoint owed, in the order they first changed.
-  var dirtyQueue: [Int32] = []
-  var dirtyHead = 0
-  var deadlines = DeadlineHeap()
-  var timings: [EpisodeTiming] = []
+  @exclusivity(unchecked) var places: [Int32] = []
+  /// Patients with a checkpoint owed, in the order they first changed, with the position of that change. A patient stored
+  /// before its turn leaves its entry behind; the position tells such an entry from the patient's next one.
+  @exclusivity(unchecked) var dirtyQueue: [(place: Int32, since: UInt64)] = []
+  @exclusivity(unchecked) var dirtyHead = 0
+  @exclusivity(unchecked) var deadlines = DeadlineHeap()
+  @exclusivity(unchecked) var timings: [EpisodeTiming] = []
 
   /// Which of the directory's rosters is in force at this point of the journal.
-  package private(set) var rosterNumber = 0
+  @exclusivity(unchecked) package private(set) var rosterNumber = 0
   /// Highest journal position applied and highest ingest time seen.
-  package private(set) var position: UInt64 = 0
-  package private(set) var clock: Int64 = .min
+  @exclusivity(unchecked) package private(set) var position: UInt64 = 0
+  @exclusivity(unchecked) package private(set) var clock: Int64 = .min
   /// Observations applied, and those too doubtful to judge.
-  package private(set) var sampleCount: UInt64 = 0
-  package private(set) var unusableCount: UInt64 = 0
+  @exclusivity(unchecked) package private(set) var sampleCount: UInt64 = 0
+  @exclusivity(unchecked) package private(set) var unusableCount: UInt64 = 0
 
   /// The message being taken in: observations of one patient at one time (SEMANTICS A4).
-  private var groupPlace = -1
-  private var groupPatient: UInt32 = .max
-  private var groupTime: Int64 = 0
-  private var groupIsRetrospective = false
-  private var groupIsUncertain = false
-  private var touched: [Int] = []
+  @exclusivity(unchecked) private var groupPlace = -1
+  @exclusivity(unchecked) private var groupPatient: UInt32 = .max
+  @exclusivity(unchecked) private var groupTime: Int64 = 0
+  @exclusivity(unchecked) private var groupIsRetrospective = false
+  @exclusivity(unchecked) private var groupIsUncertain = false
+  @exclusivity(unchecked) private var touched: [Int] = []
   /// Episodes a doubtful value of this message brought to their bypass limit: the good values beside it do not clear them.
-  var doubted: [(rule: Int, subject: Int)] = []
-  private var ruleStamp: [UInt64] = []
-  private var stamp: UInt64 = 0
+  @exclusivity(unchecked) var doubted: [(rule: Int, subject: Int)] = []
+  @exclusivity(unchecked) private var ruleStamp: [UInt64] = []
+  @exclusivity(unchecked) private var scoreStamp: [UInt64] = []
+  @exclusivity(unchecked) private var stamp: UInt64 = 0
   private let minimumQuality: UInt16
   /// Numbers of the vitals that are pressures of one pair or another.
   private let pressureCodes: [Int]
@@ -53,7 +57,9 @@ package final class Engine {
     self.options = options
     self.names = names
     minimumQuality = UInt16(layout.plan.minimumQuality * 10_000)
-    pressureCodes = ["sbp", "dbp", "abp_sys", "abp_dia"].compactMap { layout.plan.registry.code($0).map { Int($0.index) } }
+    pressureCodes = ["sbp", "dbp", "abp_sys", "abp_dia"].compactMap {
+      layout.plan.registry.code($0).map { Int($0.index) }
+    }
     touched.reserveCapacity(64)
     adopt(layout)
   }
@@ -69,6 +75,7 @@ package final class Engine {
   func adopt(_ layout: PlanLayout) {
     self.layout = layout
     ruleStamp = Array(repeating: 0, count: layout.plan.rules.count)
+    scoreStamp = Array(repeating: 0, count: layout.plan.scores.count)
     timings = layout.plan.rules.map { rule in
       let hold = options.without.contains(.persistence) ? 0 : rule.hold
       let clearFor = options.without.contains(.hysteresis) ? 0 : rule.clearFor
@@ -126,7 +133,7 @@ package final class Engine {
 
   func markDirty(_ place: Int, _ position: UInt64) {
     patients[place].pointee.dirtySince = position
-    dirtyQueue.append(Int32(place))
+    dirtyQueue.append((Int32(place), position))
   }
 
   private func beginMessage(_ slot: Slot, place: Int) {
@@ -165,7 +172,7 @@ package final class Engine {
     if index < 0 { index = addSeries(slot, to: patient) }
     let series = patient.pointee.series + index
     let code = series.pointee.code
-    let vital = layout.plan.registry.vitals[code]
+    let plan = layout.codes[code]
     if slot.eventTime >= series.pointee.newestTime {
       series.pointee.newestTime = slot.eventTime
       series.pointee.lastStatus = slot.status
@@ -173,7 +180,11 @@ package final class Engine {
     }
     if touched.last != index { touched.append(index) }
     if !patient.pointee.alerts.isEmpty, pressureCodes.contains(code) { clearPressureDoubt(patient, slot) }
-    guard let grid = vital.gridValue(slot.value, unitIndex: Int(slot.unit)), let value = Int32(exactly: grid) else {
+    let converted =
+      plan.isPlain && slot.unit == 0
+      ? slot.value.scaled(toExponent: plan.resolutionExponent)
+      : layout.plan.registry.vitals[code].gridValue(slot.value, unitIndex: Int(slot.unit))
+    guard let grid = converted, let value = Int32(exactly: grid) else {
       unusableCount &+= 1
       return
     }
@@ -188,7 +199,7 @@ package final class Engine {
       return
     }
     let insertion = series.pointee.insert(
-      time: slot.eventTime, value: value, quality: slot.quality, status: slot.status, plan: layout.codes[code])
+      time: slot.eventTime, value: value, quality: slot.quality, status: slot.status, plan: plan)
     // An old sample that arrives late does not make a silent signal fresh.
     if insertion == .newest { hear(patient, index, wasUsable: true) }
   }
@@ -293,22 +304,23 @@ package final class Engine {
     }
     stamp &+= 1
     for index in touched {
-      let code = patient.pointee.series[index].code
-      updateScores(patient, code: code, now: context.now)
-      for rule in layout.codes[code].patientRules where ruleStamp[rule] != stamp {
-        ruleStamp[rule] = stamp
-      }
+      let plan = layout.codes[patient.pointee.series[index].code]
+      for feed in plan.scoreFeeds { scoreStamp[feed.score] = stamp }
+      for rule in plan.patientRules { ruleStamp[rule] = stamp }
     }
-    for rule in layout.plan.rules.indices where ruleStamp[rule] == stamp {
+    for score in 0..<scoreStamp.count where scoreStamp[score] == stamp { updateScore(patient, score, now: context.now) }
+    for rule in 0..<ruleStamp.count where ruleStamp[rule] == stamp {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
     }
   }
 
   func updateScores(_ patient: UnsafeMutablePointer<PatientState>, code: Int, now: Int64) {
-    for feed in layout.codes[code].scoreComponents {
-      _ = (patient.pointee.scores + feed.score).pointee.update(
-        layout.plan.scores[feed.score], view: patient.pointee.view, layout: layout, now: now)
-    }
+    for feed in layout.codes[code].scoreFeeds { updateScore(patient, feed.score, now: now) }
+  }
+
+  private func updateScore(_ patient: UnsafeMutablePointer<PatientState>, _ score: Int, now: Int64) {
+    _ = (patient.pointee.scores + score).pointee.update(
+      layout.scores[score], view: patient.pointee.view, layout: layout, now: now)
   }
 
   /// Rules about the signal itself, looked at only where they could change.
@@ -331,215 +343,6 @@ package final class Engine {
     }
   }
 
-  // MARK: Deadlines
-
-  func schedule(_ patient: UnsafeMutablePointer<PatientState>, _ due: Int64) {
-    guard due < patient.pointee.nextDue else { return }
-    patient.pointee.nextDue = due
-    guard options.clock == .wall, due < patient.pointee.filedDue else { return }
-    patient.pointee.filedDue = due
-    deadlines.push(due: due, patient: patient.pointee.number)
-  }
-
-  /// The earliest instant at which some patient's deadline may be due, engine time; nil: none. Wall clock only.
-  package var nextDeadline: Int64? {
-    refreshHeap()
-    return deadlines.earliest
-  }
-
-  /// Drops outdated entries from the top of the heap, so that its earliest is some patient's lower bound.
-  private func refreshHeap() {
-    while let top = deadlines.top {
-      let patient = patients[placeOf(top.patient)]
-      if patient.pointee.filedDue == top.due {
-        if patient.pointee.nextDue <= top.due { return }
-        patient.pointee.filedDue = .max
-        _ = deadlines.pop()
-        file(patient)
-      } else {
-        _ = deadlines.pop()
-      }
-    }
-  }
-
-  /// Enters a patient's next deadline in the heap, if it is not there yet.
-  private func file(_ patient: UnsafeMutablePointer<PatientState>) {
-    let next = patient.pointee.nextDue
-    guard next < patient.pointee.filedDue else { return }
-    patient.pointee.filedDue = next
-    deadlines.push(due: next, patient: patient.pointee.number)
-  }
-
-  /// Runs the due deadlines of every patient, by due time and then patient number.
-  private func runDeadlines(upTo time: Int64) {
-    // Patients whose restored state is ahead of this entry: it has run for them already.
-    var ahead: [Int] = []
-    while true {
-      refreshHeap()
-      guard let top = deadlines.top, top.due <= time else { break }
-      _ = deadlines.pop()
-      let place = placeOf(top.patient)
-      let patient = patients[place]
-      patient.pointee.filedDue = .max
-      guard position > patient.pointee.position || position == 0 else {
-        ahead.append(place)
-        continue
-      }
-      runDeadlines(place, upTo: time)
-      patient.pointee.position = max(patient.pointee.position, position)
-      if patient.pointee.dirtySince == .max { markDirty(place, position) }
-      file(patient)
-    }
-    for place in ahead { file(patients[place]) }
-  }
-
-  /// Puts every restored patient's next deadline back into the heap.
-  func fileDeadlines() {
-    deadlines = DeadlineHeap()
-    for patient in patients where options.clock == .wall && patient.pointee.nextDue < .max {
-      patient.pointee.filedDue = patient.pointee.nextDue
-      deadlines.push(due: patient.pointee.nextDue, patient: patient.pointee.number)
-    }
-  }
-
-  /// Runs one patient's deadlines due at or before `time`, each with its own due time as "now" (SEMANTICS B2).
-  ///
-  /// - Parameter isBacklog: on behalf of a retrospective message, as of its own time.
-  func runDeadlines(_ place: Int, upTo time: Int64, isBacklog: Bool = false) {
-    let patient = patients[place]
-    while patient.pointee.nextDue <= time {
-      guard let next = earliestDeadline(patient, isBacklog: isBacklog) else {
-        patient.pointee.nextDue = .max
-        return
-      }
-      guard next.due <= time else {
-        patient.pointee.nextDue = .max
-        schedule(patient, next.due)
-        return
-      }
-      run(next, patient)
-    }
-  }
-
-  private enum DeadlineTarget {
-    case stale(series: Int)
-    case series(series: Int, offset: Int)
-    case patientRule(Int)
-    case held(rule: Int)
-    case settle
-  }
-
-  /// Linear over the patient's few dozen deadlines: it runs about once a minute a patient.
-  ///
-  /// While a back-log is being taken in, holds wait for its settlement: their own samples move them.
-  private func earliestDeadline(
-    _ patient: UnsafeMutablePointer<PatientState>, isBacklog: Bool
-  ) -> (due: Int64, target: DeadlineTarget)? {
-    let notBefore = isBacklog || patient.pointee.settleDue == .max ? Int64.min : patient.pointee.settleDue
-    var due = Int64.max
-    var target = DeadlineTarget.settle
-    func consider(_ candidate: Int64, _ what: @autoclosure () -> DeadlineTarget) {
-      if candidate < due {
-        due = candidate
-        target = what()
-      }
-    }
-    consider(patient.pointee.settleDue, .settle)
-    for index in 0..<patient.pointee.seriesCount {
-      consider(patient.pointee.series[index].staleDue, .stale(series: index))
-      let count = PatientState.episodeCount(layout, code: patient.pointee.series[index].code)
-      for offset in 0..<count {
-        consider(max(notBefore, patient.pointee.episodes[index][offset].due), .series(series: index, offset: offset))
-      }
-    }
-    for rule in layout.plan.rules.indices {
-      consider(max(notBefore, patient.pointee.patientEpisodes[rule].due), .patientRule(rule))
-      if patient.pointee.slots[rule].heldStage >= 0 {
-        consider(patient.pointee.slots[rule].heldUntil, .held(rule: rule))
-      }
-    }
-    return due == .max ? nil : (due, target)
-  }
-
-  private func run(_ deadline: (due: Int64, target: DeadlineTarget), _ patient: UnsafeMutablePointer<PatientState>) {
-    var context = JudgeContext(
-      now: deadline.due, engineTime: deadline.due, isRetrospective: false, isUncertain: false)
-    // What should have been found long ago (we were not running, or it came with a back-log) is settled, not told at
-    // once: what is still true is told then (SEMANTICS B5).
-    let isLate =
-      options.clock == .wall && deadline.due < clock - options.lateness && !options.without.contains(.retrospective)
-    switch deadline.target {
-    case .series, .patientRule: context.isRetrospective = isLate
-    case .stale, .held, .settle: break
-    }
-    if !isLate {
-      patient.pointee.now = max(patient.pointee.now, deadline.due)
-      context.now = patient.pointee.now
-    }
-    if isLate { context.engineTime = clock }
-    switch deadline.target {
-    case .stale(let series): checkStaleness(patient, series, context)
-    case .series(let series, let offset):
-      patient.pointee.episodes[series][offset].due = .max
-      let rule = ruleIndex(code: patient.pointee.series[series].code, offset: offset)
-      judge(patient, rule: rule, subject: series, offset: offset, context)
-    case .patientRule(let rule):
-      patient.pointee.patientEpisodes[rule].due = .max
-      judge(patient, rule: rule, subject: -1, offset: 0, context)
-    case .held(let rule): retryHeld(patient, rule: rule, context)
-    case .settle: settle(patient, context)
-    }
-  }
-
-  private func ruleIndex(code: Int, offset: Int) -> Int {
-    let own = layout.codes[code].seriesRules
-    if offset < own.count { return own[offset] }
-    let rest = offset - own.count
-    return rest < layout.staleRules.count ? layout.staleRules[rest] : layout.statusRules[rest - layout.staleRules.count]
-  }
-
-  private func checkStaleness(
-    _ patient: UnsafeMutablePointer<PatientState>, _ index: Int, _ context: JudgeContext
-  ) {
-    let series = patient.pointee.series + index
-    let registry = layout.codes[series.pointee.code].registryStaleness
-    let due = series.pointee.heardAt + series.pointee.staleness(registry: registry)
-    if due > context.engineTime {
-      series.pointee.staleDue = due
-      schedule(patient, due)
-      return
-    }
-    series.pointee.isStale = true
-    series.pointee.staleDue = .max
-    let code = series.pointee.code
-    choosePreferred(patient, code: code)
-    for (offset, rule) in layout.codes[code].seriesRules.enumerated() {
-      let change = patient.pointee.episodes[index][offset].loseSignal(now: context.now)
-      settleChange(change, patient, rule: rule, subject: index, context)
-    }
-    judgeTechnical(patient, subject: index, context)
-    updateScores(patient, code: code, now: context.now)
-    for rule in layout.codes[code].patientRules {
-      judge(patient, rule: rule, subject: -1, offset: 0, context)
-      let episode = patient.pointee.patientEpisodes + rule
-      if episode.pointee.phase == .pending, episode.pointee.isFrozen {
-        settleChange(episode.pointee.loseSignal(now: context.now), patient, rule: rule, subject: -1, context)
-      }
-    }
-  }
-
-  /// After a burst of retrospective samples, what is still true is told shortly after the last of them.
-  func oweSettlement(_ patient: UnsafeMutablePointer<PatientState>) {
-    patient.pointee.settleSince = min(patient.pointee.settleSince, clock)
-    let due = min(clock + Engine.settleAfter, patient.pointee.settleSince + Engine.settleAtMost)
-    patient.pointee.settleDue = max(due, clock)
-    schedule(patient, patient.pointee.settleDue)
-  }
-
-  /// A burst counts as over after this silence, and is settled at the latest after the second figure, milliseconds.
-  static let settleAfter: Int64 = 2000
-  static let settleAtMost: Int64 = 10_000
-
   // MARK: Figures
 
   /// Bytes held by all patients, and how many there are.
@@ -559,41 +362,4 @@ struct JudgeContext {
   var engineTime: Int64
   var isRetrospective: Bool
   var isUncertain: Bool
-}
-
-/// A binary heap of (due, patient), earliest first, ties by patient number. Entries may be outdated: the owner checks.
-struct DeadlineHeap {
-  private var entries: [(due: Int64, patient: UInt32)] = []
-
-  var top: (due: Int64, patient: UInt32)? { entries.first }
-  var earliest: Int64? { entries.first?.due }
-
-  private func before(_ a: Int, _ b: Int) -> Bool {
-    (entries[a].due, entries[a].patient) < (entries[b].due, entries[b].patient)
-  }
-
-  mutating func push(due: Int64, patient: UInt32) {
-    entries.append((due, patient))
-    var child = entries.count - 1
-    while child > 0, before(child, (child - 1) / 2) {
-      entries.swapAt(child, (child - 1) / 2)
-      child = (child - 1) / 2
-    }
-  }
-
-  /// - Precondition: not empty.
-  mutating func pop() -> (due: Int64, patient: UInt32) {
-    entries.swapAt(0, entries.count - 1)
-    let top = entries.removeLast()
-    var parent = 0
-    while true {
-      var smallest = parent
-      for child in [2 * parent + 1, 2 * parent + 2] where child < entries.count && before(child, smallest) {
-        smallest = child
-      }
-      if smallest == parent { return top }
-      entries.swapAt(parent, smallest)
-      parent = smallest
-    }
-  }
 }

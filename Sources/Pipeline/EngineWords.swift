@@ -47,6 +47,16 @@ package struct Transition: Sendable {
   package var evidence: String?
   /// Whether receivers are told: a member joining without raising the priority changes the document only.
   package var isNotified: Bool
+
+  package init(
+    position: UInt64, patient: UInt32, document: AlertDocument, evidence: String? = nil, isNotified: Bool = true
+  ) {
+    self.position = position
+    self.patient = patient
+    self.document = document
+    self.evidence = evidence
+    self.isNotified = isNotified
+  }
 }
 
 /// One candidate that was not told, with the stage that held it.
@@ -54,6 +64,12 @@ package struct LedgerRow: Sendable {
   package var position: UInt64
   package var patient: UInt32
   package var document: AlertDocument
+
+  package init(position: UInt64, patient: UInt32, document: AlertDocument) {
+    self.position = position
+    self.patient = patient
+    self.document = document
+  }
 }
 
 /// What the engine wants done after some entries: the shells carry it out.

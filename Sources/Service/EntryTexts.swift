@@ -23,11 +23,12 @@ final class EntryTexts: Sendable {
     waiting.withLock { $0[position] = (text, readers) }
   }
 
-  func take(at position: UInt64) -> EntryText? {
+  /// - Returns: also whether every other evaluator it is for has taken it already.
+  func take(at position: UInt64) -> (text: EntryText, isLast: Bool)? {
     waiting.withLock { waiting in
       guard let entry = waiting[position] else { return nil }
       waiting[position] = entry.readers > 1 ? (entry.text, entry.readers - 1) : nil
-      return entry.text
+      return (entry.text, entry.readers <= 1)
     }
   }
 }

@@ -28,6 +28,8 @@ final class Evaluator: @unchecked Sendable {
     var abandonment: Abandonment
     var shard: Int
     var shards: Int
+    /// The journal's last durable position; everything up to it has been published to this shard.
+    var durablePosition: @Sendable () -> UInt64
     var heartbeatReceiver: @Sendable () -> String?
   }
 
@@ -40,6 +42,7 @@ final class Evaluator: @unchecked Sendable {
   /// Positions reached at earlier seconds: what changed before the oldest of them is due for a checkpoint.
   private var marks: [(time: Int64, position: UInt64)] = []
   private var lastUpkeep: Int64 = 0
+  private var lastIdleFloor: Int64 = 0
   let lastPosition: Atomic<UInt64>
   let activeAlerts = Atomic<Int>(0)
   let patientCount = Atomic<Int>(0)
@@ -61,6 +64,9 @@ final class Evaluator: @unchecked Sendable {
 
   /// The thread's body: until the journal thread closes the ring.
   func run() {
+    // What the journal's tail gave at the start waits for no further entry: an alert owed since before a crash goes out
+    // now, and no checkpoint may pass it unwritten.
+    if !engine.output.isEmpty { commit() }
     publishFigures()
     while !parts.abandonment.value {
       let state = consumer.wait(timeoutNanoseconds: 250_000_000)
@@ -93,9 +99,10 @@ final class Evaluator: @unchecked Sendable {
     switch slot.kind {
     case .control: EntryApplier.applyControl(slot, to: engine)
     case .payload:
-      guard let text = parts.texts.take(at: slot.payload) else { return }
+      guard let (text, isLast) = parts.texts.take(at: slot.payload) else { return }
       if case .canary(let number, let sentAt) = text {
-        noteCanary(number: number, sentAt: sentAt)
+        // One that passes every evaluator is home with the last of them.
+        if isLast { noteCanary(number: number, sentAt: sentAt) }
         return
       }
       if case .rules = text { checkpointAroundNewRules(slot, text) } else { EntryApplier.apply(text, slot, to: engine) }
@@ -163,9 +170,10 @@ final class Evaluator: @unchecked Sendable {
 
   private func advanceProgress() {
     for partition in 0..<partitionCount where partition % parts.shards == parts.shard {
-      effects.progress.applied[partition] = engine.position
+      effects.progress.applied[partition] = max(effects.progress.applied[partition], engine.position)
     }
-    effects.progress.floor = engine.isBetweenMessages ? engine.stateFloor : effects.progress.floor
+    // Never back: while it was idle the floor may have passed the engine's own last position.
+    if engine.isBetweenMessages { effects.progress.floor = max(effects.progress.floor, engine.stateFloor) }
   }
 
   /// Writes until the store takes it: the journal holds the inputs, so waiting loses nothing.
@@ -197,7 +205,25 @@ final class Evaluator: @unchecked Sendable {
       checkpoint(before: first.position)
       if engine.dirtyPatients(before: first.position, limit: 1).isEmpty { marks.removeFirst() } else { break }
     }
+    if now - lastIdleFloor >= Evaluator.checkpointAge {
+      lastIdleFloor = now
+      raiseIdleFloor()
+    }
     patientCount.store(engine.patientNumbers.count, ordering: .relaxed)
+  }
+
+  /// A shard without patients to evaluate follows the journal too, else it would keep all of it from being trimmed.
+  private func raiseIdleFloor() {
+    // First the position, then the ring: what the position covers has been published, so an empty ring means all applied.
+    let position = parts.durablePosition()
+    guard position > effects.progress.floor, consumer.available() == 0, engine.isBetweenMessages,
+      engine.dirtyPatients(before: .max, limit: 1).isEmpty
+    else { return }
+    for partition in 0..<partitionCount where partition % parts.shards == parts.shard {
+      effects.progress.applied[partition] = position
+    }
+    effects.progress.floor = position
+    write { _ in }
   }
 
   private func checkpoint(before position: UInt64) {

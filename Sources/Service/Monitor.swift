@@ -18,6 +18,7 @@ final class Monitor: @unchecked Sendable {
   private unowned let service: VigilService
   private let isStopping = Atomic<Bool>(false)
   private let isStalled = Atomic<Bool>(false)
+  private let abandons = Atomic<Bool>(false)
   private let hasGivenUp = Atomic<Bool>(false)
   private var lastStallNotice: Int64 = .min
   private var lastRetention: Int64
@@ -39,6 +40,9 @@ final class Monitor: @unchecked Sendable {
 
   func stop() { isStopping.store(true, ordering: .releasing) }
 
+  /// The service is stopping: from now on a stall makes it give up rather than wait for the disk.
+  func abandonsWhenStalled() { abandons.store(true, ordering: .releasing) }
+
   /// No broker was ever reached within the time allowed at start.
   var brokerNeverCame: Bool { hasGivenUp.load(ordering: .acquiring) }
 
@@ -54,6 +58,10 @@ final class Monitor: @unchecked Sendable {
   private func step() {
     let now = service.settings.clock.wallMilliseconds()
     checkStall(now)
+    if abandons.load(ordering: .acquiring) {
+      if isStalled.load(ordering: .relaxed) { service.giveUp() }
+      return
+    }
     checkBrokers(now)
     service.keeper.upkeep()
     tellUnassigned(now)
@@ -96,7 +104,8 @@ final class Monitor: @unchecked Sendable {
     if isStalled.load(ordering: .relaxed) { reasons.append("commits have stalled") }
     if !service.sealer.isReady.load(ordering: .acquiring) { reasons.append("history is being rebuilt") }
     for connection in service.connections where !connection.state.subscribed {
-      reasons.append("broker \(connection.configuration.host):\(connection.configuration.port) \(connection.state.line)")
+      reasons.append(
+        "broker \(connection.configuration.host):\(connection.configuration.port) \(connection.state.line)")
     }
     return reasons
   }
@@ -112,18 +121,36 @@ final class Monitor: @unchecked Sendable {
   /// A stream nobody is assigned to raises one technical alert a device (SEMANTICS E9).
   private func tellUnassigned(_ now: Int64) {
     let devices = service.sequencer.unassigned.withLock { $0 }
-    for device in devices.subtracting(toldUnassigned).sorted().prefix(20) {
+    let new = devices.subtracting(toldUnassigned).sorted()
+    guard new.count <= Monitor.unassignedAlertsMax else { return tellUnassigned(new, now) }
+    for device in new {
       toldUnassigned.insert(device)
-      service.log.warning("monitor", "samples of an unassigned device are kept in quarantine", ["device": LogValue(device)])
+      service.log.warning(
+        "monitor", "samples of an unassigned device are kept in quarantine", ["device": LogValue(device)])
       service.keeper.sendTechnical(
         to: service.routing.receiverNames, rule: "device-unassigned", title: "Device without patient",
         message: "device \(device) sends but belongs to nobody: assign it in the roster", subject: device, now: now)
     }
   }
 
+  /// More at once than this are one alert: a roster that is missing or wrong must not flood the receivers.
+  static let unassignedAlertsMax = 5
+
+  private func tellUnassigned(_ devices: [String], _ now: Int64) {
+    toldUnassigned.formUnion(devices)
+    service.log.warning(
+      "monitor", "samples of unassigned devices are kept in quarantine", ["devices": LogValue(devices.count)])
+    service.keeper.sendTechnical(
+      to: service.routing.receiverNames, rule: "device-unassigned", title: "Devices without patient",
+      message:
+        "\(devices.count) devices send but belong to nobody, \(devices[0]) among them: assign them in the roster",
+      subject: "many", now: now)
+  }
+
   // MARK: Retention
 
-  private func trim(_ now: Int64) {
+  /// Trims what is older than its retention, and the journal by size too, never beyond what sealing and evaluation need.
+  func trim(_ now: Int64) {
     let retain = service.configuration.withLock { $0.retain }
     do {
       let floors = [try SeriesReader(service.store.store).plan.sealFloor, try floorOfStates()]

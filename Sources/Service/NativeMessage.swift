@@ -1,3 +1,4 @@
+import Pipeline
 import VitalModel
 
 /// One observation as a native JSON message of its own, for quarantine and resubmission.
@@ -20,6 +21,18 @@ enum NativeMessage {
       if let quality = slot.quality.text { out.raw("quality", quality) }
       if slot.flags.contains(.corrected) { out.field("corrected", true) }
       if slot.flags.contains(.simulated) { out.field("simulated", true) }
+    }
+    return out.bytes
+  }
+
+  /// One device alarm as a native JSON message of its own.
+  static func encode(_ alarm: DeviceAlarm, at time: Int64) -> [UInt8] {
+    var out = JSONText()
+    out.object { out in
+      out.field("time", Timestamp.format(time))
+      out.field("event", alarm.event)
+      out.field("phase", alarm.hasEnded ? "end" : "start")
+      out.field("priority", alarm.priority.text)
     }
     return out.bytes
   }

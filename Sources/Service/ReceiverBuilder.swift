@@ -8,6 +8,13 @@ package enum ReceiverBuilder {
     try Webhooks.receivers(configuration)
   }
 
+  /// One line for each receiver that cannot be used as configured.
+  package static func complaints(_ configuration: VigilConfiguration) -> [String] {
+    configuration.receivers.filter(\.secrets.isEmpty).map {
+      "receivers: `\($0.name)` has no secret; webhooks are always signed (secret: env:NAME or file:PATH)"
+    }
+  }
+
   /// An alert that says of itself that it is a test.
   package static func testDocument(now: Int64) -> AlertDocument {
     var document = ServiceAlert.document(

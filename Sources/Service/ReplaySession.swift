@@ -96,11 +96,13 @@ package final class ReplaySession {
     guard let numbers = numbers(of: row, names: names) else { return }
     var last = Slot()
     var hasLast = false
+    var contradictsItself = false
     for (index, cell) in row.cells.enumerated() {
       let source = source(cell.source, names: names)
       if let reason = refusal(row, index, cell, source.text) {
         intake.countRefusedBefore(1)
         refused[reason, default: 0] += 1
+        if reason == .inconsistent { contradictsItself = true }
         continue
       }
       var slot = slot(row, cell, numbers, source: source.number)
@@ -116,8 +118,24 @@ package final class ReplaySession {
       hasLast = true
     }
     if hasLast { apply(&last, isLast: true) }
+    if contradictsItself { noteContradiction(row, numbers) }
     intake.committed()
     drain()
+  }
+
+  /// A pressure that contradicts itself is refused and told, after the rest of its message as in the live service
+  /// (SEMANTICS A8).
+  private func noteContradiction(_ row: RecordedRow, _ numbers: (patient: UInt32, device: UInt32)) {
+    var slot = Slot()
+    slot.kind = .control
+    slot.code = ControlCode.inconsistentPressure
+    slot.patient = numbers.patient
+    slot.device = numbers.device
+    slot.eventTime = row.time
+    slot.ingestTime = row.time
+    position += 1
+    slot.payload = position
+    engine.applyInconsistentPressure(slot)
   }
 
   /// One of the device's own alarms.

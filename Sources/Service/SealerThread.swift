@@ -146,13 +146,15 @@ final class StoredHistory: SampleHistory {
 
   func newestTime(_ series: Directory.Series) -> Int64? {
     waitUntilCurrent()
-    return (try? thread.sealer.newestTime(
-      patient: series.patient, device: series.device, code: series.code, source: series.source)) ?? nil
+    return
+      (try? thread.sealer.newestTime(
+        patient: series.patient, device: series.device, code: series.code, source: series.source)) ?? nil
   }
 
   func sample(_ series: Directory.Series, at time: Int64) -> (value: DecimalValue, unit: UInt8, sequence: Int64?)? {
     waitUntilCurrent()
-    return (try? thread.sealer.sample(
-      patient: series.patient, device: series.device, code: series.code, source: series.source, time: time)) ?? nil
+    return
+      (try? thread.sealer.sample(
+        patient: series.patient, device: series.device, code: series.code, source: series.source, time: time)) ?? nil
   }
 }

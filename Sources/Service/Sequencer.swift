@@ -76,6 +76,7 @@ final class Sequencer: @unchecked Sendable {
   private var partitions: UInt64 = 0
   private var partitionOfPatient: [Int8] = []
   private var lastClock: Int64 = .min
+  private var newestIngest: Int64 = .min
   private let commands = Mutex<[ControlCommand]>([])
   /// Commands that have their place in the order, and those ever sent.
   private let commandsTaken = Atomic<Int>(0)
@@ -245,6 +246,9 @@ final class Sequencer: @unchecked Sendable {
   private func emit(_ slot: inout Slot) {
     position += 1
     slot.payload = position
+    // One clock for every shard and replay: two inputs, or a wall clock set back, never make journal time go back.
+    newestIngest = max(newestIngest, slot.ingestTime)
+    slot.ingestTime = newestIngest
     encoder.append(slot)
     let partition = partition(slot.patient)
     partitions |= 1 << UInt64(partition)
@@ -262,6 +266,8 @@ final class Sequencer: @unchecked Sendable {
   private func broadcast(_ slot: inout Slot) {
     position += 1
     slot.payload = position
+    newestIngest = max(newestIngest, slot.ingestTime)
+    slot.ingestTime = newestIngest
     encoder.append(slot)
     for shard in parts.shards { shard.producer.stage(slot) }
   }
@@ -318,7 +324,7 @@ final class Sequencer: @unchecked Sendable {
       _ = original
     case .event(let alarm):
       own.patient = own.patient == .max ? parts.intake.owner(of: own) ?? .max : own.patient
-      guard own.patient != .max else { return }
+      guard own.patient != .max else { return quarantine(alarm, item, own) }
       let bytes = (try? JSONEncoder().encode(StoredAlarm(alarm))).map(Array.init) ?? []
       emit(&own, .deviceEvent, bytes, .alarm(alarm))
     case .wave:
@@ -347,6 +353,19 @@ final class Sequencer: @unchecked Sendable {
         reason: reason, receivedMs: slot.ingestTime, tenant: device.tenant, device: device.device,
         topic: "vigil/v1/\(device.tenant)/\(device.device)/vitals", contentType: "application/json", observations: 1,
         bytes: bytes), in: batch)
+  }
+
+  /// A device's alarm that belongs to nobody yet is kept like its samples are.
+  private func quarantine(_ alarm: DeviceAlarm, _ item: HeavyItem, _ slot: Slot) {
+    counters.received &+= 1
+    parts.meters.samples.add(1)
+    count(.unassignedDevice, 1, device: item.device)
+    unassigned.withLock { if $0.count < 10_000 { $0.insert(item.tenant + "/" + item.device) } }
+    _ = parts.store.quarantine.put(
+      QuarantineItem(
+        reason: .unassignedDevice, receivedMs: item.receivedAt, tenant: item.tenant, device: item.device,
+        topic: item.topic, contentType: "application/json", observations: 1,
+        bytes: NativeMessage.encode(alarm, at: slot.eventTime)), in: batch)
   }
 
   // MARK: Clock and commands

@@ -117,6 +117,7 @@ struct StoreOpening {
       adoptRoster(roster.bytes, &recovered)
     }
     try restoreStates(&recovered)
+    try takeUp(before: recovery, recovered)
     try replayTail(recovery, &recovered)
     return recovered
   }
@@ -193,6 +194,27 @@ struct StoreOpening {
       log.error("store", "patient states damaged; their windows start empty", ["patients": LogValue(damaged)])
     }
     for engine in recovered.engines { engine.finishRestoring() }
+  }
+
+  /// Entries before the tail that are looked at again: more than a broker can have had under way to us unacknowledged.
+  private static let lookBack: UInt64 = 65_536
+
+  /// What no patient's state holds, from the entries just before the tail: where the engines stand, so that progress never
+  /// goes back, and which timeless messages were taken in, so that their redelivery is known (SEMANTICS A6).
+  private func takeUp(before recovery: RecoveryPlan, _ recovered: RecoveredStore) throws {
+    let floor = recovery.floor
+    guard floor > 0 else { return }
+    let first = try recovered.store.journal.firstPosition() ?? .max
+    let from = max(first, floor > StoreOpening.lookBack ? floor - StoreOpening.lookBack : 1)
+    var clock = Int64.min
+    if from <= floor {
+      try recovered.store.journal.read(from: from, upTo: floor) { record in
+        guard case .slot(let slot) = record else { return }
+        clock = max(clock, slot.ingestTime)
+        if slot.kind == .sample, slot.flags.contains(.timeReceived) { recovered.intake.remember(slot) }
+      }
+    }
+    for engine in recovered.engines { engine.resume(at: floor, clock: clock) }
   }
 
   // MARK: The tail

@@ -61,7 +61,8 @@ extension VigilService {
         store: recovered.store, directory: recovered.directory, intake: recovered.intake, registry: recovered.registry,
         lanes: try inputs.map { try Sequencer.Lane($0) }, shards: try rings.map { try Sequencer.Shard($0) },
         texts: texts, deadlines: deadlines, doorbell: doorbell, clock: settings.clock, meters: meters, log: log,
-        abandonment: abandonment, commitMax: min(configuration.commitMax, 32_768), commitIntervalMs: configuration.commitInterval,
+        abandonment: abandonment, commitMax: min(configuration.commitMax, 32_768),
+        commitIntervalMs: configuration.commitInterval,
         usesWallClock: configuration.clock == .wall),
       nextPosition: recovered.nextPosition, counters: recovered.counters)
     let heartbeat = configuration.heartbeat?.receiver
@@ -74,7 +75,7 @@ extension VigilService {
             store: recovered.store, engine: recovered.engines[shard], directory: recovered.directory, texts: texts,
             deadlines: deadlines, doorbell: doorbell, routing: routing, delivery: keeper, clock: settings.clock,
             meters: meters, log: log, abandonment: abandonment, shard: shard, shards: shards,
-            heartbeatReceiver: { heartbeat }),
+            durablePosition: { sequencer.lastPosition.load(ordering: .acquiring) }, heartbeatReceiver: { heartbeat }),
           ring: rings[shard], progress: recovered.progress[shard]))
     }
     registerGauges(meters, recovered: recovered, inputs: inputs, rings: rings, sequencer: sequencer, sealer: sealer)

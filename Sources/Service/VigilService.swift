@@ -61,6 +61,7 @@ package final class VigilService: @unchecked Sendable {
   let configuration: Mutex<VigilConfiguration>
   private(set) var connections: [BrokerConnection] = []
   private var threads: [DedicatedThread] = []
+  private var watching: DedicatedThread?
   private var http: HTTPServer?
   private(set) var watch: Monitor?
   private var control: ControlSocket?
@@ -84,6 +85,8 @@ package final class VigilService: @unchecked Sendable {
       level: LogLevel(name: configuration.logLevel.rawValue) ?? .info, clock: settings.clock, sink: settings.logSink)
     meters = ServiceMeters()
     self.configuration = Mutex(configuration)
+    let complaints = ReceiverBuilder.complaints(configuration)
+    guard complaints.isEmpty else { throw .badConfiguration(complaints) }
     let files = try VigilService.readRules(configuration)
     let plan = try VigilService.plan(files, configuration)
     let roster = try VigilService.readRoster(configuration, plan.registry)
@@ -125,7 +128,8 @@ package final class VigilService: @unchecked Sendable {
     log.info(
       "service", "started",
       [
-        "version": LogValue(settings.version), "rules": LogValue(plan.rules.count), "set": LogValue(configuration.ruleSet),
+        "version": LogValue(settings.version), "rules": LogValue(plan.rules.count),
+        "set": LogValue(configuration.ruleSet),
         "recovered_entries": LogValue(recovered.replayed), "recovery_ms": LogValue(milliseconds),
         "http": LogValue(httpAddress),
       ])
@@ -164,7 +168,8 @@ package final class VigilService: @unchecked Sendable {
   }
 
   /// New rules, roster or options go through the journal like everything else.
-  private func sendInitialControl(_ recovered: RecoveredStore, _ files: RuleFiles, _ plan: RulePlan, _ roster: Roster?) {
+  private func sendInitialControl(_ recovered: RecoveredStore, _ files: RuleFiles, _ plan: RulePlan, _ roster: Roster?)
+  {
     let current = settings.configuration
     let options = JournaledOptions(
       clock: current.clock.rawValue, identity: current.identity.rawValue, lateness: current.lateness)
@@ -200,7 +205,8 @@ package final class VigilService: @unchecked Sendable {
     watch = monitor
     http = try startHTTP(configuration, monitor)
     control = try ControlSocket(path: configuration.storePath + "/control.sock", service: self)
-    try start { monitor.run() }
+    watching = DedicatedThread { monitor.run() }
+    guard watching != nil else { throw .unavailable("no thread to be had") }
     for connection in connections { connection.start() }
   }
 
@@ -255,6 +261,8 @@ package final class VigilService: @unchecked Sendable {
       let files = try VigilService.readRules(new)
       let plan = try VigilService.plan(files, new)
       let roster = try VigilService.readRoster(new, plan.registry)
+      let complaints = ReceiverBuilder.complaints(new)
+      guard complaints.isEmpty else { throw .badConfiguration(complaints) }
       let receivers: [Receiver]
       do {
         receivers = try Webhooks.receivers(new)
@@ -343,19 +351,31 @@ package final class VigilService: @unchecked Sendable {
   // MARK: Stopping
 
   /// Stops in order: sockets, journal, evaluation, sealing, delivery, store. Everything read is stored and acknowledged.
+  ///
+  /// A disk that takes no more does not keep the process: once commits have stalled, what is not durable is left to the
+  /// broker, unacknowledged.
   package func stop() {
-    watch?.stop()
+    watch?.abandonsWhenStalled()
     control?.stop()
     for connection in connections { connection.stop() }
     for connection in connections { connection.join() }
     sequencer.send(.stop)
     // The journal thread closes the rings; evaluators and the sealer finish what is in them.
     for thread in threads { thread.join() }
+    watch?.stop()
+    watching?.join()
     delivery.stop(graceMs: 5000)
     keeper.attach(nil)
     http?.stop()
     log.info("service", "stopped")
     store.close()
+  }
+
+  /// Nothing more is acknowledged or written; called by the monitor when the disk fails during a stop.
+  func giveUp() {
+    guard !abandonment.value else { return }
+    log.error("service", "stopping without the disk: what is not stored stays with the broker")
+    abandonment.declare()
   }
 
   /// Ends at once without acknowledging or flushing anything more: for a start that failed half-way.

@@ -1,5 +1,5 @@
 /// What an expression reads from one series (or, in rules with several inputs, from the preferred series of a code).
-package enum FeatureKind: String, Sendable, CaseIterable {
+package enum FeatureKind: String, Sendable, CaseIterable, BitwiseCopyable {
   case last, mean, median, min, max, count, range, delta
   /// Whether the series is stale: true or false, never unknown.
   case stale
@@ -232,7 +232,9 @@ package struct ScoreComponent: Hashable, Sendable {
   package static func == (a: ScoreComponent, b: ScoreComponent) -> Bool {
     a.name == b.name && a.codes == b.codes && a.medianWindow == b.medianWindow && a.bands == b.bands
       && a.isOxygen == b.isOxygen
-      && a.variants.elementsEqual(b.variants) { $0.flag == $1.flag && $0.onOxygen == $1.onOxygen && $0.bands == $1.bands }
+      && a.variants.elementsEqual(b.variants) {
+        $0.flag == $1.flag && $0.onOxygen == $1.onOxygen && $0.bands == $1.bands
+      }
   }
   package func hash(into hasher: inout Hasher) {
     hasher.combine(name)

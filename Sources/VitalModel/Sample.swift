@@ -1,5 +1,5 @@
 /// What the device said about the sensor when it measured.
-package enum SampleStatus: UInt8, Sendable, CaseIterable {
+package enum SampleStatus: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   case ok = 0
   case leadOff = 1
   case artifact = 2

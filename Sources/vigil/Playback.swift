@@ -24,7 +24,8 @@ enum Playback {
       throw CommandFailure(ExitCode.usage, "--mqtt: \(error)")
     }
     guard !address.usesTLS else {
-      throw CommandFailure(ExitCode.usage, "--mqtt: playback speaks plain MQTT; use mqtt:// and a broker on this machine")
+      throw CommandFailure(
+        ExitCode.usage, "--mqtt: playback speaks plain MQTT; use mqtt:// and a broker on this machine")
     }
     return address
   }
@@ -92,6 +93,8 @@ struct RowEncoder {
       if row.sequence != RecordedRow.absent { out.field("seq", Int(row.sequence)) }
       out.field("time", Timestamp.format(row.time))
       out.field("patient", patient)
+      // Marks of the recording go along: synthetic data stays labelled, a correction stays one.
+      if row.cells.contains(where: { $0.flags.contains(.simulated) }) { out.field("simulated", true) }
       out.array("observations") { out in
         for cell in row.cells { write(cell, sources, to: &out) }
       }
@@ -111,6 +114,7 @@ struct RowEncoder {
       out.field("unit", vital.units[Int(cell.unit)].unit)
       if cell.source != 0 { out.field("source", sources[UInt32(cell.source)]) }
       if cell.status != .ok { out.field("status", cell.status.text) }
+      if cell.flags.contains(.corrected) { out.field("corrected", true) }
       out.raw("quality", cell.quality.text)
     }
   }

@@ -20,7 +20,8 @@ enum RunCommand {
     try arguments.expectPositional(0...0, "run [-c FILE]")
     var configuration = try load(arguments)
     if let store = arguments.value("--store") { configuration.storePath = store }
-    if let clock = try arguments.value("--clock", as: "`wall` or `stream`", VigilConfiguration.ClockMode.init(rawValue:))
+    if let clock = try arguments.value(
+      "--clock", as: "`wall` or `stream`", VigilConfiguration.ClockMode.init(rawValue:))
     {
       configuration.clock = clock
     }

@@ -46,6 +46,9 @@ enum CheckCommand {
       problems += error.lines
       json += error.problems
     }
+    if let configuration {
+      problems += ReceiverBuilder.complaints(configuration)
+    }
     let rulesPath = arguments.positional.first ?? configuration?.rulesPath ?? "Rules"
     var ruleCount = 0
     do throws(RuleFiles.Failure) {

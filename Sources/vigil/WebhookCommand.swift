@@ -147,14 +147,20 @@ enum AlertLine {
         var unit: String?
         var bed: String?
       }
-      var alert_id: String
+      var alertID: String
       var patient: String?
       var priority: String?
       var message: String?
       var phase: String?
-      var detected_time: String?
+      var detectedTime: String?
       var simulated: Bool?
       var location: Location?
+
+      enum CodingKeys: String, CodingKey {
+        case patient, priority, message, phase, simulated, location
+        case alertID = "alert_id"
+        case detectedTime = "detected_time"
+      }
     }
     var type: String
     var data: Alert?
@@ -166,8 +172,8 @@ enum AlertLine {
     }
     let priority = (alert.priority ?? "-").uppercased()
     let place = [alert.location?.unit, alert.location?.bed].compactMap { $0 }.joined(separator: "/")
-    let who = alert.patient.map { $0.isEmpty ? "service" : $0 } ?? alert.alert_id
-    let time = alert.detected_time.map { String($0.dropFirst(11).prefix(8)) } ?? ""
+    let who = alert.patient.map { $0.isEmpty ? "service" : $0 } ?? alert.alertID
+    let time = alert.detectedTime.map { String($0.dropFirst(11).prefix(8)) } ?? ""
     var line = "\(time) \(pad(priority, 6)) \(pad(body.type.replacing("alert.", with: ""), 9)) \(pad(who, 10))"
     if !place.isEmpty { line += " \(place)" }
     line += "  \(alert.message ?? "(thin payload)")"

@@ -5,7 +5,7 @@ import Testing
 import VitalModel
 
 @testable import AlertJournal
-@testable import Pipeline
+import Pipeline
 
 /// A folder of this test's own; gone with the value.
 final class Folder {

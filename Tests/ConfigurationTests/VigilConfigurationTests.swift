@@ -209,7 +209,7 @@ private func parse(_ text: String) throws -> VigilConfiguration {
     ("journal: { commit_max: 0 }", "1:24: `commit_max` must be a whole number from 1 to 1000000, not `0`"),
     ("http: { listen: 8080 }", "1:17: `listen` must be host:port, not `8080`"),
     ("log: { level: warn }", "1:15: `level` must be one of debug, info, warning, error, not `warn`"),
-    ("engine: { shards: 65 }", "1:19: `shards` must be a whole number from 1 to 64, not `65`"),
+    ("engine: { shards: 65 }", "1:19: `shards` must be a whole number from 1 to 8, not `65`"),
     ("heartbeat: { receiver: x }", "1:24: no receiver is called `x`"),
     ("routes: [{ to: a }]", "1:16: no receiver is called `a`"),
     ("routes: [{ match: {} }]", "1:10: route needs `to`"),

@@ -27,7 +27,7 @@ private func run(_ instructions: [Instruction], flags: Set<String> = [], isListe
           series: a, seriesCount: 0, preferred: b, scores: c, age: nan, flagBits: layout.flagBits(flags),
           flagsKnown: isListed)
         return ExpressionMachine().value(
-          layout.rules[0].when, features: [], view: view, layout: layout,
+          layout.rules[0].when, features: layout.rules[0].features, view: view, layout: layout,
           reading: ExpressionMachine.Reading(now: 0, subject: -1, holdLast: false))
       }
     }

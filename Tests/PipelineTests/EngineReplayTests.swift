@@ -157,6 +157,23 @@ import VitalModel
     #expect(recovered.allStates == whole.allStates)
   }
 
+  @Test("E2: the floor never passes a change that no stored state holds")
+  func floorWithStatesStoredOutOfTurn() throws {
+    let strip = Strip(try Shipped.ward()).feed("0: a.spo2=97\n0: b.spo2=97\n0: c.spo2=97")
+    let engine = strip.engine
+    let numbers = engine.patientNumbers
+    // The second is stored before its turn and changes again; then the first is stored.
+    engine.markStored([numbers[1]])
+    strip.feed("1: b.spo2=96")
+    engine.markStored([numbers[0]])
+    #expect(engine.stateFloor == 2, "the third patient changed at position 3")
+    #expect(engine.dirtyPatients(before: engine.position, limit: 10) == [numbers[2], numbers[1]])
+    engine.markStored([numbers[2]])
+    #expect(engine.stateFloor == 3)
+    engine.markStored([numbers[1]])
+    #expect(engine.stateFloor == engine.position)
+  }
+
   @Test("a damaged state is refused and the patient starts afresh")
   func damagedState() throws {
     let strip = Strip(try Shipped.ward()).feed("0..100: spo2=85 hr=150 resp=30")

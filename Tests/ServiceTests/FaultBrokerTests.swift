@@ -55,7 +55,9 @@ import Testing
     options.users = ["vigil": "right"]
     let broker = try Broker(options)
     let ward = try Ward(broker: broker)
-    ward.options.broker = ["username: vigil", "password: file:\(try ward.folder.write("wrong-word\n", to: "password"))"]
+    ward.options.broker = [
+      "username: vigil", "password: file:\(try ward.folder.write("wrong-word\n", to: "password"))",
+    ]
     try ward.start(waiting: false)
     #expect(eventually { ward.log.has("warning", "broker connection", "refused: ") }, "\(ward.log.all)")
     #expect(!ward.log.has("wrong-word"))

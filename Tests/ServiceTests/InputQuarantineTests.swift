@@ -111,7 +111,8 @@ import VitalModel
   @Test func anAlarmOfAnUnassignedDeviceIsKept() throws {
     let ward = try ward()
     try ward.start()
-    try ward.send("d-2", #"{"time":\#(ward.now),"event":"asystole","phase":"start","priority":"high"}"#, channel: "event")
+    try ward.send(
+      "d-2", #"{"time":\#(ward.now),"event":"asystole","phase":"start","priority":"high"}"#, channel: "event")
     #expect(eventually { (try? ward.quarantine(.unassignedDevice).count) == 1 })
     ward.options.roster = Self.rosterOfBoth
     try ward.writeFiles()
@@ -128,5 +129,15 @@ import VitalModel
     #expect(try ward.quarantine(.oversize).count == 1)
     #expect(!ward.log.has("text entry refused"))
     #expect(ward.metric("vigil_journal_position") <= 3)
+  }
+
+  @Test func aMissingRosterDoesNotFloodTheReceivers() throws {
+    let ward = try ward()
+    try ward.start()
+    for number in 0..<500 { try ward.send("x-\(number)", "hr", "72", at: ward.now) }
+    #expect(try ward.settle(500).quarantined == 500)
+    #expect(eventually { ward.inbox.opened("device-unassigned").contains { $0.message.contains("devices send") } })
+    #expect(ward.inbox.opened("device-unassigned").count < 50)
+    #expect(ward.log.has("samples of unassigned devices are kept in quarantine"))
   }
 }

@@ -29,7 +29,9 @@ import VitalModel
         payload = (0..<Int.random(in: 1...300, using: &random)).map { _ in .random(in: 0...255, using: &random) }
       } else {
         payload = proper
-        for _ in 0...2 { payload[.random(in: 0..<payload.count, using: &random)] = .random(in: 0...255, using: &random) }
+        for _ in 0...2 {
+          payload[.random(in: 0..<payload.count, using: &random)] = .random(in: 0...255, using: &random)
+        }
       }
       let channel = ["vitals", "vitals", "event", "status"][number % 4]
       try ward.publish("vigil/v1/demo/g-\(number % 7)/\(channel)", payload)

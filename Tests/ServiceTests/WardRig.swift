@@ -113,8 +113,13 @@ final class Ward {
     /// Further lines of the configuration.
     var lines: [String] = []
     var store: String?
+    /// Fields of `store.retain`.
+    var retain = ""
     var rules = RepositoryRoot.path + "/Rules"
     var set = "adult-ward"
+    /// Further receivers' entries, and who is told.
+    var receivers: [String] = []
+    var to = "hook"
   }
 
   var options: Options
@@ -149,12 +154,13 @@ final class Ward {
     text.append("    client_id: ward")
     text += options.broker.map { "    " + $0 }
     text.append("rules: { path: \"\(options.rules)\", set: \(options.set) }")
-    text.append("store: { path: \"\(options.store ?? folder.file("store"))\" }")
+    let path = options.store ?? folder.file("store")
+    text.append("store: { path: \"\(path)\", retain: { \(options.retain) } }")
     text += ["engine: { shards: 2 }", "receivers:"]
     let secret = try folder.write("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\n", to: "secret")
     text.append(
       "  - { name: hook, url: \"\(inbox.url)\", secret: \"file:\(secret)\", payload: full, allow_private: true }")
-    text += ["routes:", "  - { to: hook }"]
+    text += options.receivers + ["routes:", "  - { to: \(options.to) }"]
     if let roster = options.roster {
       text.append("roster: \"\(try folder.write(roster, to: "roster.yaml"))\"")
     }
