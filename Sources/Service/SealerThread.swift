@@ -26,6 +26,13 @@ final class SealerThread: @unchecked Sendable {
   private var isFull = false
   private var lastSeal: Int64 = 0
   let isReady = Atomic<Bool>(false)
+  /// Rung by whoever waits for history to be current.
+  private let hurry = Doorbell()
+
+  /// How long entries are left to gather, nanoseconds. History is nobody's next page: woken for every commit, this thread
+  /// would take the processor from the evaluators that were woken by the same one.
+  private static let gatherNanoseconds: Int64 = 20_000_000
+  private static let batchMax = 8192
 
   init(
     sealer: Sealer, rings: [Ring<Slot>], store: VigilStore, replayThrough: UInt64, clock: any ServiceClock,
@@ -49,12 +56,19 @@ final class SealerThread: @unchecked Sendable {
     isReady.store(true, ordering: .releasing)
     var isOpen = true
     while !abandonment.value {
+      let asked = hurry.count
       let count = takeAll(&isOpen)
       sealIfDue(all: false)
       if count == 0, !isOpen { break }
+      if count < SealerThread.batchMax, isOpen {
+        hurry.wait(after: asked, timeoutNanoseconds: SealerThread.gatherNanoseconds)
+      }
     }
     if !abandonment.value { sealIfDue(all: true) }
   }
+
+  /// Ends a pause at once: somebody waits until everything published is taken. From any thread.
+  func takeNow() { hurry.ring() }
 
   private func restore() {
     do {
@@ -75,7 +89,7 @@ final class SealerThread: @unchecked Sendable {
       let state = source.consumer.wait(timeoutNanoseconds: index == 0 ? 250_000_000 : 0)
       if state != .closed { open = true }
       var taken = 0
-      source.consumer.withBatch(limit: 8192) { batch in
+      source.consumer.withBatch(limit: SealerThread.batchMax) { batch in
         taken = batch.count
         for index in 0..<batch.count where batch[index].kind == .sample {
           if sealer.append(batch[index], position: batch[index].payload) { isFull = true }
@@ -125,6 +139,7 @@ final class StoredHistory: SampleHistory {
   /// Rare: after a restart, or for a sample older than its series' newest that memory no longer holds.
   private func waitUntilCurrent() {
     while !abandonment.value, !thread.isReady.load(ordering: .acquiring) || stages.contains(where: { $0.depth > 0 }) {
+      thread.takeNow()
       Pause.milliseconds(1)
     }
   }
