@@ -69,6 +69,10 @@ final class IngestLane: MessageSink {
   private var sources: [SourceText: UInt16] = [:]
   private var patients: [String: UInt32] = [:]
   let meters: LaneMeters
+  /// Longest a received payload waits for the rest of its read batch before the journal may have it, milliseconds.
+  private let handOverAfter: Int64
+  /// Receive time of the first payload the journal cannot see yet; nil: it sees everything.
+  private var waitingSince: Int64?
 
   /// What a topic means, looked up once.
   private struct Route {
@@ -82,7 +86,8 @@ final class IngestLane: MessageSink {
 
   init(
     registry: VitalRegistry, directory: Directory, ring: Ring<Slot>, doorbell: Doorbell, clock: any ServiceClock,
-    identity: IdentityMode, topics: TopicMap, abandonment: Abandonment, meters: LaneMeters
+    identity: IdentityMode, topics: TopicMap, abandonment: Abandonment, meters: LaneMeters,
+    handOverAfter: Int64
   ) throws(RingError) {
     decoder = MessageDecoder(registry: registry)
     self.registry = registry
@@ -93,6 +98,7 @@ final class IngestLane: MessageSink {
     self.topics = topics
     isAbandoned = abandonment
     self.meters = meters
+    self.handOverAfter = handOverAfter
     durable = try ring.observer(of: "journal")
     producer = ring.takeProducer()
   }
@@ -109,6 +115,7 @@ final class IngestLane: MessageSink {
   /// The gate: publishes what was received and blocks until the journal holds it.
   func waitUntilDurable() -> Bool {
     producer.publish()
+    waitingSince = nil
     let wanted = producer.sequence
     if durable.sequence >= wanted { return true }
     doorbell.ring()
@@ -120,8 +127,24 @@ final class IngestLane: MessageSink {
 
   // MARK: Payloads
 
-  /// Decodes one payload into slots. A payload whose topic nobody can read goes to quarantine whole.
+  /// Takes in one payload. A long read batch is handed to the journal in parts, so that it writes while we read on.
   func take(
+    _ topic: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, contentType: UnsafeRawBufferPointer?,
+    _ arrival: Arrival
+  ) {
+    decodeAndStage(topic, payload, contentType: contentType, arrival)
+    guard let since = waitingSince else {
+      waitingSince = arrival.receivedAt
+      return
+    }
+    guard arrival.receivedAt - since >= handOverAfter else { return }
+    waitingSince = nil
+    producer.publish()
+    doorbell.ring()
+  }
+
+  /// Decodes one payload into slots. A payload whose topic nobody can read goes to quarantine whole.
+  private func decodeAndStage(
     _ topic: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, contentType: UnsafeRawBufferPointer?,
     _ arrival: Arrival
   ) {

@@ -63,7 +63,6 @@ final class Sequencer: @unchecked Sendable {
     var log: Log
     var abandonment: Abandonment
     var commitMax: Int
-    var commitIntervalMs: Int64
     var usesWallClock: Bool
   }
 

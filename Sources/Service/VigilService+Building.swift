@@ -43,7 +43,8 @@ extension VigilService {
       try IngestLane(
         registry: recovered.registry, directory: recovered.directory, ring: inputs[index], doorbell: doorbell,
         clock: settings.clock, identity: IdentityMode(rawValue: configuration.identity.rawValue) ?? .roster,
-        topics: topics, abandonment: abandonment, meters: meters.lane(name))
+        topics: topics, abandonment: abandonment, meters: meters.lane(name),
+        handOverAfter: configuration.commitInterval)
     }
     var lanes: [IngestLane] = []
     for index in configuration.brokers.indices { lanes.append(try lane(index, "broker-\(index + 1)")) }
@@ -62,7 +63,6 @@ extension VigilService {
         lanes: try inputs.map { try Sequencer.Lane($0) }, shards: try rings.map { try Sequencer.Shard($0) },
         texts: texts, deadlines: deadlines, doorbell: doorbell, clock: settings.clock, meters: meters, log: log,
         abandonment: abandonment, commitMax: min(configuration.commitMax, 32_768),
-        commitIntervalMs: configuration.commitInterval,
         usesWallClock: configuration.clock == .wall),
       nextPosition: recovered.nextPosition, counters: recovered.counters)
     let heartbeat = configuration.heartbeat?.receiver
