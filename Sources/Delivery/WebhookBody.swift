@@ -1,3 +1,5 @@
+import VitalModel
+
 /// The JSON bodies of webhooks, written once when the outbox row is made.
 package enum WebhookBody {
   /// `{"type":…,"timestamp":…,"data":…}` around an already serialised document.
@@ -10,7 +12,7 @@ package enum WebhookBody {
     out.reserveCapacity(data.count + 96)
     out.append(contentsOf: "{\"type\":".utf8)
     appendString(type, to: &out)
-    out.append(contentsOf: ",\"timestamp\":\"\(rfc3339(ms: timestampMs))\",\"data\":".utf8)
+    out.append(contentsOf: ",\"timestamp\":\"\(Timestamp.format(timestampMs))\",\"data\":".utf8)
     out.append(contentsOf: data)
     out.append(UInt8(ascii: "}"))
     return out
@@ -41,37 +43,5 @@ package enum WebhookBody {
       }
     }
     out.append(UInt8(ascii: "\""))
-  }
-
-  /// RFC 3339 in UTC with milliseconds. Days to a date: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-  static func rfc3339(ms: Int64) -> String {
-    let days = ms.flooredQuotient(86_400_000)
-    let inDay = ms - days * 86_400_000
-    let shifted = days + 719_468
-    let era = shifted.flooredQuotient(146_097)
-    let dayOfEra = shifted - era * 146_097
-    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let monthFromMarch = (5 * dayOfYear + 2) / 153
-    let day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
-    let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-    let date = "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
-    let seconds = inDay / 1000
-    let time = "\(padded(seconds / 3600, 2)):\(padded(seconds / 60 % 60, 2)):\(padded(seconds % 60, 2))"
-    return "\(date)T\(time).\(padded(inDay % 1000, 3))Z"
-  }
-
-  private static func padded(_ value: Int64, _ width: Int) -> String {
-    let digits = String(value)
-    return String(repeating: "0", count: max(0, width - digits.count)) + digits
-  }
-}
-
-extension Int64 {
-  /// The quotient rounded towards minus infinity.
-  fileprivate func flooredQuotient(_ divisor: Int64) -> Int64 {
-    let quotient = self / divisor
-    return self % divisor < 0 ? quotient - 1 : quotient
   }
 }

@@ -10,7 +10,8 @@ import VitalModel
 /// What does not fit a slot: it travels as a retained object whose address is in ``Slot/payload``.
 final class HeavyItem: Sendable {
   enum Content: Sendable {
-    case quarantine(reason: QuarantineReason, observations: Int, code: VitalCode?, original: Int)
+    /// `bytes` are the whole payload or the refused part of it: the store keeps a beginning, the size and a digest of all.
+    case quarantine(reason: QuarantineReason, observations: Int)
     case event(DeviceAlarm)
     case wave
   }
@@ -153,10 +154,9 @@ final class IngestLane: MessageSink {
     makeRoom()
     let hash = stableHash64(topic)
     guard let route = route(topic, hash) else {
-      let kept = Array(payload.prefix(DecodingLimits.oversizeBytesKept))
       let content = HeavyItem.Content.quarantine(
-        reason: .unknownTopic, observations: 1, code: nil, original: payload.count)
-      push(heavy(content, kept, nil, topic, contentType, arrival), device: .max, arrival)
+        reason: .unknownTopic, observations: 1)
+      push(heavy(content, Array(payload), nil, topic, contentType, arrival), device: .max, arrival)
       return
     }
     decoder.decode(
@@ -172,9 +172,9 @@ final class IngestLane: MessageSink {
     }
     for refusal in decoder.refusals {
       let content = HeavyItem.Content.quarantine(
-        reason: refusal.reason, observations: refusal.observationCount, code: refusal.code,
-        original: refusal.isWholePayload ? payload.count : refusal.raw.count)
-      push(heavy(content, refusal.raw, route, topic, contentType, arrival), device: route.device, arrival)
+        reason: refusal.reason, observations: refusal.observationCount)
+      let bytes = refusal.isWholePayload ? Array(payload) : refusal.raw
+      push(heavy(content, bytes, route, topic, contentType, arrival), device: route.device, arrival)
     }
   }
 

@@ -312,7 +312,7 @@ final class Sequencer: @unchecked Sendable {
     var own = slot
     own.payload = 0
     switch item.content {
-    case .quarantine(let reason, let observations, _, let original):
+    case .quarantine(let reason, let observations):
       counters.received &+= UInt64(observations)
       parts.meters.samples.add(observations)
       count(reason, observations, device: item.device)
@@ -320,7 +320,6 @@ final class Sequencer: @unchecked Sendable {
         QuarantineItem(
           reason: reason, receivedMs: item.receivedAt, tenant: item.tenant, device: item.device, topic: item.topic,
           contentType: item.contentType, observations: observations, bytes: item.bytes), in: batch)
-      _ = original
     case .event(let alarm):
       own.patient = own.patient == .max ? parts.intake.owner(of: own) ?? .max : own.patient
       guard own.patient != .max else { return quarantine(alarm, item, own) }

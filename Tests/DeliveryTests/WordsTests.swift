@@ -69,14 +69,6 @@ struct WordsTests {
     #expect(String(decoding: thin, as: UTF8.self) == expected)
   }
 
-  @Test(
-    "times are written as RFC 3339",
-    arguments: [
-      (951_782_400_000, "2000-02-29T00:00:00.000Z"), (-1, "1969-12-31T23:59:59.999Z"),
-      (4_107_542_399_999, "2100-02-28T23:59:59.999Z"), (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-    ] as [(Int64, String)])
-  func times(ms: Int64, text: String) { #expect(WebhookBody.rfc3339(ms: ms) == text) }
-
   @Test("private addresses are told from public ones")
   func addresses() {
     func v4(_ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: UInt32) -> UInt32 { a << 24 | b << 16 | c << 8 | d }
@@ -110,24 +102,5 @@ struct WordsTests {
     #expect(throws: ReceiverError.self) {
       try Receiver(name: "r", url: "https://x.example/", secrets: [secret], maxInFlight: 0)
     }
-  }
-
-  @Test("every matching route contributes, each receiver once, in order; no match is counted")
-  func routing() {
-    var table = RoutingTable(routes: [
-      Route(match: .init(priorities: [.high], units: ["w7"]), to: ["pager", "desk"]),
-      Route(match: .init(kinds: [.technical]), to: ["engineer", "desk"]),
-      Route(match: .init(priorities: [.high]), to: ["pager", "second"]),
-    ])
-    let high = RoutingTraits(priority: .high, kind: .technical, tenant: "demo", unit: "w7")
-    #expect(table.receivers(for: high) == ["pager", "desk", "engineer", "second"])
-    let homeless = RoutingTraits(priority: .high, kind: .physiological, tenant: "demo", unit: nil)
-    #expect(table.route(homeless) == ["pager", "second"])
-    #expect(table.next(after: "pager", for: homeless) == "second")
-    #expect(table.next(after: "second", for: homeless) == "pager")
-    let low = RoutingTraits(priority: .low, kind: .physiological, tenant: "demo", unit: "w7")
-    #expect(table.route(low).isEmpty)
-    #expect(table.unrouted == 1)
-    #expect(table.unknownReceivers(known: ["pager", "desk"]) == ["engineer", "second"])
   }
 }

@@ -1,3 +1,4 @@
+import Digests
 import AlertJournal
 import Foundation
 import Instrumentation
@@ -15,7 +16,11 @@ import VitalModel
     try ward.send("d-1", String(repeating: "[", count: 10 << 20))
     try ward.send("d-1", "hr", "72", at: ward.now)
     #expect(try ward.settle(2) == .init(samples: 2, stored: 1, quarantined: 1, duplicates: 0))
-    #expect(try ward.quarantine(.oversize).count == 1)
+    let rows = try ward.quarantine(.oversize)
+    #expect(rows.count == 1)
+    // A8: the beginning is kept, size and digest are of all of it.
+    #expect(rows.first?.size == 10 << 20)
+    #expect(rows.first?.digest == sha256(String(repeating: "[", count: 10 << 20)))
   }
 
   @Test func garbageNeverStopsTheStream() throws {
