@@ -51,6 +51,8 @@ package struct CompiledProgram: @unchecked Sendable, BitwiseCopyable {
     case .score(let index, .singleMax): return plain(.scoreSingleMax, index)
     case .score(let index, .missing): return plain(.scoreMissing, index)
     case .attribute(.age): return plain(.age)
+    case .attribute(.ageMonths), .attribute(.unit), .scoreComponent, .atLeast:
+      return Operation(code: Operation.Code.constant.rawValue, index: 0, constant: .nan)
     case .attribute(.flag(let flag)): return plain(.flag, flags.firstIndex(of: flag) ?? 64)
     case .add: return plain(.add)
     case .subtract: return plain(.subtract)
@@ -243,6 +245,8 @@ package final class ExpressionMachine {
 }
 
 extension FeatureKind {
+  /// Whether the window must keep its values sorted.
+  var needsOrder: Bool { self == .median || self == .min || self == .max || self == .range }
   /// Whether it says what the vital is like, so that a single value could stand for it.
   var isOfOneValue: Bool { self == .last || self == .mean || self == .median || self == .min || self == .max }
 }

@@ -76,7 +76,7 @@ package final class PlanLayout: @unchecked Sendable {
     for (scoreIndex, score) in plan.scores.enumerated() {
       for (componentIndex, component) in score.components.enumerated() {
         for code in component.codes {
-          let feature = Feature(kind: .median, code: code, window: component.medianWindow)
+          let feature = Feature(kind: .median, code: code, window: .sliding(component.medianWindow))
           if component.medianWindow > 0 { PlanLayout.addWindow(of: feature, to: &drafts) }
           drafts[Int(code.index)].feeds.append(ScoreFeed(score: scoreIndex, component: componentIndex))
         }
@@ -154,14 +154,14 @@ package final class PlanLayout: @unchecked Sendable {
   }
 
   private static func addWindow(of feature: Feature, to codes: inout [CodeDraft]) {
-    guard feature.kind.isWindowed, let code = feature.code else { return }
+    guard case .sliding(let length) = feature.window, let code = feature.code else { return }
     let index = Int(code.index)
-    if let existing = codes[index].windows.firstIndex(where: { $0.length == feature.window }) {
+    if let existing = codes[index].windows.firstIndex(where: { $0.length == length }) {
       if feature.kind.needsOrder { codes[index].windows[existing].isOrdered = true }
     } else {
-      codes[index].windows.append(Window(length: feature.window, isOrdered: feature.kind.needsOrder))
+      codes[index].windows.append(Window(length: length, isOrdered: feature.kind.needsOrder))
     }
-    codes[index].retention = max(codes[index].retention, feature.window)
+    codes[index].retention = max(codes[index].retention, length)
   }
 
   /// A patient's flags as a bit set over ``flags``.
@@ -187,11 +187,11 @@ package struct CompiledFeature: Sendable, BitwiseCopyable {
   init(_ feature: Feature, windows: [[PlanLayout.Window]], registry: VitalRegistry) {
     kind = feature.kind
     code = feature.code.map { Int($0.index) } ?? -1
-    length = feature.window
+    length = if case .sliding(let length) = feature.window { length } else { 0 }
     status = feature.status ?? .ok
     window = -1
     if feature.kind.isWindowed, let vital = feature.code {
-      window = windows[Int(vital.index)].firstIndex { $0.length == feature.window } ?? -1
+      window = windows[Int(vital.index)].firstIndex { [length] in $0.length == length } ?? -1
     }
     let exponent = feature.code.map { registry[$0].resolutionExponent } ?? 0
     divides = exponent < 0

@@ -379,7 +379,7 @@ package struct SeriesWindows {
       if kind == .range { return Double(sorted[n - 1]) - Double(sorted[0]) }
       return n % 2 == 1 ? Double(sorted[n / 2]) : (Double(sorted[n / 2 - 1]) + Double(sorted[n / 2])) / 2
     case .delta: return Double(slot(end - 1).pointee.value) - Double(slot(window.start).pointee.value)
-    case .last, .stale, .status, .count: return .nan
+    default: return .nan
     }
   }
 

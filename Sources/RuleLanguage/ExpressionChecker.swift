@@ -169,7 +169,7 @@ struct ExpressionChecker {
       status = found
     }
     guard rest.isEmpty else { throw ExpressionProblem(column, "`\(kind.rawValue)` has too many arguments") }
-    return Feature(kind: kind, code: code, window: window, status: status)
+    return Feature(kind: kind, code: code, window: window > 0 ? .sliding(window) : .none, status: status)
   }
 
   private mutating func member(

@@ -8,7 +8,7 @@ struct RuleReader {
 
   static let keys = [
     "rule", "title", "source", "rationale", "applies", "kind", "priority", "mode", "each", "parameters", "when", "for",
-    "clear", "bypass", "max_hold", "refractory", "hold_last", "message",
+    "clear", "bypass", "max_hold", "refractory", "hold_last", "message", "tests",
   ]
 
   /// What a set changes about a rule.

@@ -1,39 +1,3 @@
-/// What an expression reads from one series (or, in rules with several inputs, from the preferred series of a code).
-package enum FeatureKind: String, Sendable, CaseIterable, BitwiseCopyable {
-  case last, mean, median, min, max, count, range, delta
-  /// Whether the series is stale: true or false, never unknown.
-  case stale
-  /// Whether the newest observation carried the sensor state in ``Feature/status``.
-  case status
-
-  /// Whether the aggregate needs a window.
-  package var isWindowed: Bool {
-    switch self {
-    case .mean, .median, .min, .max, .count, .range, .delta: true
-    case .last, .stale, .status: false
-    }
-  }
-  /// Whether the window must keep its values sorted.
-  package var needsOrder: Bool { self == .median || self == .min || self == .max || self == .range }
-}
-
-/// One input of a rule. Equal features are computed once for all rules.
-package struct Feature: Hashable, Sendable {
-  package var kind: FeatureKind
-  /// nil: the series the rule is being evaluated for (rules with `each: series`).
-  package var code: VitalCode?
-  /// Window length in milliseconds; 0 where ``FeatureKind/isWindowed`` is false.
-  package var window: Int64
-  package var status: SampleStatus?
-
-  package init(kind: FeatureKind, code: VitalCode?, window: Int64 = 0, status: SampleStatus? = nil) {
-    self.kind = kind
-    self.code = code
-    self.window = window
-    self.status = status
-  }
-}
-
 /// What a score function gives.
 package enum ScoreField: String, Sendable, CaseIterable {
   /// Sum of the known components: the lower bound where some are missing.
@@ -48,7 +12,11 @@ package enum ScoreField: String, Sendable, CaseIterable {
 package enum PatientAttribute: Hashable, Sendable {
   /// Completed years at the evaluation's time; unknown if the roster does not say.
   case age
+  /// Completed months, where limits differ among small children; twelve times the years where only those are known.
+  case ageMonths
   case flag(String)
+  /// Whether the patient lies in this care unit; never unknown: a patient in no unit is not in this one.
+  case unit(String)
 }
 
 /// One step of a flat expression program over a stack of numbers; NaN is "unknown", truth is 1 and 0.
@@ -60,10 +28,14 @@ package enum Instruction: Hashable, Sendable {
   case feature(Int)
   /// Position in ``RulePlan/scores``, field.
   case score(Int, ScoreField)
+  /// Position in ``RulePlan/scores``, position of the component: its points.
+  case scoreComponent(Int, Int)
   case attribute(PatientAttribute)
   case add, subtract, multiply, divide, negate, absolute
   case less, lessOrEqual, greater, greaterOrEqual, equal, notEqual
   case and, or, not
+  /// Of the `count` conditions on top of the stack at least `needed` hold (Kleene: unknown where the unknown ones decide).
+  case atLeast(needed: Int, of: Int)
 }
 
 /// A checked expression: postfix instructions, at most 256 deep.
@@ -84,6 +56,45 @@ package struct ParameterCase: Hashable, Sendable {
   package init(flag: String, value: DecimalValue) {
     self.flag = flag
     self.value = value
+  }
+}
+
+/// A value of one parameter for one patient, set by a person for a time, inside the parameter's bounds.
+package struct ParameterSetting: Hashable, Sendable {
+  package var rule: String
+  package var parameter: String
+  /// Canonical unit of the parameter, or milliseconds.
+  package var value: DecimalValue
+  /// Who set it; a user's id, never a patient's.
+  package var author: String
+  package var reason: String
+  /// In force from (included) until (excluded), milliseconds since 1970; nil: no end on that side.
+  package var from: Int64?
+  package var until: Int64?
+
+  package init(
+    rule: String, parameter: String, value: DecimalValue, author: String, reason: String, from: Int64? = nil,
+    until: Int64? = nil
+  ) {
+    self.rule = rule
+    self.parameter = parameter
+    self.value = value
+    self.author = author
+    self.reason = reason
+    self.from = from
+    self.until = until
+  }
+
+  package func isInForce(at time: Int64) -> Bool { (from ?? .min) <= time && time < (until ?? .max) }
+}
+
+/// A condition that raises an alert's priority while it is open; never lowers it (SEMANTICS D3). Unknown raises nothing.
+package struct PriorityRaise: Hashable, Sendable {
+  package var when: Program
+  package var to: Priority
+  package init(when: Program, to: Priority) {
+    self.when = when
+    self.to = to
   }
 }
 
@@ -150,8 +161,12 @@ package struct RuleDefinition: Hashable, Sendable {
   package var features: [Feature] = []
   package var applies: Program?
   package var when = Program(instructions: [], text: "")
+  /// Which of the versions of one id that run side by side this is (canary); empty: the only one.
+  package var variant = ""
   /// How long `when` must hold, milliseconds.
   package var hold: Int64 = 0
+  /// Position in ``parameters`` of the parameter `for` names, so that a patient's setting changes it too.
+  package var holdParameter: Int?
   /// Rolling window in which breach time adds up to `hold` (SEMANTICS D1), milliseconds.
   package var maxHold: Int64 = 0
   package var clear: Program?
@@ -160,6 +175,7 @@ package struct RuleDefinition: Hashable, Sendable {
   package var bypassPriority = Priority.high
   /// What the first comparison of ``bypass`` is against, where that is constant for a patient.
   package var bypassLimit: Program?
+  package var raises: [PriorityRaise] = []
   package var refractory: Int64 = 0
   /// An empty window uses the newest sample that is not stale (SEMANTICS B7).
   package var holdLast = true
@@ -288,6 +304,8 @@ package struct PatientFacts: Hashable, Sendable {
   /// Completed years when no birth date is known.
   package var ageYears: Int?
   package var flags: Set<String>
+  /// Parameters set for this patient.
+  package var settings: [ParameterSetting] = []
   package var unit: String?
   package var bed: String?
   /// Whether anything but the id is known about this patient.
