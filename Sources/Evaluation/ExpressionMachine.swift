@@ -3,7 +3,7 @@ import VitalModel
 /// One operation of a compiled program: 16 bytes, no references.
 struct Operation: BitwiseCopyable, Sendable {
   enum Code: UInt8 {
-    case constant, selectByFlag, feature, scoreTotal, scoreSingleMax, scoreMissing, age, flag
+    case constant, selectByFlag, selectBySetting, feature, scoreTotal, scoreSingleMax, scoreMissing, age, flag
     case add, subtract, multiply, divide, negate, absolute
     case less, lessOrEqual, greater, greaterOrEqual, equal, notEqual
     case and, or, not
@@ -18,11 +18,14 @@ struct Operation: BitwiseCopyable, Sendable {
 package struct CompiledProgram: @unchecked Sendable, BitwiseCopyable {
   let operations: PlanLayout.Table<Operation>
 
-  init(_ program: Program, parameters: [RuleParameter], flags: [String], memory: TableMemory) {
+  /// - Parameter rule: position of the rule in the plan, for what is set for a patient.
+  init(_ program: Program, rule: Int, parameters: [RuleParameter], flags: [String], memory: TableMemory) {
     operations = memory.table(
       program.instructions.flatMap { instruction -> [Operation] in
         if case .parameter(let index) = instruction {
-          return CompiledProgram.parameter(parameters[index], flags)
+          let setting = Operation(
+            code: Operation.Code.selectBySetting.rawValue, index: Int32(index), constant: Double(rule))
+          return CompiledProgram.parameter(parameters[index], flags) + [setting]
         }
         return [CompiledProgram.operation(instruction, flags)]
       })
@@ -80,21 +83,29 @@ package struct PatientView: BitwiseCopyable {
   /// By vital number: position of the preferred series, -1 where there is none.
   package var preferred: UnsafeMutablePointer<Int16>
   package var scores: UnsafeMutablePointer<ScoreState>
-  /// Completed years; NaN unknown.
+  /// Completed years and completed months; NaN unknown.
   package var age: Double
+  package var ageMonths: Double
+  /// Parameters set for this patient.
+  package var settings: UnsafePointer<CompiledSetting>?
+  package var settingCount: Int
   package var flagBits: UInt64
   /// Whether the roster lists the patient: an unlisted patient's flags are unknown, not false.
   package var flagsKnown: Bool
 
   package init(
     series: UnsafeMutablePointer<SeriesWindows>, seriesCount: Int, preferred: UnsafeMutablePointer<Int16>,
-    scores: UnsafeMutablePointer<ScoreState>, age: Double, flagBits: UInt64, flagsKnown: Bool
+    scores: UnsafeMutablePointer<ScoreState>, age: Double, flagBits: UInt64, flagsKnown: Bool,
+    ageMonths: Double = .nan, settings: UnsafePointer<CompiledSetting>? = nil, settingCount: Int = 0
   ) {
     self.series = series
     self.seriesCount = seriesCount
     self.preferred = preferred
     self.scores = scores
     self.age = age
+    self.ageMonths = ageMonths
+    self.settings = settings
+    self.settingCount = settingCount
     self.flagBits = flagBits
     self.flagsKnown = flagsKnown
   }
@@ -157,6 +168,10 @@ package final class ExpressionMachine {
       case .selectByFlag:
         // An unlisted patient's flags are unknown: the ordinary value holds.
         if view.flagBits & (1 << UInt64(operation.index)) != 0 { stack[top - 1] = operation.constant }
+      case .selectBySetting:
+        guard view.settingCount > 0 else { continue }
+        let value = view.setting(rule: Int(operation.constant), parameter: Int(operation.index), now: reading.now)
+        if !value.isNaN { stack[top - 1] = value }
       case .feature:
         push(feature(features[Int(operation.index)], view: view, layout: layout, reading: reading), &top)
       case .scoreTotal, .scoreSingleMax, .scoreMissing:

@@ -48,6 +48,7 @@ package final class PlanLayout: @unchecked Sendable {
     package var clear: CompiledProgram?
     package var bypass: CompiledProgram?
     package var bypassLimit: CompiledProgram?
+    package var raises: Table<CompiledRaise>
     package var features: Table<CompiledFeature>
     package var holdLast: Bool
   }
@@ -64,6 +65,8 @@ package final class PlanLayout: @unchecked Sendable {
   package let statusRules: Table<Int>
   /// Every flag any rule or score asks for; a patient's flags become one bit set over these.
   package let flags: [String]
+  /// Rules with conditions that raise a priority.
+  package let raisingRules: Table<Int>
   private let memory: TableMemory
 
   /// - Precondition: the plan was checked by `RuleLanguage`: every index in it is valid.
@@ -88,15 +91,18 @@ package final class PlanLayout: @unchecked Sendable {
     self.memory = memory
     staleRules = memory.table(signal.stale)
     statusRules = memory.table(signal.status)
+    raisingRules = memory.table(
+      plan.rules.indices.filter { plan.rules[$0].mode != .off && !plan.rules[$0].raises.isEmpty })
     rules = memory.table(
-      plan.rules.map { rule in
+      plan.rules.enumerated().map { index, rule in
         let features = rule.features.map { CompiledFeature($0, windows: windows, registry: plan.registry) }
         func compile(_ program: Program) -> CompiledProgram {
-          CompiledProgram(program, parameters: rule.parameters, flags: flags, memory: memory)
+          CompiledProgram(program, rule: index, parameters: rule.parameters, flags: flags, memory: memory)
         }
         return CompiledRule(
           applies: rule.applies.map(compile), when: compile(rule.when), clear: rule.clear.map(compile),
           bypass: rule.bypass.map(compile), bypassLimit: rule.bypassLimit.map(compile),
+          raises: memory.table(rule.raises.map { CompiledRaise(when: compile($0.when), to: $0.to) }),
           features: memory.table(features), holdLast: rule.holdLast)
       })
     scores = memory.table(
@@ -125,10 +131,10 @@ package final class PlanLayout: @unchecked Sendable {
   private static func flags(of plan: RulePlan) -> [String] {
     var flags: [String] = []
     func add(_ flag: String) { if !flags.contains(flag) { flags.append(flag) } }
-    for variant in plan.scores.flatMap(\.components).flatMap(\.variants) { add(variant.flag) }
+    for flag in plan.scores.flatMap(\.flags) { add(flag) }
     for rule in plan.rules {
       for other in rule.parameters.flatMap(\.cases) { add(other.flag) }
-      for program in [rule.applies, rule.when, rule.clear, rule.bypass].compactMap({ $0 }) {
+      for program in rule.programs {
         for case .attribute(.flag(let flag)) in program.instructions { add(flag) }
       }
     }

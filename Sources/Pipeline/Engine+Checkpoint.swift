@@ -8,7 +8,7 @@ import VitalModel
 /// The layout is in `docs/formats/state.md`. It holds positions in the plan, so it is read with the plan it was written
 /// with; the caller keeps that plan's version beside it.
 extension Engine {
-  static let stateVersion: UInt8 = 1
+  static let stateVersion: UInt8 = 2
 
   /// Whether no message is half taken in: only then may a checkpoint be cut.
   package var isBetweenMessages: Bool { !isInMessage }
@@ -93,6 +93,7 @@ extension Engine {
       out.append(zigzag: value)
     }
     out.append(littleEndian: state.age.bitPattern)
+    out.append(littleEndian: state.ageMonths.bitPattern)
     out.append(state.isSimulated ? 1 : 0)
   }
 

@@ -47,7 +47,8 @@ private func isSame(_ a: Double, _ b: Double) -> Bool { a == b || (a.isNaN && b.
   func windowsEqualTheNaive(seed: Int) {
     var generator = SeededGenerator(seed: UInt64(seed))
     let lengths: [Int64] = [1000, 60_000, 300_000]
-    let layout = testLayout(lengths.flatMap { length in kinds.map { Feature(kind: $0, code: code, window: length) } })
+    let layout = testLayout(
+      lengths.flatMap { length in kinds.map { Feature(kind: $0, code: code, window: .sliding(length)) } })
     let plan = layout.codes[0]
     var series = SeriesWindows(series: 0, device: 0, code: 0, source: 0, plan: plan)
     defer { series.free() }
@@ -88,7 +89,7 @@ private func isSame(_ a: Double, _ b: Double) -> Bool { a == b || (a.isNaN && b.
   @Test("B4: windows continue identically after they are restored", arguments: 0..<20)
   func restoredWindows(seed: Int) {
     var generator = SeededGenerator(seed: UInt64(seed))
-    let layout = testLayout(kinds.map { Feature(kind: $0, code: code, window: 60_000) })
+    let layout = testLayout(kinds.map { Feature(kind: $0, code: code, window: .sliding(60_000)) })
     let plan = layout.codes[0]
     var series = SeriesWindows(series: 0, device: 0, code: 0, source: 0, plan: plan)
     defer { series.free() }
@@ -121,7 +122,7 @@ private func isSame(_ a: Double, _ b: Double) -> Bool { a == b || (a.isNaN && b.
 
   @Test("a series that lasts for years keeps its offsets small")
   func rebases() {
-    let layout = testLayout([Feature(kind: .mean, code: code, window: 604_800_000)])
+    let layout = testLayout([Feature(kind: .mean, code: code, window: .sliding(604_800_000))])
     let plan = layout.codes[0]
     var series = SeriesWindows(series: 0, device: 0, code: 0, source: 0, plan: plan)
     defer { series.free() }
@@ -138,7 +139,7 @@ private func isSame(_ a: Double, _ b: Double) -> Bool { a == b || (a.isNaN && b.
 
   @Test("memory is bounded: a burst beyond the limit pushes the oldest out and is counted")
   func bounded() {
-    let layout = testLayout([Feature(kind: .count, code: code, window: 604_800_000)])
+    let layout = testLayout([Feature(kind: .count, code: code, window: .sliding(604_800_000))])
     let plan = layout.codes[0]
     var series = SeriesWindows(series: 0, device: 0, code: 0, source: 0, plan: plan)
     defer { series.free() }
