@@ -208,16 +208,10 @@ package final class Directory: NameSource, Sendable {
       let entry = roster.patients[index]
       return PatientFacts(
         tenant: key.tenant, patient: key.patient, birth: entry.birthDay.map { Int64($0) * 86_400_000 },
-        ageYears: entry.age.map { Int($0.double) }, ageMonthsGiven: entry.age.map(Directory.months),
+        ageYears: entry.age.map { Int($0.double) }, ageMonthsGiven: entry.age.map(PatientFacts.completedMonths),
         flags: Set(entry.flags), settings: roster.settings(ofPatient: key.patient), unit: entry.unit, bed: entry.bed,
         isListed: true)
     }
-  }
-
-  /// Completed months of an age given in years: 0.25 is 3, 0.58 is 7; never beyond the completed years.
-  private static func months(years: DecimalValue) -> Int {
-    let completed = Int(years.double)
-    return min(completed * 12 + 11, Int((years.double * 12).rounded()))
   }
 
   package func cadence(device: UInt32, code: VitalCode, roster number: Int, at time: Int64) -> Int64 {

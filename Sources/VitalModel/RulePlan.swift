@@ -268,6 +268,12 @@ package struct PatientFacts: Hashable, Sendable {
     return ageMonthsGiven ?? ageYears.map { $0 * 12 }
   }
 
+  /// Completed months of an age given in years: 0.25 is 3, 0.58 is 7; never beyond the completed years.
+  package static func completedMonths(ofYears years: DecimalValue) -> Int {
+    let completed = Int(years.double)
+    return min(completed * 12 + 11, Int((years.double * 12).rounded()))
+  }
+
   /// The setting of a rule's parameter in force at a time, nil if there is none.
   package func setting(rule: String, parameter: String, at time: Int64) -> ParameterSetting? {
     settings.first { $0.rule == rule && $0.parameter == parameter && $0.isInForce(at: time) }
