@@ -89,11 +89,11 @@ enum StoreReplay {
   }
 
   private static func journaledPlan(_ access: StoreAccess) throws(CommandFailure) -> RulePlan {
-    guard let (files, set) = access.journaledRules else {
+    guard let deployment = access.journaledRules else {
       throw CommandFailure(ExitCode.failed, "\(access.path): the store holds no rules yet; give some with --rules")
     }
     do throws(RuleFiles.Failure) {
-      return try files.plan(set: set)
+      return try deployment.plan()
     } catch {
       throw CommandFailure(ExitCode.badConfiguration, "rules journaled in the store: \(error.description)")
     }
