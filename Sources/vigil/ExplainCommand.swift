@@ -97,15 +97,9 @@ struct AlertSearch {
       let deployment = RuleDeployment(journaled: text.bytes)
     else { return nil }
     let (sources, set) = deployment.sources(ofRule: id, version: version)
-    for source in sources {
-      for document in source.text.components(separatedBy: "\n---") {
-        let lines = document.split(separator: "\n", omittingEmptySubsequences: true)
-        guard lines.contains(where: { $0.trimmingCharacters(in: .whitespaces) == "rule: \(id)" }) else { continue }
-        let kept = lines.filter { !$0.hasPrefix("---") }.joined(separator: "\n")
-        return AlertExplanation.RuleText(path: source.path, set: set, text: kept)
-      }
+    return RuleDifference.document(ofRule: id, in: sources).map {
+      AlertExplanation.RuleText(path: $0.path, set: set, text: $0.text)
     }
-    return nil
   }
 
   // MARK: By the beginning of an id
