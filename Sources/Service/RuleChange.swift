@@ -68,7 +68,8 @@ package struct RuleChange: Sendable {
     next.origin = .rollback
     next.restores = target
     next.signature = nil
-    return (next, try complete(&next, after: current, author, approver, reason, now: now))
+    let plan = try complete(&next, after: current, author, approver, reason, now: now)
+    return (next, plan)
   }
 
   private static func complete(
