@@ -117,7 +117,7 @@ let package = Package(
       [
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
-        "Digests",
+        "Digests", "RuleLanguage",
       ]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],
