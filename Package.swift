@@ -62,6 +62,7 @@ let package = Package(
     room("Delivery", ["VitalModel", "Instrumentation", "Digests", "CCurl"]),
     room("HTTPAPI", ["Instrumentation", "CMicrohttpd"]),
     room("Recordings", ["VitalModel", "Compression", "Decoding"]),
+    room("RuleTesting", ["VitalModel", "YAMLText", "RuleLanguage", "Evaluation", "Pipeline"]),
 
     // Layer 4: the program.
     room(
@@ -78,7 +79,7 @@ let package = Package(
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
         "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
         "Decoding", "RuleLanguage", "Digests",
-        "Evaluation",
+        "Evaluation", "RuleTesting",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
@@ -113,6 +114,7 @@ let package = Package(
     tests("Delivery", ["VitalModel", "Instrumentation", "HTTPAPI", "TestSupport"]),
     tests("HTTPAPI", ["Instrumentation", "TestSupport"]),
     tests("Recordings", ["VitalModel", "TestSupport"]),
+    tests("RuleTesting", ["VitalModel", "YAMLText", "RuleLanguage"]),
     tests(
       "Service",
       [

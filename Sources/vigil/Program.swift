@@ -41,6 +41,7 @@ enum Program {
   static let commands: [Command] = [
     RunCommand.command, CheckCommand.command, ReplayCommand.command, WebhookCommand.command, VersionCommand.command,
     SimulateCommand.command, ExportCommand.command, ExplainCommand.command, QuarantineCommand.command,
+    TestCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {
