@@ -35,7 +35,7 @@ extension Engine {
   /// Whether the rule is for this patient at a time.
   package func probeApplies(rule: Int, patient: UInt32, now: Int64) -> Truth {
     guard let program = layout.rules[rule].applies else { return .yes }
-    let reading = ExpressionMachine.Reading(now: now, subject: -1, holdLast: false)
+    let reading = ExpressionMachine.Reading(now: now, subject: -1, rule: rule, holdLast: false)
     return Truth(probe(program, rule: rule, patient: patient, reading))
   }
 
@@ -45,13 +45,25 @@ extension Engine {
   package func probe(
     condition: Int, of rule: Int, patient: UInt32, subject: Int, now: Int64, forClear: Bool = false
   ) -> Double {
-    var reading = probeReading(rule: rule, subject: subject, now: now)
+    let state = patients[placeOf(patient)]
+    var reading = ExpressionMachine.Reading(
+      now: now, subject: subject, rule: rule, holdLast: layout.rules[rule].holdLast)
+    reading.onset = probeOnset(state, rule: rule, subject: subject)
     reading.forClear = forClear
     return probe(layout.rules[condition].when, rule: rule, patient: patient, reading)
   }
 
-  private func probeReading(rule: Int, subject: Int, now: Int64) -> ExpressionMachine.Reading {
-    ExpressionMachine.Reading(now: now, subject: subject, holdLast: layout.rules[rule].holdLast)
+  /// Where the running episode of a rule began; `.max`: there is none.
+  private func probeOnset(_ state: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int) -> Int64 {
+    if subject < 0 {
+      let episode = state.pointee.patientEpisodes[rule]
+      return episode.phase == .idle ? .max : episode.onset
+    }
+    for offset in episodeOffsets(rule: rule, code: state.pointee.series[subject].code) {
+      let episode = state.pointee.episodes[subject][offset]
+      return episode.phase == .idle ? .max : episode.onset
+    }
+    return .max
   }
 
   private func probe(

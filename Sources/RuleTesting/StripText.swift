@@ -15,6 +15,8 @@ struct StripText {
 
   /// Ticks of one series: a week at one a second.
   static let ticksMax = 604_800
+  /// Milliseconds of one series: ten years.
+  static let lengthMax: Int64 = 315_576_000_000
 
   /// Why a word cannot be read.
   struct Mistake: Error {
@@ -27,14 +29,11 @@ struct StripText {
   func read(_ text: String) throws(Mistake) -> [TestSample] {
     var samples: [TestSample] = []
     var next: Int64 = 0
-    var offset = 0
-    for piece in text.split(separator: " ", omittingEmptySubsequences: false) {
-      defer { offset += piece.count + 1 }
-      let word = piece.filter { !$0.isWhitespace }
-      if word.isEmpty { continue }
+    for word in text.split(whereSeparator: \.isWhitespace) {
       do throws(Fault) {
-        try read(word[...], &samples, next: &next)
+        try read(word, &samples, next: &next)
       } catch {
+        let offset = text.distance(from: text.startIndex, to: word.startIndex)
         throw Mistake(offset: offset, message: error.message, suggestion: error.suggestion)
       }
     }
@@ -61,8 +60,8 @@ struct StripText {
       guard time >= next * tick else {
         throw Fault("`\(word)` goes back, the series is at \(ClockText.format(next * tick)) already")
       }
+      try checkLength(time / tick)
       next = time / tick
-      try checkLength(next)
       return
     }
     let (body, count) = try Self.repeated(word)
@@ -86,6 +85,9 @@ struct StripText {
   private func checkLength(_ ticks: Int64) throws(Fault) {
     guard ticks <= Int64(Self.ticksMax) else {
       throw Fault("a series of more than \(Self.ticksMax) ticks, choose a longer `every`")
+    }
+    guard ticks * tick <= Self.lengthMax else {
+      throw Fault("a series longer than ten years, choose a shorter `every`")
     }
   }
 
