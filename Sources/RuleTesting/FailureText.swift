@@ -31,6 +31,7 @@ struct FailureText {
   }
 
   private func sideBySide(_ rows: [(String, String)], isEqual: [Bool]) -> [String] {
+    if rows.isEmpty { return [] }
     let left = ["expected"] + rows.map(\.0)
     let width = left.map(\.count).max() ?? 0
     let marks = ["  "] + isEqual.map { $0 ? "  " : "≠ " }

@@ -7,7 +7,7 @@ import Testing
     title: Low
     source: test
     priority: medium
-    when: any(last(spo2) < 90, last(hr) > 130) and not last(temp) > 38.5
+    when: (last(spo2) < 90 or last(hr) > 130) and not last(temp) > 38.5
     clear: last(spo2) >= 92
     message: x
 

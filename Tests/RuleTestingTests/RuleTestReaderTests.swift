@@ -56,20 +56,20 @@ import Testing
         "Rules/low.yaml:17:5: unknown key `sereis` in a test of `low`; did you mean `series`?",
         "Rules/low.yaml:19:5: a test of `low` needs `expect` (`expect: []` where nothing may be told)",
         "Rules/low.yaml:20:15: unknown vital `spo`; did you mean `spo2`?",
-        "Rules/low.yaml:20:33: `hello` is not a value, such as `97`, `97x60`, `97..85x12`, `-x10` or `@30s`",
+        "Rules/low.yaml:20:38: `hello` is not a value, such as `97`, `97x60`, `97..85x12`, `-x10` or `@30s`",
         "Rules/low.yaml:21:18: `low` has no parameter `limt`; did you mean `limit`?",
-        "Rules/low.yaml:21:50: 99 lies outside the bounds of `limit`: it would be refused",
+        "Rules/low.yaml:21:68: 99 lies outside the bounds of `limit`: it would be refused",
         "Rules/low.yaml:22:12: no rule `lwo`; did you mean `low`?",
         "Rules/low.yaml:23:5: a second test `second` of `low`, the first is at line 19",
         "Rules/low.yaml:24:12: `every` must be a duration such as `1s`, not `0s`",
-        "Rules/low.yaml:26:27: a patient has either `age` or `age_months`",
-        "Rules/low.yaml:26:43: unknown key `flag` in patient; did you mean `flags`?",
+        "Rules/low.yaml:26:25: a patient has either `age` or `age_months`",
+        "Rules/low.yaml:26:40: unknown key `flag` in patient; did you mean `flags`?",
         "Rules/low.yaml:28:15: `at` must be a time such as `75s`, not `75`",
         "Rules/low.yaml:29:27: `start` must be one of info, low, medium, high, not `medim`; did you mean `medium`?",
         "Rules/low.yaml:30:9: an expected transition needs one of `start`, `escalate`, `update` and `end`",
         "Rules/low.yaml:31:25: `end` must be `true`, not `high`",
         "Rules/low.yaml:32:9: an expected transition needs one of `start`, `escalate`, `update` and `end`",
-        "Rules/low.yaml:33:36: `stage` must be one of quality, smoothing, hysteresis, persistence, confirmation, "
+        "Rules/low.yaml:33:35: `stage` must be one of quality, smoothing, hysteresis, persistence, confirmation, "
           + "inhibition, refractory, duplicate, flap, silence, acknowledged, grouping, budget, stale, retrospective, "
           + "shadow, not `persistance`; did you mean `persistence`?",
       ])

@@ -12,7 +12,7 @@ import Testing
       - name: ten seconds do not
         series: { spo2: "97x60 85x10 97x120" }
         expect: []
-        suppressed: [{ at: 130s, stage: persistence }]
+        suppressed: [{ at: 70s, stage: persistence }]
       - name: deep at once
         series: { spo2: "97x60 79x5 92x60" }
         expect: [{ at: 60s, start: high, value: 79 }, { at: 75s, end: true }]
@@ -101,8 +101,8 @@ import Testing
     }
     #expect(try failed("") == 0)
     #expect(try failed("suppressed: []") == 1)
-    #expect(try failed("suppressed: [{ at: 130s, stage: stale }]") == 1)
-    #expect(try failed("suppressed: [{ at: 130s, stage: persistence }]") == 0)
+    #expect(try failed("suppressed: [{ at: 70s, stage: stale }]") == 1)
+    #expect(try failed("suppressed: [{ at: 70s, stage: persistence }]") == 0)
   }
 
   @Test func aRuleInShadowIsTestedAsIfItWereLive() throws {
