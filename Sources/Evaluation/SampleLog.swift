@@ -4,10 +4,11 @@ import VitalModel
 ///
 /// ```
 ///   marks   4 bytes a sample, only where quality or status differ between samples
-///   gaps    2 bytes (4 where one is longer than 65 s): milliseconds after the sample before
+///   gaps    none while every sample comes the same time after the one before, else 2 bytes (4 where one is longer than
+///           65 s): milliseconds after the sample before
 ///   values  1 byte above ``base`` (4 where they span more than 255 grid steps)
 /// ```
-/// A bedside series at 1 Hz takes three bytes a sample. Indices are absolute: they grow for ever and survive growth.
+/// A bedside series takes one byte a sample while its clock is steady, three otherwise. Indices are absolute: they grow for ever and survive growth.
 /// Memory is freed by ``free()``.
 struct SampleLog {
   private var memory: UnsafeMutableRawPointer
@@ -24,12 +25,18 @@ struct SampleLog {
   /// Quality and status of every sample while there is no column of marks.
   private var commonMark: UInt32 = 0
 
+  /// The gap before every sample while there is no column of gaps.
+  private var commonGap: Int64 = 0
+  /// How many of the newest gaps are equal to the last one: once all are, their column goes.
+  private var steadyRun = 0
+
   private struct Layout: Equatable {
-    var hasWideGaps = false
+    /// Bytes of one gap: 0, 2 or 4.
+    var gapBytes = 0
     var hasWideValues = false
     var hasMarks = false
     var base: Int32 = 0
-    var bytesEach: Int { (hasMarks ? 4 : 0) + (hasWideGaps ? 4 : 2) + (hasWideValues ? 4 : 1) }
+    var bytesEach: Int { (hasMarks ? 4 : 0) + gapBytes + (hasWideValues ? 4 : 1) }
   }
 
   /// A gap longer than this (49 days) empties the log: no window reaches across it.
@@ -37,7 +44,7 @@ struct SampleLog {
 
   init() {
     capacity = 8
-    memory = .allocate(byteCount: 8 * 3, alignment: 8)
+    memory = .allocate(byteCount: 8, alignment: 8)
   }
 
   func free() { memory.deallocate() }
@@ -60,15 +67,14 @@ struct SampleLog {
   @inline(__always)
   private var gapsOffset: Int { layout.hasMarks ? capacity * 4 : 0 }
   @inline(__always)
-  private var valuesOffset: Int { gapsOffset + capacity * (layout.hasWideGaps ? 4 : 2) }
+  private var valuesOffset: Int { gapsOffset + capacity * layout.gapBytes }
 
   /// Milliseconds between a sample and the one before it; meaningless for the oldest.
   @inline(__always)
   func gap(_ index: Int) -> Int64 {
+    if layout.gapBytes == 0 { return commonGap }
     let slot = slot(index)
-    if layout.hasWideGaps {
-      return Int64(memory.load(fromByteOffset: gapsOffset + slot * 4, as: UInt32.self))
-    }
+    if layout.gapBytes == 4 { return Int64(memory.load(fromByteOffset: gapsOffset + slot * 4, as: UInt32.self)) }
     return Int64(memory.load(fromByteOffset: gapsOffset + slot * 2, as: UInt16.self))
   }
 
@@ -87,9 +93,9 @@ struct SampleLog {
   private func write(_ index: Int, gap: Int64, value: Int32, mark: UInt32) {
     let slot = slot(index)
     if layout.hasMarks { memory.storeBytes(of: mark, toByteOffset: slot * 4, as: UInt32.self) }
-    if layout.hasWideGaps {
+    if layout.gapBytes == 4 {
       memory.storeBytes(of: UInt32(gap), toByteOffset: gapsOffset + slot * 4, as: UInt32.self)
-    } else {
+    } else if layout.gapBytes == 2 {
       memory.storeBytes(of: UInt16(gap), toByteOffset: gapsOffset + slot * 2, as: UInt16.self)
     }
     if layout.hasWideValues {
@@ -105,16 +111,26 @@ struct SampleLog {
   @inline(__always)
   private mutating func fit(gap: Int64, value: Int32, mark: UInt32) {
     if isEmpty, !layout.hasMarks { commonMark = mark }
-    let fitsGap = layout.hasWideGaps || gap <= Int64(UInt16.max)
+    let fitsGap: Bool
+    switch layout.gapBytes {
+    case 0:
+      if count == 1 { commonGap = gap }
+      fitsGap = count == 0 || gap == commonGap
+    case 2: fitsGap = gap <= Int64(UInt16.max)
+    default: fitsGap = true
+    }
     let fitsValue = layout.hasWideValues || UInt32(bitPattern: value &- layout.base) <= 255
     let fitsMark = layout.hasMarks || mark == commonMark
     if fitsGap && fitsValue && fitsMark { return }
-    widen(fitsGap: fitsGap, fitsValue: fitsValue, fitsMark: fitsMark, value: value)
+    widen(gap: fitsGap ? 0 : gap, fitsValue: fitsValue, fitsMark: fitsMark, value: value)
   }
 
-  private mutating func widen(fitsGap: Bool, fitsValue: Bool, fitsMark: Bool, value: Int32) {
+  private mutating func widen(gap: Int64, fitsValue: Bool, fitsMark: Bool, value: Int32) {
     var wider = layout
-    if !fitsGap { wider.hasWideGaps = true }
+    if gap > 0 {
+      let widest = layout.gapBytes == 0 && count > 1 ? max(gap, commonGap) : gap
+      wider.gapBytes = widest > Int64(UInt16.max) ? 4 : 2
+    }
     if !fitsMark { wider.hasMarks = true }
     if !fitsValue {
       var low = Int64(value)
@@ -141,7 +157,9 @@ struct SampleLog {
     other.capacity = newCapacity
     other.head = 0
     other.memory = .allocate(byteCount: newCapacity * wider.bytesEach, alignment: 8)
-    for index in first..<end { other.write(index, gap: gap(index), value: value(index), mark: mark(index)) }
+    for index in first..<end {
+      other.write(index, gap: index == first ? 0 : gap(index), value: value(index), mark: mark(index))
+    }
     memory.deallocate()
     self = other
   }
@@ -155,11 +173,23 @@ struct SampleLog {
   @inline(__always)
   mutating func append(time: Int64, value: Int32, mark: UInt32) {
     let gap = isEmpty ? 0 : time - lastTime
+    if layout.gapBytes > 0 { noteGap(gap) }
     fit(gap: gap, value: value, mark: mark)
     if isEmpty { firstTime = time }
     end += 1
     write(end - 1, gap: gap, value: value, mark: mark)
     lastTime = time
+  }
+
+  /// Where every gap has been the same for a whole log's length, their column is given up.
+  private mutating func noteGap(_ gap: Int64) {
+    steadyRun = count > 1 && gap == self.gap(end - 1) ? steadyRun + 1 : 0
+    guard steadyRun >= count, count > 1 else { return }
+    var narrower = layout
+    narrower.gapBytes = 0
+    commonGap = gap
+    steadyRun = 0
+    relay(narrower, capacity: capacity)
   }
 
   @inline(__always)
@@ -179,6 +209,8 @@ struct SampleLog {
   mutating func insert(at index: Int, time: Int64, before: Int64, value: Int32, mark: UInt32) {
     let gapBefore = index == first ? 0 : time - before
     let gapAfter = index == first ? firstTime - time : gap(index) - gapBefore
+    steadyRun = 0
+    if layout.gapBytes == 0 { spell(max(gapBefore, gapAfter)) }
     fit(gap: max(gapBefore, gapAfter), value: value, mark: mark)
     if index == first { firstTime = time }
     end += 1
@@ -191,8 +223,15 @@ struct SampleLog {
     write(index + 1, gap: gapAfter, value: self.value(index + 1), mark: self.mark(index + 1))
   }
 
+  /// Gives gaps their column: what comes is not steady.
+  private mutating func spell(_ gap: Int64) {
+    var wider = layout
+    wider.gapBytes = max(gap, commonGap) > Int64(UInt16.max) ? 4 : 2
+    relay(wider, capacity: capacity)
+  }
+
   mutating func replace(_ index: Int, value: Int32, mark: UInt32) {
-    let gap = index == first ? 0 : gap(index)
+    let gap = layout.gapBytes == 0 ? commonGap : index == first ? 0 : gap(index)
     fit(gap: gap, value: value, mark: mark)
     write(index, gap: gap, value: value, mark: mark)
   }

@@ -204,7 +204,7 @@ extension SeriesWindows {
       if isArea { area += depth * Double(held) }
     }
     values.each { value, _, held in take(value, held) }
-    let until = window.kind == .hopping ? state.pointee.edge : now
+    let until = window.kind == .hopping ? state.pointee.anchor : now
     take(log.value(state.pointee.stop - 1), max(0, min(until - state.pointee.stopTime, standing)))
     switch feature.kind {
     case .timeBelow, .timeAbove: return Double(beyond)

@@ -26,7 +26,7 @@ extension SeriesWindows {
       }
     case .hopping:
       // The newest of its series, yet before an end already passed: that window is whole only with it.
-      if lastTime < state.pointee.edge { state.pointee.edge = .min }
+      if state.pointee.anchor != .max, lastTime < state.pointee.anchor { state.pointee.anchor = .max }
     case .panes: state.pointee.panes?.pointee.add(lastValue, at: lastTime)
     }
   }
@@ -61,8 +61,8 @@ extension SeriesWindows {
     _ state: UnsafeMutablePointer<WindowState>, _ window: PlanLayout.Window, now: Int64, _ plan: PlanLayout.CodePlan
   ) {
     let edge = DecimalFloor.divide(now, window.every) * window.every
-    guard edge != state.pointee.edge else { return }
-    state.pointee.edge = edge
+    guard edge != state.pointee.anchor else { return }
+    state.pointee.anchor = edge
     // Where samples were dropped from the log before a hop took them in, they are past this window too.
     if state.pointee.stop < log.first { state.pointee.clear(at: log.first) }
     if state.pointee.stop < log.end {
@@ -100,7 +100,7 @@ extension SeriesWindows {
       if window.kind == .panes { continue }
       if window.kind == .hopping {
         state.pointee.clear(at: log.first)
-        state.pointee.edge = .min
+        state.pointee.anchor = .max
         if now != .min { hop(state, window, now: now, plan) }
         continue
       }

@@ -29,10 +29,8 @@ package struct WindowState: BitwiseCopyable {
   var counted: CountedValues
   var sums: UnsafeMutablePointer<WindowSums>?
   var panes: UnsafeMutablePointer<PaneRing>?
-  /// Since onset: where the episode began; `.max`: none.
+  /// Since onset: where the episode began; `.max`: none. Hopping: the end it stands at.
   var anchor: Int64 = .max
-  /// Hopping: the end it stands at.
-  var edge: Int64 = .min
 
   init(_ window: PlanLayout.Window) {
     counted = CountedValues(isHeld: window.needs.contains(.held))
