@@ -122,7 +122,9 @@ extension RuleReader {
       }
       priority = found
       if case .scalar(_, let style) = node.content {
-        conditionNode.content = .scalar(String(text[..<arrow.lowerBound]), style)
+        let body = text[..<arrow.lowerBound]
+        let end = body.lastIndex { !$0.isWhitespace }.map { body.index(after: $0) } ?? body.startIndex
+        conditionNode.content = .scalar(String(body[..<end]), style)
       }
     } else {
       guard let block = YAMLMapping(node, of: "raise", keys: ["when", "to"], &problems),

@@ -13,16 +13,21 @@ import VitalModel
     RuleParameter(name: "long", value: DecimalValue(mantissa: 120_000), lowest: nil, highest: nil, unit: "ms"),
   ]
 
-  private func checker(eachSeries: Bool = false) throws -> ExpressionChecker {
+  static func checked(_ text: String) throws -> CheckedExpression {
+    var checker = try checker()
+    return try checker.condition(text, .when)
+  }
+
+  private static func checker() throws -> ExpressionChecker {
     let plan = try RuleTexts.plan(RuleTexts.good)
     return ExpressionChecker(
       registry: plan.registry, scores: plan.scores, parameters: LanguageTests.parameters,
-      parameterTypes: [.quantity(Quantity(text: "%")), .duration], eachSeries: eachSeries)
+      parameterTypes: [.quantity(Quantity(text: "%")), .duration], eachSeries: false)
   }
 
   /// What an expression reads, and its program; the message with its column if it is refused.
   private func read(_ text: String, _ place: ExpressionChecker.Place = .when) throws -> String {
-    var checker = try checker()
+    var checker = try LanguageTests.checker()
     do throws(ExpressionProblem) {
       let checked = try checker.condition(text, place)
       let rule = RuleDefinition()
@@ -167,7 +172,7 @@ import VitalModel
         """
     let rule = try RuleTexts.plan(text).rules[0]
     #expect(rule.raises.map(\.to) == [.high, .high])
-    #expect(rule.raises[0].when.text == "any(resp > 24, resp < 8, hr > 110) within 5m ")
+    #expect(rule.raises[0].when.text == "any(resp > 24, resp < 8, hr > 110) within 5m")
     #expect(rule.holdParameter == 1 && rule.hold == 15_000)
     #expect(
       rule.applies?.instructions == [

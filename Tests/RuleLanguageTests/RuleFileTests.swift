@@ -1,8 +1,10 @@
 import Foundation
-import RuleLanguage
+
 import Testing
 import VitalModel
 import YAMLText
+
+@testable import RuleLanguage
 
 @Suite struct RuleFileTests {
   @Test("the rules the product ships load without a problem, whole and as a set")
@@ -197,8 +199,7 @@ import YAMLText
   @Test("precedence: or, and, not, comparison, sum, product, minus")
   func precedence() throws {
     func code(_ text: String) throws -> [Instruction] {
-      try RuleTexts.plan(RuleTexts.good.replacingOccurrences(of: "median(spo2, 10s) < $limit\n", with: text + "\n"))
-        .rules[0].when.instructions
+      try LanguageTests.checked(text).instructions
     }
     let a: [Instruction] = [.feature(0), .constant(1), .less]
     #expect(try code("spo2 < 1 or spo2 < 1 and spo2 < 1") == a + a + a + [.and, .or])
