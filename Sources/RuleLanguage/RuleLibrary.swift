@@ -97,6 +97,42 @@ package enum RuleLibrary {
     return (definition, document, plan)
   }
 
+  /// One rule of a set (or of all) in plain English.
+  ///
+  /// - Returns: nil if there is no such rule.
+  package static func prose(
+    _ id: String, sources: [RuleSource], set: String?, registry: VitalRegistry, directory: String = "Rules"
+  ) throws(TextProblems) -> String? {
+    guard let (rule, document, loaded) = try read(id, sources, set, registry, directory) else { return nil }
+    return RuleProse.text(
+      rule, tests: document.tests, place: "\(document.file):\(document.line)", registry: registry,
+      scores: loaded.scores)
+  }
+
+  /// The typed trees of one rule's conditions and the memory its windows cost.
+  ///
+  /// - Returns: nil if there is no such rule.
+  package static func expressionTree(
+    _ id: String, sources: [RuleSource], set: String?, registry: VitalRegistry, directory: String = "Rules"
+  ) throws(TextProblems) -> String? {
+    guard let (rule, _, loaded) = try read(id, sources, set, registry, directory) else { return nil }
+    return ExpressionTree.text(rule, registry: registry, scores: loaded.scores)
+  }
+
+  private static func read(
+    _ id: String, _ sources: [RuleSource], _ set: String?, _ registry: VitalRegistry, _ directory: String
+  ) throws(TextProblems) -> (ReadRule, Document, Loaded)? {
+    var loaded = load(sources, registry, directory)
+    let choice = chosen(loaded.sources, set: set, documents: loaded.documents, directory, &loaded.found)
+    guard loaded.found.isEmpty else { throw TextProblems(loaded.found) }
+    guard let document = loaded.documents.first(where: { $0.id == id }), choice == nil || choice?[id] != nil else {
+      return nil
+    }
+    let rule = loaded.read(document, choice?[id] ?? .init(), registry)
+    guard let rule, loaded.found.isEmpty else { throw TextProblems(loaded.found) }
+    return (rule, document, loaded)
+  }
+
   /// Problems as the command line prints them: each with its source line and a caret under the fault.
   package static func rendered(
     _ problems: TextProblems, sources: [RuleSource], directory: String = "Rules"

@@ -77,7 +77,7 @@ enum RuleText {
     }.joined(separator: " ")
   }
 
-  private static func feature(_ feature: Feature, _ rule: RuleDefinition, _ registry: VitalRegistry) -> String {
+  static func feature(_ feature: Feature, _ rule: RuleDefinition, _ registry: VitalRegistry) -> String {
     let numbers = feature.arguments.map { argument in
       switch argument {
       case .constant(let value): "\(value)"
@@ -94,7 +94,7 @@ enum RuleText {
     return "\(feature.kind.rawValue)(\(parts.joined(separator: ", ")))"
   }
 
-  private static func attribute(_ attribute: PatientAttribute) -> String {
+  static func attribute(_ attribute: PatientAttribute) -> String {
     switch attribute {
     case .age: "age"
     case .ageMonths: "age_months"
