@@ -72,10 +72,7 @@ struct RuleReader {
     guard let node = map.requiredValue("message", &problems),
       let text = YAMLMapping.text(node, of: "message", &problems)
     else { return [] }
-    let names: [(String, MessagePiece)] = [
-      ("value", .value), ("limit", .limit), ("duration", .duration), ("trend", .trend), ("code", .code),
-      ("device", .device), ("missing", .missing), ("total", .total), ("unit", .unit),
-    ]
+    let names = RuleKeys.placeholders
     var pieces: [MessagePiece] = []
     var rest = text[...]
     while let open = rest.firstIndex(of: "{") {
@@ -85,12 +82,12 @@ struct RuleReader {
         return pieces
       }
       let name = String(rest[rest.index(after: open)..<close])
-      if let piece = names.first(where: { $0.0 == name })?.1 {
+      if let piece = names.first(where: { $0.name == name })?.piece {
         pieces.append(piece)
       } else {
         problems.add(
           node, "unknown placeholder `{\(name)}` in the message",
-          suggestion: Suggestion.nearest(name, among: names.map(\.0)).map { "{\($0)}" })
+          suggestion: Suggestion.nearest(name, among: names.map(\.name)).map { "{\($0)}" })
       }
       rest = rest[rest.index(after: close)...]
     }

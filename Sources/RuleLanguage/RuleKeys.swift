@@ -1,3 +1,5 @@
+import VitalModel
+
 /// The keys of a rule: what the reader accepts and the reference prints.
 enum RuleKeys {
   static let all: [(key: String, meaning: String)] = [
@@ -38,10 +40,11 @@ enum RuleKeys {
     ("units", "care units it is for"),
   ]
 
-  static let placeholders: [(name: String, meaning: String)] = [
-    ("value", "the value `when` compares first"), ("limit", "the limit it is compared with"),
-    ("duration", "how long it has held"), ("trend", "the way the value is moving"), ("code", "the vital"),
-    ("device", "the device"), ("missing", "components a score could not know"), ("total", "a score's total"),
-    ("unit", "the vital's unit"),
+  static let placeholders: [(name: String, piece: MessagePiece, meaning: String)] = [
+    ("value", .value, "the value `when` compares first"), ("limit", .limit, "the limit it is compared with"),
+    ("duration", .duration, "how long it has held"), ("trend", .trend, "the way the value is moving"),
+    ("code", .code, "the vital"), ("device", .device, "the device"),
+    ("missing", .missing, "components a score could not know"), ("total", .total, "a score's total"),
+    ("unit", .unit, "the vital's unit"),
   ]
 }
