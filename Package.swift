@@ -97,7 +97,10 @@ let package = Package(
     tests("YAMLText"),
     tests("Compression"),
     tests("Digests"),
-    tests("RuleLanguage", ["VitalModel", "Configuration", "TestSupport", "YAMLText"]),
+    .testTarget(
+      name: "RuleLanguageTests",
+      dependencies: ["RuleLanguage", "VitalModel", "Configuration", "TestSupport", "YAMLText"],
+      exclude: ["Golden", "Wrong"]),
     tests("Configuration", ["VitalModel"]),
     tests("Decoding", ["VitalModel"]),
     tests("Evaluation", ["VitalModel", "TestSupport"]),
