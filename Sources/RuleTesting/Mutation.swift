@@ -80,7 +80,8 @@ struct Mutation {
       let step = inProduct ? StepScale.written(value) : scale.step(value)
       return [step, -step].map { step in
         let other = StepScale.moved(value, by: step)
-        return (ProgramTree(.constant(other)), scale.text(value), scale.text(other))
+        let texts = inProduct ? [value, other].map(ProgramWords.number) : [value, other].map(scale.text)
+        return (ProgramTree(.constant(other)), texts[0], texts[1])
       }
     }
     let isProduct = node.instruction == .multiply || node.instruction == .divide
