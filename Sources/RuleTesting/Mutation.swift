@@ -36,7 +36,8 @@ struct Mutation {
     var all: [Mutant] = []
     for part in RulePart.all(of: rule) {
       guard let tree = part.tree(of: rule) else { continue }
-      for (changed, text) in numbers(tree) + strictness(tree) + droppedOperands(tree) where changed != tree {
+      for (changed, text) in numbers(tree) + counts(tree) + strictness(tree) + droppedOperands(tree)
+      where changed != tree {
         all.append(Mutant(rule: part.changed(rule, to: changed), text: "\(part.key): \(text)", line: line(part.key)))
       }
     }
@@ -90,6 +91,17 @@ struct Mutation {
         var copy = node
         copy.children[index] = changed
         return (copy, from, to)
+      }
+    }
+  }
+
+  /// `2 of (a, b, c)` to one more and one fewer.
+  private func counts(_ tree: ProgramTree) -> [(ProgramTree, String)] {
+    everywhere(tree) { node in
+      guard case .atLeast(let needed, let count) = node.instruction else { return [] }
+      return [needed + 1, needed - 1].filter { (1...count).contains($0) }.map { other in
+        let changed = ProgramTree(.atLeast(needed: other, of: count), node.children)
+        return (changed, "`\(words.text(node))` to `\(words.text(changed))`")
       }
     }
   }
