@@ -78,8 +78,7 @@ let package = Package(
       dependencies: [
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
         "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
-        "Decoding", "RuleLanguage", "Digests",
-        "Evaluation", "RuleTesting",
+        "Decoding", "RuleLanguage", "Digests", "Evaluation", "Compression", "RuleTesting",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
@@ -123,7 +122,7 @@ let package = Package(
       [
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
-        "Digests",
+        "Digests", "RuleLanguage",
       ]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],
