@@ -36,7 +36,7 @@ struct Mutation {
     var all: [Mutant] = []
     for part in RulePart.all(of: rule) {
       guard let tree = part.tree(of: rule) else { continue }
-      for (changed, text) in numbers(tree) + counts(tree) + strictness(tree) + droppedOperands(tree)
+      for (changed, text) in numbers(tree) + counts(tree) + strictness(tree, in: part) + droppedOperands(tree)
       where changed != tree {
         all.append(Mutant(rule: part.changed(rule, to: changed), text: "\(part.key): \(text)", line: line(part.key)))
       }
@@ -106,12 +106,18 @@ struct Mutation {
     }
   }
 
-  private func strictness(_ tree: ProgramTree) -> [(ProgramTree, String)] {
+  private func strictness(_ tree: ProgramTree, in part: RulePart) -> [(ProgramTree, String)] {
+    let when = RulePart.when.tree(of: rule)
+    let opposite: [Instruction: Instruction] = [
+      .less: .greaterOrEqual, .lessOrEqual: .greater, .greater: .lessOrEqual, .greaterOrEqual: .less,
+    ]
     let other: [Instruction: Instruction] = [
       .less: .lessOrEqual, .lessOrEqual: .less, .greater: .greaterOrEqual, .greaterOrEqual: .greater,
     ]
     return everywhere(tree) { node in
-      guard let instruction = other[node.instruction] else { return [] }
+      guard let instruction = other[node.instruction], let reverse = opposite[node.instruction] else { return [] }
+      // What holds an alert open is not cleared: at the limit of `when` itself a looser `clear` is the same rule.
+      if part == .clear, when == ProgramTree(reverse, node.children) { return [] }
       let changed = ProgramTree(instruction, node.children)
       return [(changed, "`\(words.text(node))` to `\(words.text(changed))`")]
     }

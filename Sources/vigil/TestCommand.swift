@@ -68,7 +68,7 @@ enum TestCommand {
         plan = try chosen.files.plan(set: arguments.value("--set"))
         tests = try read(chosen.files, plan)
       } catch {
-        throw CommandFailure(ExitCode.badConfiguration, error.description)
+        throw CommandFailure(ExitCode.badConfiguration, described(error, chosen.files))
       }
       tests = tests.filter { chosen.holds($0.file) }
       known += tests.map(\.rule)
@@ -84,6 +84,12 @@ enum TestCommand {
     }
     if results.isEmpty { throw CommandFailure(ExitCode.usage, "test: no rules in \(paths.joined(separator: ", "))") }
     return results
+  }
+
+  /// Each problem with the line it is in.
+  private static func described(_ failure: RuleFiles.Failure, _ files: RuleFiles) -> String {
+    guard case .wrong(let problems) = failure else { return failure.description }
+    return RuleLibrary.rendered(problems, sources: files.sources, directory: files.directory)
   }
 
   private static func read(
