@@ -109,8 +109,11 @@ package struct ScoreState: BitwiseCopyable {
       let time = series.pointee.lastTime
       if input.window >= 0 {
         series.pointee.trim(now: now, plan: layout.codes[series.pointee.code])
-        if series.pointee.aggregate(.count, window: input.window) >= 3 {
-          let median = series.pointee.aggregate(.median, window: input.window)
+        if series.pointee.aggregate(.count, window: input.window, now: now, plan: layout.codes[series.pointee.code])
+          >= 3
+        {
+          let median = series.pointee.aggregate(
+            .median, window: input.window, now: now, plan: layout.codes[series.pointee.code])
           return (Int64((median + 0.5).rounded(.down)), time)
         }
       }
@@ -177,7 +180,7 @@ package struct CompiledScore: @unchecked Sendable, BitwiseCopyable {
         let inputs = component.codes.map { code in
           let window =
             component.medianWindow > 0
-            ? windows[Int(code.index)].firstIndex { $0.length == component.medianWindow && $0.isOrdered } ?? -1 : -1
+            ? windows[Int(code.index)].firstIndex { $0.isSlidingMedian(component.medianWindow) } ?? -1 : -1
           let vital = registry[code]
           let air = vital.unit == "%" ? DecimalValue(mantissa: 21).scaled(toExponent: vital.resolutionExponent) ?? 0 : 0
           return Input(code: Int(code.index), window: window, airUpTo: air)

@@ -23,8 +23,9 @@ extension Engine {
     setRoster(number)
     for patient in patients {
       patient.pointee.facts = names.patientFacts(patient.pointee.number, roster: number)
-      patient.pointee.flagBits = layout.flagBits(patient.pointee.facts.flags)
+      patient.pointee.flagBits = layout.flagBits(patient.pointee.facts)
       patient.pointee.ageAsOf = .min
+      noteFactsChanged(patient)
       for index in 0..<patient.pointee.seriesCount {
         let series = patient.pointee.series[index]
         patient.pointee.series[index].cadence = names.cadence(
@@ -246,12 +247,12 @@ extension Engine {
       series.lastValue = regrid(source.lastValue, code: source.code, from: old)
       let rank = layout.plan.registry.vitals[source.code].sources.firstIndex(of: names.sourceName(source.source))
       series.rank = UInt8(clamping: rank ?? 200)
-      for entry in 0..<source.entryCount {
-        let kept = source.entry(entry)
+      for kept in source.samples {
         let value = regrid(kept.value, code: source.code, from: old)
         series.restore(time: kept.time, value: value, quality: kept.quality, status: kept.status)
       }
       series.finishRestoring(plan: layout.codes[source.code])
+      carryPanes(source, to: &series, old)
       let position = state.addSeries(series, layout: layout)
       carryEpisodes(from.pointee.episodes[index], to: state.episodes[position], code: source.code, old, mapping)
     }
@@ -272,6 +273,18 @@ extension Engine {
       var carried = alert
       if alert.rule >= 0 { carried.rule = mapping[alert.rule] < 0 ? Engine.withdrawn : mapping[alert.rule] }
       return carried
+    }
+  }
+
+  /// Panes hold what is no longer kept as samples: those of a window that stays are carried over.
+  private func carryPanes(_ source: SeriesWindows, to series: inout SeriesWindows, _ old: PlanLayout) {
+    let windows = layout.codes[source.code].windows
+    for (from, window) in old.codes[source.code].windows.enumerated() where window.kind == .panes {
+      guard let to = windows.firstIndex(where: { $0.isSame(window) }) else { continue }
+      for record in source.paneRecords(window: from) {
+        let value = regrid(record.value, code: source.code, from: old)
+        series.restorePane(window: to, number: record.number, value: value, count: record.count)
+      }
     }
   }
 

@@ -1,5 +1,5 @@
 /// How urgently a human must hear of it (IEC 60601-1-8), ordered.
-package enum Priority: UInt8, Sendable, Comparable, CaseIterable {
+package enum Priority: UInt8, Sendable, Comparable, CaseIterable, BitwiseCopyable {
   case info = 0
   case low = 1
   case medium = 2
