@@ -19,7 +19,7 @@ extension ExpressionChecker {
       }
       code = try vital(word, first.column)
     }
-    if eachSeries, !aggregate.windows.isEmpty, aggregate.kind != .missing {
+    if eachSeries, !aggregate.windows.isEmpty {
       throw ExpressionProblem(column, "`\(name)` cannot be used with `each: series`")
     }
     var feature = Feature(kind: aggregate.kind, code: code)

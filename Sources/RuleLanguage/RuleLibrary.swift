@@ -152,10 +152,13 @@ package enum RuleLibrary {
     var templates = RuleTemplates()
     var documents: [Document] = []
     var found: [TextProblem] = []
+    /// Rules whose templates could not be written out: what else is wrong with them would only confuse.
+    var unresolved: Set<String> = []
 
     mutating func read(
       _ document: Document, _ adapted: RuleReader.Adaptation, _ registry: VitalRegistry
     ) -> ReadRule? {
+      if unresolved.contains(document.id) { return nil }
       var problems = Problems(file: document.file)
       var rule = RuleReader(registry: registry, scores: scores).read(document.node, adapted: adapted, &problems)
       let templates = templates
@@ -173,7 +176,7 @@ package enum RuleLibrary {
     return loaded
   }
 
-  /// A patient's flags are one 64-bit set at run time.
+  /// A patient's flags and care unit are one 64-bit set at run time.
   private static func checkFlags(
     _ rules: [RuleDefinition], _ scores: [ScoreDefinition], _ directory: String, _ found: inout [TextProblem]
   ) {
@@ -182,17 +185,24 @@ package enum RuleLibrary {
       flags.formUnion(rule.parameters.flatMap(\.cases).map(\.flag))
       let raises = rule.raises.map { Optional($0.when) }
       for program in [rule.applies, rule.when, rule.clear, rule.bypass] + raises {
-        for case .attribute(.flag(let flag)) in program?.instructions ?? [] { flags.insert(flag) }
+        for case .attribute(let attribute) in program?.instructions ?? [] {
+          switch attribute {
+          case .flag(let flag): flags.insert(flag)
+          case .unit(let unit): flags.insert("unit \(unit)")
+          case .age, .ageMonths: break
+          }
+        }
       }
     }
     guard flags.count > flagsMax else { return }
     found.append(
       TextProblem(
-        file: directory, line: 0, column: 0, message: "\(flags.count) different flags, at most \(flagsMax) are possible"
+        file: directory, line: 0, column: 0,
+        message: "\(flags.count) different flags and care units, at most \(flagsMax) are possible"
       ))
   }
 
-  /// Different patient flags all rules and scores of a plan may ask for.
+  /// Different patient flags and care units all rules and scores of a plan may ask for.
   package static let flagsMax = 64
 
   private static func readScores(
@@ -236,8 +246,9 @@ package enum RuleLibrary {
         continue
       }
       var problems = Problems(file: file)
-      let resolved = loaded.templates.resolved(node, &problems)
+      let resolved = loaded.templates.resolved(node, rule: id, &problems)
       loaded.found += problems.sorted.map { loaded.templates.restored($0, rule: id) }
+      if !problems.isEmpty { loaded.unresolved.insert(id) }
       loaded.documents.append(
         Document(id: id, file: file, node: resolved, tests: node["tests"], line: node.line))
     }
