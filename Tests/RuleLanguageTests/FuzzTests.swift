@@ -9,7 +9,7 @@ import YAMLText
   func mutations(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     let score = RuleSource(path: "scores/news2.yaml", text: try RuleTexts.shipped("scores/news2.yaml"))
-    let texts = [RuleTexts.good, ShowTests.rule, TemplateTests.template + "\n---\n" + TemplateTests.rule].map {
+    let texts = [RuleTexts.good, ShowTests.rules, TemplateTests.template + "\n---\n" + TemplateTests.rule].map {
       Array($0.unicodeScalars)
     }
     let words = [
