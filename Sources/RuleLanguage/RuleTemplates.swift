@@ -237,6 +237,6 @@ struct RuleTemplates {
     return copy
   }
 
-  /// The line as its file counts it.
-  static func line(_ line: Int) -> Int { line % lineStep }
+  /// Whether a line was written in a template and not in the rule itself.
+  static func isTemplate(line: Int) -> Bool { line >= lineStep }
 }
