@@ -119,6 +119,30 @@ package enum RuleLibrary {
     return ExpressionTree.text(rule, registry: registry, scores: loaded.scores)
   }
 
+  /// The typed tree of an expression by itself (no parameters) and the memory its windows cost.
+  package static func expressionTree(
+    ofText text: String, sources: [RuleSource], registry: VitalRegistry, directory: String = "Rules"
+  ) throws(TextProblems) -> String {
+    let loaded = load(sources, registry, directory)
+    guard loaded.found.isEmpty else { throw TextProblems(loaded.found) }
+    var checker = ExpressionChecker(
+      registry: registry, scores: loaded.scores, parameters: [], parameterTypes: [], eachSeries: false)
+    do throws(ExpressionProblem) {
+      checker.place = .clear
+      let checked = try checker.check(try ExpressionParser.parse(text))
+      var rule = ReadRule(definition: RuleDefinition(), conditions: RuleConditions())
+      rule.definition.features = checker.features
+      let node = YAMLNode(.scalar(text, .plain), line: 1, column: 1)
+      rule.conditions.when = RuleCondition(checked: checked, text: text, node: node)
+      return ExpressionTree.text(rule, registry: registry, scores: loaded.scores)
+    } catch {
+      throw TextProblems([
+        TextProblem(
+          file: "expression", line: 1, column: error.column + 1, message: error.message, suggestion: error.suggestion)
+      ])
+    }
+  }
+
   private static func read(
     _ id: String, _ sources: [RuleSource], _ set: String?, _ registry: VitalRegistry, _ directory: String
   ) throws(TextProblems) -> (ReadRule, Document, Loaded)? {

@@ -2,6 +2,7 @@ import Foundation
 import RuleLanguage
 import TestSupport
 import Testing
+import YAMLText
 
 /// What people read of a rule: plain English, the typed tree, the reference page.
 @Suite struct ShowTests {
@@ -34,6 +35,30 @@ import Testing
     let registry = RuleTexts.shippedRegistry
     #expect(try RuleLibrary.prose("spo2-lo", sources: sources(), set: nil, registry: registry) == nil)
     #expect(try RuleLibrary.prose("spo2-slow-fall", sources: sources(), set: "ward", registry: registry) == nil)
+  }
+
+  @Test("an expression by itself has a tree too; its mistakes have their column")
+  func expression() throws {
+    let registry = RuleTexts.shippedRegistry
+    let tree = try RuleLibrary.expressionTree(
+      ofText: "ewma(hr, 2m) - baseline(hr, 4h, 40, 120)", sources: sources(), registry: registry)
+    #expect(
+      tree == """
+        when: ewma(hr, 2m) - baseline(hr, 4h, 40, 120)
+          -: /min
+          ├ ewma(hr, 2m): /min
+          └ baseline(hr, 4h, 40.0, 120.0): /min
+        memory of a patient at 1 sample/s (3 bytes a sample kept, 12 a distinct value): 54504 bytes
+          hr, 2m: 960 samples (eight half-lives) and at most 351 values, 7092 bytes
+          hr, 4h: 14400 samples and at most 351 values, 47412 bytes
+
+        """)
+    do throws(TextProblems) {
+      _ = try RuleLibrary.expressionTree(ofText: "ewma(hrr, 2m)", sources: [], registry: registry)
+      Issue.record("a misspelt vital is accepted")
+    } catch {
+      #expect(error.description == "expression:1:6: unknown vital `hrr`; did you mean `hr`?")
+    }
   }
 
   @Test("the reference page is what the checker's tables say")
