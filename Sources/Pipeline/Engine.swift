@@ -27,6 +27,8 @@ package final class Engine {
   @exclusivity(unchecked) var deadlines = DeadlineHeap()
   @exclusivity(unchecked) var timings: [EpisodeTiming] = []
 
+  /// Position of the rules in force; 0: those it was made with. States can be read under the same rules only.
+  @exclusivity(unchecked) package private(set) var rulesPosition: UInt64 = 0
   /// Which of the directory's rosters is in force at this point of the journal.
   @exclusivity(unchecked) package private(set) var rosterNumber = 0
   /// Highest journal position applied and highest ingest time seen.
@@ -84,6 +86,9 @@ package final class Engine {
       return EpisodeTiming(hold: hold, window: max(rule.maxHold, hold), clearFor: clearFor)
     }
   }
+
+  /// Notes where in the journal the plan in force stands.
+  package func setRulesPosition(_ position: UInt64) { rulesPosition = position }
 
   /// Continues after a checkpoint: entries up to `position` are already in the patients' states.
   package func resume(at position: UInt64, clock: Int64) {
@@ -352,6 +357,7 @@ package final class Engine {
     for rule in 0..<ruleStamp.count where ruleStamp[rule] == stamp {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
     }
+    if !layout.raisingRules.isEmpty { checkRaises(patient, context) }
   }
 
   func updateScores(_ patient: UnsafeMutablePointer<PatientState>, code: Int, now: Int64) {

@@ -229,7 +229,7 @@ struct BranchCases {
   }
 
   private func highest(_ component: ScoreComponent) -> Double {
-    Double(([component.bands] + component.variants.map(\.bands)).flatMap(\.bands).map(\.points).max() ?? 0)
+    Double(component.pointsMax)
   }
 
   private func bounds(of feature: Feature) -> (low: Double?, high: Double?) {

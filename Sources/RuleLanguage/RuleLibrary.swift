@@ -54,7 +54,7 @@ package enum RuleLibrary {
     let registryText = registry.vitals.map(\.canonicalText).joined(separator: "\n")
     let modes = rules.map { "\($0.version) \($0.mode.rawValue)" }.joined(separator: "\n")
     let version = "sha256:" + hex(sha256(modes + "\n" + registryText))
-    return RulePlan(registry: registry, rules: rules, scores: loaded.scores, version: version)
+    return RulePlan(registry: registry, rules: rules, scores: loaded.scores, version: version).keepingUsedScores
   }
 
   /// One rule document of the directory.
@@ -167,6 +167,18 @@ package enum RuleLibrary {
     }.joined(separator: "\n")
   }
 
+  /// Every score of the directory, whether or not a rule uses it, by id.
+  ///
+  /// - Throws: every problem found in the charts.
+  package static func scores(
+    sources: [RuleSource], registry: VitalRegistry, directory: String = "Rules"
+  ) throws(TextProblems) -> [ScoreDefinition] {
+    var found: [TextProblem] = []
+    let scores = readScores(sources.sorted { $0.path < $1.path }, registry, directory, &found)
+    guard found.isEmpty else { throw TextProblems(found) }
+    return scores.sorted { $0.id < $1.id }
+  }
+
   // MARK: Loading
 
   /// Everything read from the sources, with what is wrong so far.
@@ -204,19 +216,10 @@ package enum RuleLibrary {
   private static func checkFlags(
     _ rules: [RuleDefinition], _ scores: [ScoreDefinition], _ directory: String, _ found: inout [TextProblem]
   ) {
-    var flags = Set(scores.flatMap(\.components).flatMap(\.variants).map(\.flag))
+    var flags = Set(scores.flatMap(\.flags))
     for rule in rules {
-      flags.formUnion(rule.parameters.flatMap(\.cases).map(\.flag))
-      let raises = rule.raises.map { Optional($0.when) }
-      for program in [rule.applies, rule.when, rule.clear, rule.bypass] + raises {
-        for case .attribute(let attribute) in program?.instructions ?? [] {
-          switch attribute {
-          case .flag(let flag): flags.insert(flag)
-          case .unit(let unit): flags.insert("unit \(unit)")
-          case .age, .ageMonths: break
-          }
-        }
-      }
+      flags.formUnion(rule.flags)
+      for case .attribute(.unit(let unit)) in rule.programs.flatMap(\.instructions) { flags.insert("unit \(unit)") }
     }
     guard flags.count > flagsMax else { return }
     found.append(

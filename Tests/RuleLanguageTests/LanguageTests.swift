@@ -19,9 +19,12 @@ import VitalModel
   }
 
   private static func checker() throws -> ExpressionChecker {
-    let plan = try RuleTexts.plan(RuleTexts.good)
+    let registry = RuleTexts.shippedRegistry
+    let scores = try RuleLibrary.scores(
+      sources: [RuleSource(path: "scores/news2.yaml", text: RuleTexts.shipped("scores/news2.yaml"))],
+      registry: registry)
     return ExpressionChecker(
-      registry: plan.registry, scores: plan.scores, parameters: LanguageTests.parameters,
+      registry: registry, scores: scores, parameters: LanguageTests.parameters,
       parameterTypes: [.quantity(Quantity(text: "%")), .duration], eachSeries: false)
   }
 
