@@ -104,6 +104,11 @@ import YAMLText
         "clear: spo2 > $limit + 1 or age(spo2) > 5m",
         "a technical condition (`age`) may not end an active alert: a lost signal is no recovery"
       ),
+      ("clear: not flag(a) or spo2 > $limit + 1 and not stale(spo2)", ""),
+      (
+        "clear: (spo2 > $limit + 1 or stale(spo2)) and hr < 300",
+        "a technical condition (`stale`) may not end an active alert: a lost signal is no recovery"
+      ),
       ("bypass: last(spo2) < $limit - 10", ""),
       ("bypass: last(spo2) <= $limit", "`bypass` is no further out than `when`, so the delay would never be used"),
       ("bypass: last(spo2) > 98", "`bypass` holds at spo2 99, where `when` does not"),
@@ -122,6 +127,15 @@ import YAMLText
       $0.split(separator: ": ", maxSplits: 1).last.map(String.init) ?? ""
     }
     #expect(found == (says.isEmpty ? [] : [says]))
+  }
+
+  @Test("of two sources one may be lost, not both")
+  func twoSources() throws {
+    let one = "(hr > 50 or missing(hr, 1m)) and (pr > 50 or missing(pr, 1m))"
+    #expect(
+      try problems("hr < 40 or pr < 40", "clear: \(one)").map { $0.contains("technical condition") } == [true])
+    #expect(
+      try problems("hr < 40 or pr < 40", "clear: \(one) and not (missing(hr, 1m) and missing(pr, 1m))") == [])
   }
 
   @Test("a signal condition may end a technical alert")
