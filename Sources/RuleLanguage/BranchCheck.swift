@@ -104,7 +104,7 @@ struct BranchCheck {
       isDuration = Aggregate.of(feature.kind).result == .duration
     }
     func number(_ value: Double) -> String {
-      isDuration ? DurationText.format(Int64(value)) : NumberText.plain(value)
+      isDuration ? NumberText.duration(value) : NumberText.plain(value)
     }
     switch (bounds.low, bounds.high) {
     case (.some(let low), .some(let high)): return "\(name) lies between \(number(low)) and \(number(high))\(unit)"
@@ -237,6 +237,7 @@ struct BranchCheck {
     var cases = cases(rule.parameters.map(\.value.double), isSteady: false)
     let ends = cases.formula(clear.checked)
     let watched = codes(when.checked.instructions)
+    let opening = lossesThatOpen(when)
     let technical = cases.variables.map { variable -> Bool? in
       guard case .feature(let feature) = variable else { return nil }
       return feature.technicalIsHigh
@@ -256,6 +257,11 @@ struct BranchCheck {
     let sorted = holds.filter(\.value).keys.sorted { $0.lexicographicallyPrecedes($1) }
     for key in sorted {
       guard let place = given.indices.first(where: { isLost(given[$0], key[$0]) }) else { continue }
+      // A signal whose loss opens the alert shows by its return that the alert may end.
+      if given.indices.contains(where: { opening.contains(cases.variables[given[$0]]) && !isLost(given[$0], key[$0]) })
+      {
+        continue
+      }
       let well = given.indices.map { technical[given[$0]].map { $0 ? 0.0 : 1.0 } ?? key[$0] }
       guard holds[well] != true, case .feature(let feature) = cases.variables[given[place]] else { continue }
       add(
@@ -264,6 +270,24 @@ struct BranchCheck {
         &problems)
       return
     }
+  }
+
+  /// Signals of `when` whose loss can make it true.
+  private func lossesThatOpen(_ when: RuleCondition) -> Set<BranchVariable> {
+    var cases = cases(rule.parameters.map(\.value.double), isSteady: false)
+    let opens = cases.formula(when.checked)
+    var found: Set<BranchVariable> = []
+    for (index, variable) in cases.variables.enumerated() {
+      guard case .feature(let feature) = variable, let isHigh = feature.technicalIsHigh else { continue }
+      let opened = cases.first { values in
+        guard (values[index] != 0) == isHigh, opens.holds(values) else { return false }
+        var well = values
+        well[index] = isHigh ? 0 : 1
+        return !opens.holds(well)
+      }
+      if opened != nil { found.insert(variable) }
+    }
+    return found
   }
 
   private func codes(_ instructions: [Instruction]) -> Set<VitalCode> {

@@ -231,7 +231,7 @@ struct PlainEnglish {
   /// `90 %`, `15 seconds`, `39.1 °C`.
   static func number(_ value: Double, _ type: ValueType) -> String {
     switch type {
-    case .duration: return duration(Int64(value))
+    case .duration: return NumberText.milliseconds(value).map { duration($0) } ?? "\(NumberText.plain(value)) ms"
     case .quantity(let quantity):
       let unit = unit(quantity.text)
       return NumberText.plain(value) + (unit.isEmpty ? "" : " " + unit)

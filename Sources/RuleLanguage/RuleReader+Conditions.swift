@@ -227,7 +227,9 @@ extension RuleReader {
         return nil
       }
       let parameter = rule.parameters[index]
-      guard parameter.cases.isEmpty, let value = parameter.value.scaled(toExponent: 0), value >= 0 else {
+      guard parameter.cases.isEmpty, let value = parameter.value.scaled(toExponent: 0), value >= 0,
+        value <= 3_155_760_000_000
+      else {
         problems.add(node, "`\(key)` needs one duration: `\(text)` is negative or differs between patients")
         return nil
       }

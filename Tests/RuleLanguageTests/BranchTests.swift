@@ -138,6 +138,16 @@ import YAMLText
       try problems("hr < 40 or pr < 40", "clear: \(one) and not (missing(hr, 1m) and missing(pr, 1m))") == [])
   }
 
+  @Test("a pulse that returns may end what its loss began")
+  func returned() throws {
+    let clear = "clear: hr < 190 or not missing(pr, 4s) and (missing(map, 4s) or map > 60)"
+    #expect(try problems("hr > 200 and (missing(pr, 4s) or map < 50)", clear) == [])
+    #expect(
+      try problems("hr > 200 and not missing(pr, 4s)", "clear: hr < 190 or missing(pr, 4s)").map {
+        $0.contains("technical condition")
+      } == [true])
+  }
+
   @Test("a signal condition may end a technical alert")
   func technical() throws {
     #expect(try problems("stale(spo2)", "clear: not stale(spo2)", kind: "technical") == [])

@@ -2,6 +2,7 @@ import Foundation
 import RuleLanguage
 import TestSupport
 import Testing
+import VitalModel
 import YAMLText
 
 @Suite struct FuzzTests {
@@ -36,7 +37,11 @@ import YAMLText
       view.append(contentsOf: text)
       let sources = [RuleSource(path: "r.yaml", text: String(view)), score]
       do throws(TextProblems) {
-        _ = try RuleLibrary.plan(sources: sources, set: nil, registry: RuleTexts.shippedRegistry)
+        let registry = RuleTexts.shippedRegistry
+        for rule in try RuleLibrary.plan(sources: sources, set: nil, registry: registry).rules {
+          _ = try RuleLibrary.prose(rule.id, sources: sources, set: nil, registry: registry)
+          _ = try RuleLibrary.expressionTree(rule.id, sources: sources, set: nil, registry: registry)
+        }
       } catch {
         refused += 1
         #expect(!error.all.isEmpty && error.all.allSatisfy { !$0.message.isEmpty && !$0.file.isEmpty })

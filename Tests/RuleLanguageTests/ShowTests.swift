@@ -47,7 +47,7 @@ import YAMLText
         when: ewma(hr, 2m) - baseline(hr, 4h, 40, 120)
           -: /min
           ├ ewma(hr, 2m): /min
-          └ baseline(hr, 4h, 40.0, 120.0): /min
+          └ baseline(hr, 4h, 40, 120): /min
         memory of a patient at 1 sample/s (3 bytes a sample kept, 12 a distinct value): 54504 bytes
           hr, 2m: 960 samples (eight half-lives) and at most 351 values, 7092 bytes
           hr, 4h: 14400 samples and at most 351 values, 47412 bytes
