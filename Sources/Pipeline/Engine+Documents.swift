@@ -296,7 +296,7 @@ extension Engine {
       out.field("rule", definition.id)
       out.field("version", definition.version)
       out.field("when", definition.when.text)
-      out.field("for", DurationText.format(definition.hold))
+      out.field("for", DurationText.format(hold(patient, rule: rule, now: context.now)))
       out.field("clear", definition.clear?.text)
       out.field("bypass", definition.bypass?.text)
       out.field("evaluated_at", Timestamp.format(context.now))
