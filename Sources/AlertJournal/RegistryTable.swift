@@ -123,13 +123,32 @@ package struct RegistryTable: Sendable {
     return found
   }
 
-  /// Drops texts that no position from `floor` on was judged by: all but the newest at or before it, and those after.
-  package func trimTexts(keepFrom floor: UInt64, in batch: WriteBatch) throws(JournalError) {
+  /// Deployments of rules that stay listed and can be gone back to, however old.
+  package static let rulesKeptMax = 100
+
+  /// Drops texts that no position from `floor` on was judged by: all but the newest at or before it, and those after. Of
+  /// rules the newest `rulesKept` stay in any case.
+  package func trimTexts(
+    keepFrom floor: UInt64, rulesKept: Int = RegistryTable.rulesKeptMax, in batch: WriteBatch
+  ) throws(JournalError) {
     for kind in JournalTextKind.allCases where kind.isKeptInRegistry {
       guard let kept = try latestText(kind, atOrBefore: floor) else { continue }
-      batch.deleteRange(
-        table.family, start: RegistryTable.textKey(kind, 0), end: RegistryTable.textKey(kind, kept.position))
+      let first = kind == .rules ? min(kept.position, try oldestRules(of: rulesKept)) : kept.position
+      batch.deleteRange(table.family, start: RegistryTable.textKey(kind, 0), end: RegistryTable.textKey(kind, first))
     }
+  }
+
+  /// Position of the last of so many rule sets, counted from the newest.
+  private func oldestRules(of kept: Int) throws(JournalError) -> UInt64 {
+    var oldest = UInt64.max
+    var count = 0
+    let (lower, upper) = (RegistryTable.textKey(.rules, 0), RegistryTable.textKey(.rules, .max))
+    try table.scan(lower: lower, upper: upper, isReversed: true) { (key, _) throws(JournalError) in
+      oldest = try table.parse(key, skipping: 2) { (reader) throws(KeyError) in try reader.uint64() }
+      count += 1
+      return count < kept
+    }
+    return oldest
   }
 
   private func text(

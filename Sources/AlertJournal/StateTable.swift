@@ -7,10 +7,13 @@ package struct PatientCheckpoint: Hashable, Sendable {
   package var patient: UInt32
   /// Journal entries through this one are in it.
   package var position: UInt64
+  /// Position of the rules it was made under: its bytes can be read with these only. 0: those of the first start.
+  package var rules: UInt64
   package var bytes: [UInt8]
-  package init(patient: UInt32, position: UInt64, bytes: [UInt8]) {
+  package init(patient: UInt32, position: UInt64, rules: UInt64 = 0, bytes: [UInt8]) {
     self.patient = patient
     self.position = position
+    self.rules = rules
     self.bytes = bytes
   }
 }
@@ -34,23 +37,25 @@ package struct ShardProgress: Hashable, Sendable {
 package struct StateTable: Sendable {
   let table: Table
 
-  private static let patientPrefix: UInt8 = 0x01
+  /// Checkpoints of stores made before rules had a place in the key.
+  private static let oldPatientPrefix: UInt8 = 0x01
   private static let shardPrefix: UInt8 = 0x02
+  private static let patientPrefix: UInt8 = 0x03
 
-  /// Gives every patient's checkpoint, by rising number.
+  /// Gives the checkpoint of every patient that was made under the rules of this position, by rising number.
   ///
   /// - Parameter onDamage: told of each damaged one, which is then left out: its patient is rebuilt from the journal as
   ///   far as that reaches. When nil the first one ends the reading.
   package func load(
-    onDamage: ((JournalError) -> Void)? = nil, _ body: (PatientCheckpoint) -> Void
+    rules: UInt64 = 0, onDamage: ((JournalError) -> Void)? = nil, _ body: (PatientCheckpoint) -> Void
   ) throws(JournalError) {
-    try table.scan(prefix: [StateTable.patientPrefix]) { (key, value) throws(JournalError) in
-      let patient = try table.parse(key) { (reader) throws(KeyError) in try reader.uint32() }
+    try table.scan(prefix: StateTable.rulesKey(rules)) { (key, value) throws(JournalError) in
+      let patient = try table.parse(key, skipping: 9) { (reader) throws(KeyError) in try reader.uint32() }
       do throws(JournalError) {
         body(
           try table.open(value, position: UInt64(patient)) { (reader) throws(ByteError) in
             PatientCheckpoint(
-              patient: patient, position: try reader.littleEndian(), bytes: [UInt8](try reader.counted()))
+              patient: patient, position: try reader.littleEndian(), rules: rules, bytes: [UInt8](try reader.counted()))
           })
       } catch {
         guard let onDamage else { throw error }
@@ -81,12 +86,40 @@ package struct StateTable: Sendable {
   package func put(_ checkpoint: PatientCheckpoint, in batch: WriteBatch) {
     var key = KeyBuilder()
     key.append(StateTable.patientPrefix)
+    key.append(checkpoint.rules)
     key.append(checkpoint.patient)
     let value = SealedValue.seal(capacity: checkpoint.bytes.count + 18) { out in
       out.append(littleEndian: checkpoint.position)
       out.append(counted: checkpoint.bytes)
     }
     batch.put(table.family, key: key.bytes, value: value)
+  }
+
+  /// Forgets checkpoints made under rules older than these: once every shard's floor has passed the change of rules.
+  package func forget(rulesBefore position: UInt64, in batch: WriteBatch) {
+    guard position > 0 else { return }
+    batch.deleteRange(table.family, start: StateTable.rulesKey(0), end: StateTable.rulesKey(position))
+  }
+
+  /// Gives checkpoints without a place for rules in their key the one of the rules in force at the floor.
+  package func moveOld(toRules rules: UInt64, in batch: WriteBatch) throws(JournalError) {
+    try table.scan(prefix: [StateTable.oldPatientPrefix]) { (key, value) throws(JournalError) in
+      let patient = try table.parse(key) { (reader) throws(KeyError) in try reader.uint32() }
+      var new = KeyBuilder()
+      new.append(StateTable.patientPrefix)
+      new.append(rules)
+      new.append(patient)
+      batch.put(table.family, key: new.bytes, value: [UInt8](value))
+      return true
+    }
+    batch.deleteRange(table.family, start: [StateTable.oldPatientPrefix], end: [StateTable.oldPatientPrefix + 1])
+  }
+
+  private static func rulesKey(_ rules: UInt64) -> [UInt8] {
+    var key = KeyBuilder()
+    key.append(patientPrefix)
+    key.append(rules)
+    return key.bytes
   }
 
   /// Puts a shard's progress into a write.

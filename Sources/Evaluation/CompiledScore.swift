@@ -32,8 +32,8 @@ package struct CompiledScore: @unchecked Sendable, BitwiseCopyable {
 
   struct Input: BitwiseCopyable {
     var code: Int
-    /// Position of the median's window among the vital's, -1: the newest value.
-    var window: Int
+    /// Position among the vital's features of what it is judged by, grid steps.
+    var feature: Int
     /// Grid value up to which it is room air; only for oxygen.
     var airUpTo: Int64
     /// Its own bands; only where the worst input counts.
@@ -62,17 +62,17 @@ package struct CompiledScore: @unchecked Sendable, BitwiseCopyable {
   let oxygen: Int
 
   init(
-    _ score: ScoreDefinition, windows: [[PlanLayout.Window]], flags: [String], registry: VitalRegistry,
+    _ score: ScoreDefinition, drafts: [CodeDraft], flags: [String], registry: VitalRegistry,
     memory: TableMemory
   ) {
     let known = score.components.prefix(ScoreState.componentsMax)
-    let builder = Builder(windows: windows, flags: flags, registry: registry, memory: memory)
+    let builder = Builder(drafts: drafts, flags: flags, registry: registry, memory: memory)
     components = memory.table(known.map(builder.component))
     oxygen = known.firstIndex { $0.isOxygen } ?? -1
   }
 
   private struct Builder {
-    let windows: [[PlanLayout.Window]]
+    let drafts: [CodeDraft]
     let flags: [String]
     let registry: VitalRegistry
     let memory: TableMemory
@@ -107,12 +107,10 @@ package struct CompiledScore: @unchecked Sendable, BitwiseCopyable {
     private func resolution(_ codes: [VitalCode]) -> Int { codes.first.map { registry[$0].resolutionExponent } ?? 0 }
 
     private func input(_ code: VitalCode, _ component: ScoreComponent, _ own: ScoreBands?) -> Input {
-      let window =
-        component.medianWindow > 0
-        ? windows[Int(code.index)].firstIndex { $0.length == component.medianWindow && $0.isOrdered } ?? -1 : -1
+      let feature = drafts[Int(code.index)].place(of: .scoreInput(median: component.medianWindow)) ?? 0
       let vital = registry[code]
       let air = vital.unit == "%" ? DecimalValue(mantissa: 21).scaled(toExponent: vital.resolutionExponent) ?? 0 : 0
-      return Input(code: Int(code.index), window: window, airUpTo: air, bands: bands(own))
+      return Input(code: Int(code.index), feature: feature, airUpTo: air, bands: bands(own))
     }
 
     private func variant(_ variant: ScoreVariant) -> Variant {

@@ -3,10 +3,11 @@ import VitalModel
 /// One operation of a compiled program: 16 bytes, no references.
 struct Operation: BitwiseCopyable, Sendable {
   enum Code: UInt8 {
-    case constant, selectByFlag, selectBySetting, feature, scoreTotal, scoreSingleMax, scoreMissing, age, flag
+    case constant, parameter, feature, scoreTotal, scoreSingleMax, scoreMissing, scoreComponent
+    case age, ageMonths, flag, unit
     case add, subtract, multiply, divide, negate, absolute
     case less, lessOrEqual, greater, greaterOrEqual, equal, notEqual
-    case and, or, not
+    case and, or, not, atLeast
   }
   var code: UInt8
   var index: Int32
@@ -18,28 +19,8 @@ struct Operation: BitwiseCopyable, Sendable {
 package struct CompiledProgram: @unchecked Sendable, BitwiseCopyable {
   let operations: PlanLayout.Table<Operation>
 
-  /// - Parameter rule: position of the rule in the plan, for what is set for a patient.
-  init(_ program: Program, rule: Int, parameters: [RuleParameter], flags: [String], memory: TableMemory) {
-    operations = memory.table(
-      program.instructions.flatMap { instruction -> [Operation] in
-        if case .parameter(let index) = instruction {
-          let setting = Operation(
-            code: Operation.Code.selectBySetting.rawValue, index: Int32(index), constant: Double(rule))
-          return CompiledProgram.parameter(parameters[index], flags) + [setting]
-        }
-        return [CompiledProgram.operation(instruction, flags)]
-      })
-  }
-
-  /// The value, then a replacement for each flag; the first case comes last, so that it wins.
-  private static func parameter(_ parameter: RuleParameter, _ flags: [String]) -> [Operation] {
-    let value = Operation(code: Operation.Code.constant.rawValue, index: 0, constant: parameter.value.double)
-    return [value]
-      + parameter.cases.reversed().map { other in
-        Operation(
-          code: Operation.Code.selectByFlag.rawValue, index: Int32(flags.firstIndex(of: other.flag) ?? 64),
-          constant: other.value.double)
-      }
+  init(_ program: Program, flags: [String], memory: TableMemory) {
+    operations = memory.table(program.instructions.map { CompiledProgram.operation($0, flags) })
   }
 
   private static func operation(_ instruction: Instruction, _ flags: [String]) -> Operation {
@@ -48,14 +29,18 @@ package struct CompiledProgram: @unchecked Sendable, BitwiseCopyable {
     }
     switch instruction {
     case .constant(let value): return Operation(code: Operation.Code.constant.rawValue, index: 0, constant: value)
-    case .parameter: return Operation(code: Operation.Code.constant.rawValue, index: 0, constant: .nan)
+    case .parameter(let index): return plain(.parameter, index)
     case .feature(let index): return plain(.feature, index)
     case .score(let index, .total): return plain(.scoreTotal, index)
     case .score(let index, .singleMax): return plain(.scoreSingleMax, index)
     case .score(let index, .missing): return plain(.scoreMissing, index)
     case .attribute(.age): return plain(.age)
-    case .attribute(.ageMonths), .attribute(.unit), .scoreComponent, .atLeast:
-      return Operation(code: Operation.Code.constant.rawValue, index: 0, constant: .nan)
+    case .attribute(.ageMonths): return plain(.ageMonths)
+    case .attribute(.unit(let unit)): return plain(.unit, flags.firstIndex(of: PlanLayout.unitFlag(unit)) ?? 64)
+    case .scoreComponent(let index, let component):
+      return Operation(code: Operation.Code.scoreComponent.rawValue, index: Int32(index), constant: Double(component))
+    case .atLeast(let needed, let count):
+      return Operation(code: Operation.Code.atLeast.rawValue, index: Int32(needed), constant: Double(count))
     case .attribute(.flag(let flag)): return plain(.flag, flags.firstIndex(of: flag) ?? 64)
     case .add: return plain(.add)
     case .subtract: return plain(.subtract)
@@ -134,6 +119,10 @@ package final class ExpressionMachine {
     package var now: Int64
     /// Position of the series at hand, -1 for rules judged once a patient.
     package var subject: Int
+    /// The rule whose program runs: whose parameters it reads.
+    package var rule: Int
+    /// Where the rule's running episode began; `.max`: there is none.
+    package var onset: Int64 = .max
     package var holdLast: Bool
     /// In a clear condition a score with a component gone stale is unknown: it must not seem to improve.
     package var forClear = false
@@ -141,9 +130,10 @@ package final class ExpressionMachine {
     package var override: Double = .nan
     package var overridden = -1
 
-    package init(now: Int64, subject: Int, holdLast: Bool) {
+    package init(now: Int64, subject: Int, rule: Int, holdLast: Bool) {
       self.now = now
       self.subject = subject
+      self.rule = rule
       self.holdLast = holdLast
     }
   }
@@ -165,18 +155,20 @@ package final class ExpressionMachine {
       guard let code = Operation.Code(rawValue: operation.code) else { return .nan }
       switch code {
       case .constant: push(operation.constant, &top)
-      case .selectByFlag:
-        // An unlisted patient's flags are unknown: the ordinary value holds.
-        if view.flagBits & (1 << UInt64(operation.index)) != 0 { stack[top - 1] = operation.constant }
-      case .selectBySetting:
-        guard view.settingCount > 0 else { continue }
-        let value = view.setting(rule: Int(operation.constant), parameter: Int(operation.index), now: reading.now)
-        if !value.isNaN { stack[top - 1] = value }
+      case .parameter:
+        push(
+          ExpressionMachine.parameter(
+            layout.rules[reading.rule].parameters[Int(operation.index)], Int(operation.index), view, reading), &top)
       case .feature:
         push(feature(features[Int(operation.index)], view: view, layout: layout, reading: reading), &top)
       case .scoreTotal, .scoreSingleMax, .scoreMissing:
         push(score(view.scores + Int(operation.index), code, reading), &top)
+      case .scoreComponent:
+        push(component(view.scores + Int(operation.index), Int(operation.constant), reading), &top)
       case .age: push(view.age, &top)
+      case .ageMonths: push(view.ageMonths, &top)
+      case .unit: push(view.flagBits & (1 << UInt64(operation.index)) != 0 ? 1 : 0, &top)
+      case .atLeast: tally(needed: Int(operation.index), of: Int(operation.constant), &top)
       case .flag:
         let isSet = view.flagBits & (1 << UInt64(operation.index)) != 0
         push(isSet ? 1 : view.flagsKnown ? 0 : .nan, &top)
@@ -189,6 +181,25 @@ package final class ExpressionMachine {
       }
     }
     return top == 1 ? stack[0] : .nan
+  }
+
+  /// Kleene: yes once enough hold, no once too few can, unknown between.
+  private func tally(needed: Int, of count: Int, _ top: inout Int) {
+    var yes = 0
+    var unknown = 0
+    for offset in 0..<count {
+      let value = stack[top - 1 - offset]
+      if value.isNaN { unknown += 1 } else if value != 0 { yes += 1 }
+    }
+    top -= count
+    push(yes >= needed ? 1 : yes + unknown < needed ? 0 : .nan, &top)
+  }
+
+  private func component(
+    _ state: UnsafeMutablePointer<ScoreState>, _ index: Int, _ reading: Reading
+  ) -> Double {
+    let points = state.pointee.points[index]
+    return points < 0 ? .nan : Double(points)
   }
 
   @inline(__always)
@@ -237,31 +248,95 @@ package final class ExpressionMachine {
       guard feature.code >= 0 else { return .nan }
       position = Int(view.preferred[feature.code])
     }
-    if position < 0 { return feature.kind == .stale ? 1 : .nan }
+    if position < 0 { return feature.kind == .stale || feature.kind == .missing ? 1 : .nan }
     let series = view.series + position
     if position == reading.overridden, feature.kind.isOfOneValue { return reading.override }
     switch feature.kind {
     case .stale: return series.pointee.isStale ? 1 : 0
     case .status: return series.pointee.lastStatus == feature.status ? 1 : 0
+    case .source: return Int(series.pointee.rank) == feature.sourceRank ? 1 : 0
+    case .missing:
+      return series.pointee.lastTime == .min || reading.now - series.pointee.lastTime >= feature.length ? 1 : 0
     case .last:
       return series.pointee.isStale || series.pointee.lastTime == .min
-        ? .nan : feature.canonical(Double(series.pointee.lastValue))
-    default:
-      series.pointee.trim(now: reading.now, plan: layout.codes[series.pointee.code])
-      let aggregate = series.pointee.aggregate(feature.kind, window: feature.window)
-      if feature.kind == .count { return aggregate }
-      if !aggregate.isNaN { return feature.canonical(aggregate) }
-      guard reading.holdLast, !series.pointee.isStale, series.pointee.lastTime != .min,
-        feature.kind != .delta, feature.kind != .range
-      else { return .nan }
-      return feature.canonical(Double(series.pointee.lastValue))
+        ? .nan : feature.shape.canonical(Double(series.pointee.lastValue))
+    default: break
     }
+    let plan = layout.codes[series.pointee.code]
+    series.pointee.refresh(now: reading.now, plan: plan)
+    let value =
+      feature.cached >= 0
+      ? series.pointee.values[feature.cached]
+      : asked(feature, of: series, view: view, layout: layout, reading: reading)
+    if !value.isNaN { return value }
+    guard reading.holdLast, !series.pointee.isStale, series.pointee.lastTime != .min, feature.kind.isOfOneValue
+    else { return .nan }
+    return feature.shape.canonical(Double(series.pointee.lastValue))
+  }
+
+  /// A feature whose numbers come from parameters, or that looks back to the rule's own onset.
+  private func asked(
+    _ feature: CompiledFeature, of series: UnsafeMutablePointer<SeriesWindows>, view: PatientView, layout: PlanLayout,
+    reading: Reading
+  ) -> Double {
+    var shape = feature.shape
+    if feature.firstParameter >= 0 {
+      shape.first = ExpressionMachine.parameter(
+        layout.rules[reading.rule].parameters[feature.firstParameter], feature.firstParameter, view, reading)
+    }
+    if feature.secondParameter >= 0 {
+      shape.second = ExpressionMachine.parameter(
+        layout.rules[reading.rule].parameters[feature.secondParameter], feature.secondParameter, view, reading)
+    }
+    if shape.first.isNaN || shape.second.isNaN { return .nan }
+    let plan = layout.codes[series.pointee.code]
+    if feature.isSinceOnset {
+      series.pointee.setOnset(reading.onset, window: shape.window, now: reading.now, plan: plan)
+      if reading.onset == .max { return .nan }
+    }
+    return series.pointee.value(shape, now: reading.now, plan: plan)
+  }
+
+  /// A parameter's value for the patient at hand: what a person set for them, else the case of a flag they carry, else the
+  /// rule's own. An unlisted patient's flags are unknown: the ordinary value holds.
+  @inline(__always)
+  package static func parameter(
+    _ parameter: CompiledParameter, _ index: Int, _ view: PatientView, _ reading: Reading
+  ) -> Double {
+    if view.settingCount > 0 {
+      let set = view.setting(rule: reading.rule, parameter: index, now: reading.now)
+      if !set.isNaN { return set }
+    }
+    for other in parameter.cases where view.flagBits & other.flagBit != 0 { return other.value }
+    return parameter.value
+  }
+}
+
+/// A parameter with its values for patients who carry a flag.
+// `@unchecked`: the table belongs to the layout and is never written after it was made.
+package struct CompiledParameter: @unchecked Sendable, BitwiseCopyable {
+  struct Case: BitwiseCopyable {
+    var flagBit: UInt64
+    var value: Double
+  }
+  let value: Double
+  let cases: PlanLayout.Table<Case>
+
+  init(_ parameter: RuleParameter, flags: [String], memory: TableMemory) {
+    value = parameter.value.double
+    cases = memory.table(
+      parameter.cases.map { other in
+        Case(flagBit: flags.firstIndex(of: other.flag).map { 1 << UInt64($0) } ?? 0, value: other.value.double)
+      })
   }
 }
 
 extension FeatureKind {
-  /// Whether the window must keep its values sorted.
-  var needsOrder: Bool { self == .median || self == .min || self == .max || self == .range }
   /// Whether it says what the vital is like, so that a single value could stand for it.
-  var isOfOneValue: Bool { self == .last || self == .mean || self == .median || self == .min || self == .max }
+  var isOfOneValue: Bool {
+    switch self {
+    case .last, .first, .mean, .median, .quantile, .min, .max, .ewma: true
+    default: false
+    }
+  }
 }

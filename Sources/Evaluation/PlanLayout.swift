@@ -12,9 +12,34 @@ package final class PlanLayout: @unchecked Sendable {
   package typealias Table<Element> = UnsafeBufferPointer<Element>
 
   /// One window every series of a code keeps.
-  package struct Window: Sendable, BitwiseCopyable {
+  package struct Window: Sendable, BitwiseCopyable, Equatable {
+    package enum Kind: UInt8, Sendable, BitwiseCopyable { case sliding, hopping, panes, samples, sinceOnset, session }
+    /// What must be kept of it beside start and sum.
+    package struct Needs: OptionSet, Sendable, BitwiseCopyable {
+      package let rawValue: UInt8
+      package init(rawValue: UInt8) { self.rawValue = rawValue }
+      package static let counted = Needs(rawValue: 1)
+      package static let held = Needs(rawValue: 2)
+      package static let line = Needs(rawValue: 4)
+      package static let successive = Needs(rawValue: 8)
+      package static let weighted = Needs(rawValue: 16)
+    }
+    package var kind: Kind
+    /// Milliseconds: its length, or a session's gap.
     package var length: Int64
-    package var isOrdered: Bool
+    /// Hopping: milliseconds between ends. Exponentially weighted: the half-life.
+    package var every: Int64
+    package var samples: Int
+    /// Since onset: the rule whose onset; -1 otherwise.
+    package var rule: Int
+    package var needs: Needs
+
+    package var isOrdered: Bool { needs.contains(.counted) }
+    /// Whether it looks at the same samples, whatever is kept of them.
+    package func isSame(_ other: Window) -> Bool {
+      kind == other.kind && length == other.length && every == other.every && samples == other.samples
+        && rule == other.rule
+    }
   }
 
   /// A score component a vital feeds.
@@ -27,12 +52,22 @@ package final class PlanLayout: @unchecked Sendable {
   // `@unchecked`: tables as above.
   package struct CodePlan: @unchecked Sendable, BitwiseCopyable {
     package var windows: Table<Window>
-    /// How much event time a series keeps at least, milliseconds.
+    /// What a series computes once a message for all rules; position is the bit in ``SeriesWindows/changed``.
+    package var features: Table<SeriesFeature>
+    /// How much event time a series keeps at least, milliseconds, and how many samples.
     package var retention: Int64
+    package var keptCount: Int
+    /// Lengths of silence rules ask for, ascending, milliseconds.
+    package var absences: Table<Int64>
     /// Rules judged for each series of this vital.
     package var seriesRules: Table<Int>
-    /// Rules judged once a patient that read this vital.
+    /// For each of them the features whose change may change its answer; all bits: it must be judged every time.
+    package var seriesMasks: Table<UInt64>
+    /// Rules judged once a patient that read this vital, and the features of this vital they read.
     package var patientRules: Table<Int>
+    package var patientMasks: Table<UInt64>
+    /// The features scores read of this vital.
+    package var scoreMask: UInt64
     package var scoreFeeds: Table<ScoreFeed>
     package var registryStaleness: Int64
     package var resolutionExponent: Int
@@ -49,9 +84,15 @@ package final class PlanLayout: @unchecked Sendable {
     package var bypass: CompiledProgram?
     package var bypassLimit: CompiledProgram?
     package var raises: Table<CompiledRaise>
+    package var parameters: Table<CompiledParameter>
     package var features: Table<CompiledFeature>
     package var holdLast: Bool
   }
+
+  /// How far back a session's samples are kept, milliseconds: a day.
+  package static let sessionSpan: Int64 = 86_400_000
+  /// A care unit as one of ``flags``.
+  static func unitFlag(_ unit: String) -> String { "unit:" + unit }
 
   /// Samples of the last minute stay for the explanation of an alert even where no window needs them.
   package static let evidenceSpan: Int64 = 60_000
@@ -60,6 +101,8 @@ package final class PlanLayout: @unchecked Sendable {
   package let codes: Table<CodePlan>
   package let rules: Table<CompiledRule>
   package let scores: Table<CompiledScore>
+  /// For each score the rules that read it.
+  package let scoreRules: Table<Table<Int>>
   /// Rules with `each: series` that look at staleness, and those that look at the sensor's declared state.
   package let staleRules: Table<Int>
   package let statusRules: Table<Int>
@@ -74,58 +117,56 @@ package final class PlanLayout: @unchecked Sendable {
     self.plan = plan
     let memory = TableMemory()
     let flags = PlanLayout.flags(of: plan)
-    var drafts = plan.registry.vitals.map { _ in CodeDraft() }
-    for rule in plan.rules { for feature in rule.features { PlanLayout.addWindow(of: feature, to: &drafts) } }
+    var drafts = plan.registry.vitals.map { CodeDraft($0) }
+    let compiledFeatures = plan.rules.enumerated().map { number, rule in
+      rule.features.map { CompiledFeature($0, rule: rule, number: number, drafts: &drafts, registry: plan.registry) }
+    }
     for (scoreIndex, score) in plan.scores.enumerated() {
       for (componentIndex, component) in score.components.enumerated() {
         for code in component.codes {
-          let feature = Feature(kind: .median, code: code, window: .sliding(component.medianWindow))
-          if component.medianWindow > 0 { PlanLayout.addWindow(of: feature, to: &drafts) }
+          let bit = drafts[Int(code.index)].feature(.scoreInput(median: component.medianWindow))
+          drafts[Int(code.index)].scoreMask |= bit
           drafts[Int(code.index)].feeds.append(ScoreFeed(score: scoreIndex, component: componentIndex))
         }
       }
     }
-    let signal = PlanLayout.assignRules(of: plan, to: &drafts)
-    let windows = drafts.map(\.windows)
+    let signal = PlanLayout.assignRules(of: plan, compiledFeatures, to: &drafts)
     self.flags = flags
     self.memory = memory
-    staleRules = memory.table(signal.stale)
-    statusRules = memory.table(signal.status)
     raisingRules = memory.table(
       plan.rules.indices.filter { plan.rules[$0].mode != .off && !plan.rules[$0].raises.isEmpty })
+    staleRules = memory.table(signal.stale)
+    statusRules = memory.table(signal.status)
     rules = memory.table(
-      plan.rules.enumerated().map { index, rule in
-        let features = rule.features.map { CompiledFeature($0, windows: windows, registry: plan.registry) }
+      zip(plan.rules, compiledFeatures).map { rule, features in
         func compile(_ program: Program) -> CompiledProgram {
-          CompiledProgram(program, rule: index, parameters: rule.parameters, flags: flags, memory: memory)
+          CompiledProgram(program, flags: flags, memory: memory)
         }
         return CompiledRule(
           applies: rule.applies.map(compile), when: compile(rule.when), clear: rule.clear.map(compile),
           bypass: rule.bypass.map(compile), bypassLimit: rule.bypassLimit.map(compile),
           raises: memory.table(rule.raises.map { CompiledRaise(when: compile($0.when), to: $0.to) }),
+          parameters: memory.table(rule.parameters.map { CompiledParameter($0, flags: flags, memory: memory) }),
           features: memory.table(features), holdLast: rule.holdLast)
       })
+    scoreRules = memory.table(
+      plan.scores.indices.map { score in
+        memory.table(plan.rules.indices.filter { plan.rules[$0].mode != .off && plan.rules[$0].score == score })
+      })
     scores = memory.table(
-      plan.scores.map { CompiledScore($0, windows: windows, flags: flags, registry: plan.registry, memory: memory) })
+      plan.scores.map { CompiledScore($0, drafts: drafts, flags: flags, registry: plan.registry, memory: memory) })
     codes = memory.table(
       zip(plan.registry.vitals, drafts).map { vital, draft in
         let first = vital.units.first
         return CodePlan(
-          windows: memory.table(draft.windows), retention: draft.retention,
-          seriesRules: memory.table(draft.seriesRules), patientRules: memory.table(draft.patientRules),
-          scoreFeeds: memory.table(draft.feeds), registryStaleness: vital.staleness,
+          windows: memory.table(draft.windows), features: memory.table(draft.features),
+          retention: draft.retention, keptCount: draft.keptCount, absences: memory.table(draft.absences.sorted()),
+          seriesRules: memory.table(draft.seriesRules), seriesMasks: memory.table(draft.seriesMasks),
+          patientRules: memory.table(draft.patientRules), patientMasks: memory.table(draft.patientMasks),
+          scoreMask: draft.scoreMask, scoreFeeds: memory.table(draft.feeds), registryStaleness: vital.staleness,
           resolutionExponent: vital.resolutionExponent,
           isPlain: first.map { $0.numerator == $0.denominator && $0.offset.mantissa == 0 } ?? false)
       })
-  }
-
-  /// A code's plan while it is being put together.
-  private struct CodeDraft {
-    var windows: [Window] = []
-    var retention = PlanLayout.evidenceSpan
-    var seriesRules: [Int] = []
-    var patientRules: [Int] = []
-    var feeds: [ScoreFeed] = []
   }
 
   private static func flags(of plan: RulePlan) -> [String] {
@@ -136,86 +177,62 @@ package final class PlanLayout: @unchecked Sendable {
       for other in rule.parameters.flatMap(\.cases) { add(other.flag) }
       for program in rule.programs {
         for case .attribute(.flag(let flag)) in program.instructions { add(flag) }
+        for case .attribute(.unit(let unit)) in program.instructions { add(unitFlag(unit)) }
       }
     }
     return flags
   }
 
-  private static func assignRules(of plan: RulePlan, to drafts: inout [CodeDraft]) -> (stale: [Int], status: [Int]) {
+  private static func assignRules(
+    of plan: RulePlan, _ features: [[CompiledFeature]], to drafts: inout [CodeDraft]
+  ) -> (stale: [Int], status: [Int]) {
     var stale: [Int] = []
     var status: [Int] = []
     for (index, rule) in plan.rules.enumerated() where rule.mode != .off {
       switch rule.scope {
-      case .series(let code): drafts[Int(code.index)].seriesRules.append(index)
+      case .series(let code):
+        drafts[Int(code.index)].seriesRules.append(index)
+        drafts[Int(code.index)].seriesMasks.append(mask(rule, features[index], of: Int(code.index)))
       case .everySeries:
         // One that looks at both is kept once.
         if rule.features.contains(where: { $0.kind == .stale }) { stale.append(index) } else { status.append(index) }
       case .patient:
         var read = rule.codes
         if let score = rule.score { read += plan.scores[score].components.flatMap(\.codes) }
-        for code in Set(read) { drafts[Int(code.index)].patientRules.append(index) }
+        for code in Set(read) {
+          drafts[Int(code.index)].patientRules.append(index)
+          drafts[Int(code.index)].patientMasks.append(mask(rule, features[index], of: Int(code.index)))
+        }
       }
     }
     return (stale, status)
   }
 
-  private static func addWindow(of feature: Feature, to codes: inout [CodeDraft]) {
-    guard case .sliding(let length) = feature.window, let code = feature.code else { return }
-    let index = Int(code.index)
-    if let existing = codes[index].windows.firstIndex(where: { $0.length == length }) {
-      if feature.kind.needsOrder { codes[index].windows[existing].isOrdered = true }
-    } else {
-      codes[index].windows.append(Window(length: length, isOrdered: feature.kind.needsOrder))
+  /// The bits of the features a rule is judged by of one vital. Every bit where an answer may change without
+  /// any of them: limits that differ between patients, silence, windows of other vitals that slide on.
+  private static func mask(_ rule: RuleDefinition, _ features: [CompiledFeature], of code: Int) -> UInt64 {
+    var mask: UInt64 = 0
+    let programs = [rule.when, rule.clear, rule.bypass].compactMap { $0 }
+    for case .feature(let index) in programs.flatMap(\.instructions) {
+      let feature = features[index]
+      if feature.cached < 0 { return .max }
+      if feature.code != code {
+        if feature.kind.isWindowed { return .max }
+        continue
+      }
+      mask |= 1 << UInt64(min(feature.cached, 63))
     }
-    codes[index].retention = max(codes[index].retention, length)
+    return mask
   }
 
-  /// A patient's flags as a bit set over ``flags``.
-  package func flagBits(_ patientFlags: Set<String>) -> UInt64 {
+  /// A patient's flags and care unit as a bit set over ``flags``.
+  package func flagBits(_ facts: PatientFacts) -> UInt64 {
     var bits: UInt64 = 0
-    for (index, flag) in flags.enumerated() where index < 64 && patientFlags.contains(flag) { bits |= 1 << index }
+    let unit = facts.unit.map(PlanLayout.unitFlag)
+    for (index, flag) in flags.enumerated() where index < 64 && (facts.flags.contains(flag) || flag == unit) {
+      bits |= 1 << index
+    }
     return bits
-  }
-}
-
-/// A feature with its window's position.
-package struct CompiledFeature: Sendable, BitwiseCopyable {
-  package var kind: FeatureKind
-  /// Vital number; -1: the series at hand.
-  package var code: Int
-  package var window: Int
-  package var length: Int64
-  package var status: SampleStatus
-  /// Grid steps are divided (negative exponent) or multiplied by this to become canonical units.
-  package var scale: Double
-  package var divides: Bool
-
-  init(_ feature: Feature, windows: [[PlanLayout.Window]], registry: VitalRegistry) {
-    kind = feature.kind
-    code = feature.code.map { Int($0.index) } ?? -1
-    length = if case .sliding(let length) = feature.window { length } else { 0 }
-    status = feature.status ?? .ok
-    window = -1
-    if feature.kind.isWindowed, let vital = feature.code {
-      window = windows[Int(vital.index)].firstIndex { [length] in $0.length == length } ?? -1
-    }
-    let exponent = feature.code.map { registry[$0].resolutionExponent } ?? 0
-    divides = exponent < 0
-    scale = Double(DecimalValue.powerOfTen(abs(exponent)))
-  }
-
-  @inlinable
-  func canonical(_ grid: Double) -> Double { divides ? grid / scale : grid * scale }
-
-  /// As in the plan, for explanations.
-  package func describe(_ registry: VitalRegistry) -> String {
-    let key = code < 0 ? "" : registry.vitals[code].key
-    switch kind {
-    case .status: return "status(\(key.isEmpty ? "" : key + ", ")\(self.status.text))"
-    case .stale: return "stale(\(key))"
-    case .last: return "last(\(key))"
-    default: return "\(kind.rawValue)(\(key), \(DurationText.format(length)))"
-    }
   }
 }
 

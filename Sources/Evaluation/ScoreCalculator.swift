@@ -49,12 +49,11 @@ package final class ScoreCalculator {
   package func evaluate(_ values: [VitalCode: Int64], _ circumstances: Circumstances = .init()) -> ScoreState {
     for (index, code) in codes.enumerated() {
       let value = values[code].flatMap { Int32(exactly: $0) }
-      series[index].lastTime = value == nil ? .min : 0
-      series[index].lastValue = value ?? 0
+      series[index].standAlone(at: value)
     }
     let view = PatientView(
       series: series, seriesCount: codes.count, preferred: preferred, scores: state, age: .nan,
-      flagBits: layout.flagBits(circumstances.flags), flagsKnown: true,
+      flagBits: layout.flagBits(PatientFacts(tenant: "", patient: "", flags: circumstances.flags)), flagsKnown: true,
       ageMonths: circumstances.ageMonths.map(Double.init) ?? .nan)
     state.pointee = ScoreState()
     _ = state.pointee.update(layout.scores[0], view: view, layout: layout, now: 0)

@@ -163,13 +163,8 @@ package struct ScoreState: BitwiseCopyable {
     guard let position = fresh(input.code, view) else { return nil }
     let series = view.series + position
     let time = series.pointee.lastTime
-    if input.window >= 0 {
-      series.pointee.trim(now: now, plan: layout.codes[series.pointee.code])
-      if series.pointee.aggregate(.count, window: input.window) >= 3 {
-        let median = series.pointee.aggregate(.median, window: input.window)
-        return (Int64((median + 0.5).rounded(.down)), time)
-      }
-    }
-    return (Int64(series.pointee.lastValue), time)
+    series.pointee.refresh(now: now, plan: layout.codes[series.pointee.code])
+    let value = series.pointee.featureValue(input.feature)
+    return value.isNaN ? nil : (Int64((value + 0.5).rounded(.down)), time)
   }
 }

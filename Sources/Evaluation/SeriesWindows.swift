@@ -1,27 +1,5 @@
 import VitalModel
 
-/// One sample inside a window: 12 bytes.
-package struct WindowEntry: BitwiseCopyable {
-  /// Milliseconds after the series' base time.
-  package var offset: UInt32
-  /// Grid steps of the vital's resolution.
-  package var value: Int32
-  package var quality: SampleQuality
-  package var status: UInt8
-  package var marks: UInt8
-}
-
-/// The running state of one window over a series' entries: `(now - length, now]`.
-package struct WindowState {
-  /// Absolute index of the first entry inside.
-  var start: Int = 0
-  var sum: Int64 = 0
-  /// Values inside, ascending; nil where no aggregate needs order.
-  var sorted: UnsafeMutablePointer<Int32>?
-  var sortedCount: Int32 = 0
-  var sortedCapacity: Int32 = 0
-}
-
 /// How a sample went into its series.
 package enum Insertion: Sendable {
   /// Newest of its series.
@@ -34,16 +12,15 @@ package enum Insertion: Sendable {
   case tooOld
 }
 
-/// What evaluation keeps of one series: recent good samples in event-time order, one state per window, staleness.
+/// What evaluation keeps of one series: recent good samples in event-time order, one state per window, the values of the
+/// features rules read, staleness.
 ///
-/// Sums are exact (64-bit integers over grid steps), so a window's value is the same whatever order its samples came in:
-/// after every late insertion windows are recomputed from the entries. Owned by one thread; memory is freed by
-/// ``free()``, which the owner calls once.
+/// Sums are exact (integers over grid steps), so a window's value is the same whatever order its samples came in: after a
+/// late insertion windows are built anew from the samples. Owned by one thread; memory is freed by ``free()``, which the
+/// owner calls once.
 package struct SeriesWindows {
   /// At most this many samples are kept a series (1 Hz over two hours); beyond it the oldest go and ``truncated`` counts.
   package static let entriesMax = 8192
-  /// Oldest to newest entry at most, milliseconds: offsets fit 32 bits with room for a late sample before the first.
-  package static let spanMax = Int64(UInt32.max / 2)
 
   package var series: UInt32
   package var device: UInt32
@@ -74,33 +51,32 @@ package struct SeriesWindows {
   package var intervals: (Int32, Int32, Int32, Int32, Int32) = (0, 0, 0, 0, 0)
   /// When staleness is to be looked at again.
   package var staleDue: Int64 = .max
+  /// When rules that ask for missing samples are to be looked at again.
+  package var absenceDue: Int64 = .max
+  /// Features whose value changed since they were last judged, one bit each; the last bit stands for all beyond 63.
+  package var changed: UInt64 = .max
 
-  var baseTime: Int64 = 0
-  var entries: UnsafeMutablePointer<WindowEntry>
-  var capacity: Int
-  /// Absolute indices; slot = index & (capacity - 1).
-  var first = 0
-  var end = 0
+  var log = SampleLog()
   var windows: UnsafeMutablePointer<WindowState>
-  let windowCount: Int
+  package let windowCount: Int
+  /// One value a feature of the code's plan, canonical units, NaN unknown; valid for ``computedAt``.
+  var values: UnsafeMutablePointer<Double>
+  let valueCount: Int
+  var computedAt: Int64 = .min
+  var trimmedAt: Int64 = .min
+  var isOutdated = true
 
   package init(series: UInt32, device: UInt32, code: Int, source: UInt16, plan: PlanLayout.CodePlan) {
     self.series = series
     self.device = device
     self.code = code
     self.source = source
-    capacity = 16
-    entries = .allocate(capacity: 16)
     windowCount = plan.windows.count
     windows = .allocate(capacity: max(1, windowCount))
-    for index in 0..<windowCount {
-      var state = WindowState()
-      if plan.windows[index].isOrdered {
-        state.sorted = .allocate(capacity: 16)
-        state.sortedCapacity = 16
-      }
-      (windows + index).initialize(to: state)
-    }
+    for index in 0..<windowCount { (windows + index).initialize(to: WindowState(plan.windows[index])) }
+    valueCount = plan.features.count
+    values = .allocate(capacity: max(1, valueCount))
+    values.initialize(repeating: .nan, count: max(1, valueCount))
   }
 
   /// A series with the standing of another and no samples yet: for windows laid out anew.
@@ -120,93 +96,95 @@ package struct SeriesWindows {
     cadence = other.cadence
     intervals = other.intervals
     staleDue = other.staleDue
+    absenceDue = other.absenceDue
   }
 
   package mutating func free() {
-    entries.deallocate()
-    for index in 0..<windowCount { windows[index].sorted?.deallocate() }
+    log.free()
+    for index in 0..<windowCount { windows[index].free() }
     windows.deallocate()
+    values.deallocate()
   }
 
   /// Bytes held outside the struct.
   package var heapBytes: Int {
-    var bytes = capacity * MemoryLayout<WindowEntry>.stride + max(1, windowCount) * MemoryLayout<WindowState>.stride
-    for index in 0..<windowCount { bytes += Int(windows[index].sortedCapacity) * 4 }
+    var bytes = log.heapBytes + max(1, windowCount) * MemoryLayout<WindowState>.stride + max(1, valueCount) * 8
+    for index in 0..<windowCount { bytes += windows[index].heapBytes }
     return bytes
   }
 
-  @inline(__always)
-  func slot(_ index: Int) -> UnsafeMutablePointer<WindowEntry> { entries + (index & (capacity - 1)) }
+  // MARK: Kept samples
 
-  @inline(__always)
-  func time(_ index: Int) -> Int64 { baseTime + Int64(slot(index).pointee.offset) }
+  package var sampleCount: Int { log.count }
 
-  package var entryCount: Int { end - first }
+  /// Everything kept, oldest first.
+  package var samples: KeptSamples { KeptSamples(log: log, index: log.first, time: log.firstTime) }
 
-  /// Position for ``entry(_:)`` of the oldest entry anything still needs. Older ones go when room is short: whether they
-  /// are still there depends on the buffer's history, so nothing that is written down may show them.
-  package func firstNeeded(plan: PlanLayout.CodePlan) -> Int {
-    guard end > first else { return 0 }
-    var low = first
-    var high = end
-    while low < high {
-      let middle = (low + high) / 2
-      if time(middle) <= lastTime - plan.retention { low = middle + 1 } else { high = middle }
-    }
-    return low - first
+  /// The samples anything still needs. Older ones go when room is short: whether they are still there depends on the log's
+  /// history, so nothing that is written down may show them.
+  package func neededSamples(plan: PlanLayout.CodePlan) -> KeptSamples {
+    var kept = samples
+    while kept.index < log.end, !isNeeded(kept.index, time: kept.time, plan) { _ = kept.next() }
+    return kept
   }
 
-  /// The entry `index` places after the oldest kept: (event time, grid value, quality, status).
-  package func entry(_ index: Int) -> (time: Int64, value: Int32, quality: SampleQuality, status: UInt8) {
-    let entry = slot(first + index).pointee
-    return (baseTime + Int64(entry.offset), entry.value, entry.quality, entry.status)
+  @inline(__always)
+  private func isNeeded(_ index: Int, time: Int64, _ plan: PlanLayout.CodePlan) -> Bool {
+    time > lastTime - plan.retention || log.end - index <= plan.keptCount
+  }
+
+  // MARK: Insertion
+
+  /// A lone value at time 0, for a score computed outside the engine; nil: none.
+  mutating func standAlone(at value: Int32?) {
+    lastTime = value == nil ? .min : 0
+    lastValue = value ?? 0
+    isOutdated = true
   }
 
   /// Puts one usable sample in its place; amortised O(1) in order, O(kept) when late.
   package mutating func insert(
     time sampleTime: Int64, value: Int32, quality: SampleQuality, status: SampleStatus, plan: PlanLayout.CodePlan
   ) -> Insertion {
-    if end == first {
-      baseTime = sampleTime
-      first = 0
-      end = 0
-      for index in 0..<windowCount {
-        windows[index].start = 0
-        windows[index].sum = 0
-        windows[index].sortedCount = 0
-      }
-    }
-    let entry = WindowEntry(offset: 0, value: value, quality: quality, status: status.rawValue, marks: 0)
+    let mark = SampleLog.mark(quality, status.rawValue)
+    isOutdated = true
     if sampleTime > lastTime {
       noteInterval(sampleTime)
+      makeRoom(before: sampleTime, plan: plan)
+      log.append(time: sampleTime, value: value, mark: mark)
       lastTime = sampleTime
       lastValue = value
-      append(entry, time: sampleTime, retention: plan.retention)
-      for index in 0..<windowCount { add(value, to: windows + index) }
-      trim(now: sampleTime, plan: plan)
+      for index in 0..<windowCount { takeNewest(windows + index, plan.windows[index], plan) }
       return .newest
     }
-    guard sampleTime > lastTime - plan.retention else { return .tooOld }
-    if sampleTime < baseTime {
-      let shift = UInt32(baseTime - sampleTime)
-      for index in first..<end { slot(index).pointee.offset += shift }
-      baseTime = sampleTime
+    let isKept = !log.isEmpty && isInsideKept(sampleTime, plan)
+    let insertion = isKept ? insertLate(time: sampleTime, value: value, mark: mark, plan: plan) : .tooOld
+    guard insertion != .replaced else { return insertion }
+    var isInPane = false
+    for index in 0..<windowCount {
+      guard let panes = windows[index].panes else { continue }
+      panes.pointee.add(value, at: sampleTime)
+      isInPane = true
     }
-    return insertLate(entry, time: sampleTime, plan: plan)
+    return insertion == .tooOld && isInPane ? .late : insertion
   }
 
-  /// Puts back one kept entry during restoration, oldest first; ``finishRestoring(plan:)`` ends it.
+  private func isInsideKept(_ time: Int64, _ plan: PlanLayout.CodePlan) -> Bool {
+    time > lastTime - plan.retention || (time >= log.firstTime && log.count <= plan.keptCount)
+  }
+
+  /// Puts back one kept sample during restoration, oldest first; ``finishRestoring(plan:)`` ends it.
   ///
-  /// - Precondition: times do not descend and span at most ``spanMax``.
-  package mutating func restore(time entryTime: Int64, value: Int32, quality: SampleQuality, status: UInt8) {
-    if end == first { baseTime = entryTime }
-    let entry = WindowEntry(offset: 0, value: value, quality: quality, status: status, marks: 0)
-    append(entry, time: entryTime, retention: .max / 4)
+  /// - Precondition: times ascend.
+  package mutating func restore(time sampleTime: Int64, value: Int32, quality: SampleQuality, status: UInt8) {
+    if !log.isEmpty, sampleTime - log.lastTime > SampleLog.gapMax { log.removeAll() }
+    if log.isFull { log.grow() }
+    log.append(time: sampleTime, value: value, mark: SampleLog.mark(quality, status))
   }
 
-  /// Recomputes every window over the restored entries as of the newest.
+  /// Builds every window anew over the restored samples as of the newest.
   package mutating func finishRestoring(plan: PlanLayout.CodePlan) {
-    if end > first { recomputeWindows(now: time(end - 1), plan: plan) }
+    rebuild(now: log.isEmpty ? .min : log.lastTime, plan: plan)
   }
 
   private mutating func noteInterval(_ sampleTime: Int64) {
@@ -217,171 +195,74 @@ package struct SeriesWindows {
     if count < .max { count += 1 }
   }
 
-  private mutating func append(_ entry: WindowEntry, time: Int64, retention: Int64) {
-    if time - baseTime > SeriesWindows.spanMax { rebase(keeping: time - retention, newest: time) }
-    if end - first == capacity { makeRoom(now: time, retention: retention) }
-    var placed = entry
-    placed.offset = UInt32(time - baseTime)
-    slot(end).pointee = placed
-    end += 1
-  }
-
-  /// Moves the base time forward, so that offsets stay small however long the series lasts.
-  private mutating func rebase(keeping oldest: Int64, newest: Int64) {
-    while first < end, time(first) < oldest { dropOldest() }
-    guard first < end else {
-      baseTime = newest
-      return
+  private mutating func makeRoom(before sampleTime: Int64, plan: PlanLayout.CodePlan) {
+    if !log.isEmpty, sampleTime - log.lastTime > SampleLog.gapMax {
+      log.removeAll()
+      for index in 0..<windowCount { windows[index].clear(at: log.end) }
     }
-    let shift = slot(first).pointee.offset
-    for index in first..<end { slot(index).pointee.offset -= shift }
-    baseTime += Int64(shift)
-  }
-
-  private mutating func makeRoom(now: Int64, retention: Int64) {
-    while first < end, time(first) <= now - retention { dropOldest() }
-    if end - first < capacity { return }
-    if capacity < SeriesWindows.entriesMax {
-      let grown = UnsafeMutablePointer<WindowEntry>.allocate(capacity: capacity * 2)
-      for index in first..<end { (grown + (index & (capacity * 2 - 1))).initialize(to: slot(index).pointee) }
-      entries.deallocate()
-      entries = grown
-      capacity *= 2
+    guard log.isFull else { return }
+    let oldest = sampleTime - plan.retention
+    while !log.isEmpty, log.firstTime <= oldest, log.count >= plan.keptCount { dropOldest(plan) }
+    guard log.isFull else { return }
+    if log.capacity < SeriesWindows.entriesMax {
+      log.grow()
     } else {
       truncated &+= 1
-      dropOldest()
+      dropOldest(plan)
     }
   }
 
-  private mutating func dropOldest() {
-    for index in 0..<windowCount where windows[index].start == first { removeFirst(of: windows + index) }
-    first += 1
+  private mutating func dropOldest(_ plan: PlanLayout.CodePlan) {
+    for index in 0..<windowCount {
+      let window = windows + index
+      if window.pointee.start == log.first, window.pointee.count > 0 {
+        window.pointee.dropFirst(log, window: plan.windows[index], standing: plan.registryStaleness)
+      } else if window.pointee.stop == log.first {
+        // Empty and at the front: it moves with the log.
+        window.pointee.start = log.first + 1
+        window.pointee.stop = log.first + 1
+      }
+    }
+    log.dropFirst()
   }
 
-  private mutating func insertLate(_ entry: WindowEntry, time: Int64, plan: PlanLayout.CodePlan) -> Insertion {
-    var position = end
-    while position > first, self.time(position - 1) > time { position -= 1 }
-    if position > first, self.time(position - 1) == time {
-      let offset = slot(position - 1).pointee.offset
-      slot(position - 1).pointee = entry
-      slot(position - 1).pointee.offset = offset
-      if time == lastTime { lastValue = entry.value }
-      recomputeWindows(now: lastTime, plan: plan)
+  private mutating func insertLate(
+    time: Int64, value: Int32, mark: UInt32, plan: PlanLayout.CodePlan
+  ) -> Insertion {
+    // The first sample later than this one.
+    var position = log.end
+    var laterTime = log.lastTime
+    while position > log.first, laterTime > time {
+      position -= 1
+      if position > log.first { laterTime -= log.gap(position) }
+    }
+    // `laterTime` is now the time of the sample before `position`, if there is one.
+    if position > log.first, laterTime == time {
+      let old = log.value(position - 1)
+      log.replace(position - 1, value: value, mark: mark)
+      if time == lastTime { lastValue = value }
+      for index in 0..<windowCount {
+        windows[index].panes?.pointee.remove(old, at: time)
+        windows[index].panes?.pointee.add(value, at: time)
+      }
+      rebuild(now: max(trimmedAt, lastTime), plan: plan)
       return .replaced
     }
-    if end - first == capacity {
+    if log.isFull {
       // Nothing that is kept makes way for what would be the oldest.
-      if position == first, capacity >= SeriesWindows.entriesMax,
-        self.time(first) > lastTime - plan.retention
-      {
-        return .tooOld
-      }
-      let kept = end - position
-      makeRoom(now: lastTime, retention: plan.retention)
-      position = end - kept
-      if position < first { return .tooOld }
+      if position == log.first, log.capacity >= SeriesWindows.entriesMax { return .tooOld }
+      let kept = log.end - position
+      makeRoom(before: lastTime, plan: plan)
+      position = log.end - kept
+      if position < log.first { return .tooOld }
     }
-    var index = end
-    while index > position {
-      slot(index).pointee = slot(index - 1).pointee
-      index -= 1
-    }
-    var placed = entry
-    placed.offset = UInt32(time - baseTime)
-    slot(position).pointee = placed
-    end += 1
-    recomputeWindows(now: lastTime, plan: plan)
+    if position == log.first, log.firstTime - time > SampleLog.gapMax { return .tooOld }
+    log.insert(at: position, time: time, before: laterTime, value: value, mark: mark)
+    rebuild(now: max(trimmedAt, lastTime), plan: plan)
     return .late
   }
 
-  /// Every window from scratch at `now`: the plain form the running one must equal.
-  private mutating func recomputeWindows(now: Int64, plan: PlanLayout.CodePlan) {
-    for index in 0..<windowCount {
-      let window = windows + index
-      window.pointee.sum = 0
-      window.pointee.sortedCount = 0
-      var start = end
-      while start > first, time(start - 1) > now - plan.windows[index].length { start -= 1 }
-      window.pointee.start = start
-      for position in start..<end { add(slot(position).pointee.value, to: window) }
-    }
-  }
-
-  /// Lets go of what has left each window by `now`.
-  @inline(__always)
-  package mutating func trim(now: Int64, plan: PlanLayout.CodePlan) {
-    for index in 0..<windowCount {
-      let window = windows + index
-      let limit = now - plan.windows[index].length
-      while window.pointee.start < end, time(window.pointee.start) <= limit { removeFirst(of: window) }
-    }
-  }
-
-  @inline(__always)
-  private func add(_ value: Int32, to window: UnsafeMutablePointer<WindowState>) {
-    window.pointee.sum += Int64(value)
-    guard let sorted = window.pointee.sorted else { return }
-    if window.pointee.sortedCount == window.pointee.sortedCapacity { grow(window) }
-    let base = window.pointee.sorted ?? sorted
-    let count = Int(window.pointee.sortedCount)
-    let position = lowerBound(base, count, value)
-    (base + position + 1).update(from: base + position, count: count - position)
-    base[position] = value
-    window.pointee.sortedCount += 1
-  }
-
-  private func grow(_ window: UnsafeMutablePointer<WindowState>) {
-    guard let old = window.pointee.sorted else { return }
-    let capacity = Int(window.pointee.sortedCapacity) * 2
-    let grown = UnsafeMutablePointer<Int32>.allocate(capacity: capacity)
-    grown.initialize(from: old, count: Int(window.pointee.sortedCount))
-    old.deallocate()
-    window.pointee.sorted = grown
-    window.pointee.sortedCapacity = Int32(capacity)
-  }
-
-  @inline(__always)
-  private func removeFirst(of window: UnsafeMutablePointer<WindowState>) {
-    let value = slot(window.pointee.start).pointee.value
-    window.pointee.start += 1
-    window.pointee.sum -= Int64(value)
-    guard let base = window.pointee.sorted else { return }
-    let count = Int(window.pointee.sortedCount)
-    let position = lowerBound(base, count, value)
-    (base + position).update(from: base + position + 1, count: count - position - 1)
-    window.pointee.sortedCount -= 1
-  }
-
-  @inline(__always)
-  private func lowerBound(_ base: UnsafeMutablePointer<Int32>, _ count: Int, _ value: Int32) -> Int {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if base[middle] < value { low = middle + 1 } else { high = middle }
-    }
-    return low
-  }
-
-  /// A window's aggregate in grid steps at `now`; NaN where it is empty. The caller has called ``trim(now:plan:)``.
-  package func aggregate(_ kind: FeatureKind, window index: Int) -> Double {
-    let window = windows[index]
-    let count = end - window.start
-    if kind == .count { return Double(count) }
-    if count == 0 { return .nan }
-    switch kind {
-    case .mean: return Double(window.sum) / Double(count)
-    case .median, .min, .max, .range:
-      guard let sorted = window.sorted else { return .nan }
-      let n = Int(window.sortedCount)
-      if kind == .min { return Double(sorted[0]) }
-      if kind == .max { return Double(sorted[n - 1]) }
-      if kind == .range { return Double(sorted[n - 1]) - Double(sorted[0]) }
-      return n % 2 == 1 ? Double(sorted[n / 2]) : (Double(sorted[n / 2 - 1]) + Double(sorted[n / 2])) / 2
-    case .delta: return Double(slot(end - 1).pointee.value) - Double(slot(window.start).pointee.value)
-    default: return .nan
-    }
-  }
+  // MARK: Silence
 
   /// How long without a usable sample until the series is stale (SEMANTICS B7), milliseconds.
   package func staleness(registry: Int64) -> Int64 {

@@ -118,16 +118,26 @@ extension Engine {
     let i = series.intervals
     for interval in [i.0, i.1, i.2, i.3, i.4] { out.append(zigzag: Int64(interval)) }
     // Only what is still needed: equal histories are equal bytes, whatever was dropped when.
-    let first = series.firstNeeded(plan: layout.codes[series.code])
-    out.append(varint: UInt64(series.entryCount - first))
+    let kept = series.neededSamples(plan: layout.codes[series.code])
+    out.append(varint: UInt64(kept.count))
     var last: Int64 = 0
-    for index in first..<series.entryCount {
-      let entry = series.entry(index)
+    for entry in kept {
       out.append(zigzag: entry.time - last)
       out.append(zigzag: Int64(entry.value))
       out.append(littleEndian: entry.quality.raw)
       out.append(entry.status)
       last = entry.time
+    }
+    out.append(zigzag: series.absenceDue)
+    let plan = layout.codes[series.code]
+    for window in plan.windows.indices where plan.windows[window].kind == .panes {
+      let records = series.paneRecords(window: window)
+      out.append(varint: UInt64(records.count))
+      for record in records {
+        out.append(zigzag: record.number)
+        out.append(zigzag: Int64(record.value))
+        out.append(varint: UInt64(record.count))
+      }
     }
   }
 

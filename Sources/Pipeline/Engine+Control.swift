@@ -23,9 +23,10 @@ extension Engine {
     setRoster(number)
     for patient in patients {
       patient.pointee.facts = names.patientFacts(patient.pointee.number, roster: number)
-      patient.pointee.flagBits = layout.flagBits(patient.pointee.facts.flags)
+      patient.pointee.flagBits = layout.flagBits(patient.pointee.facts)
       patient.pointee.compileSettings(layout)
       patient.pointee.ageAsOf = .min
+      noteFactsChanged(patient)
       for index in 0..<patient.pointee.seriesCount {
         let series = patient.pointee.series[index]
         patient.pointee.series[index].cadence = names.cadence(
@@ -193,18 +194,22 @@ extension Engine {
   /// that stay keep their state and identity (SEMANTICS C1); an alert whose rule is gone, off, or judged another way ends
   /// and says so, and what had joined it is told in its own name.
   ///
+  /// - Parameter entry: the entry that brings it: alerts that end with it end at its time, on every shard and in replay.
   /// - Precondition: the new registry begins with the vitals of the old one, in their order.
-  package func adoptPlan(_ new: PlanLayout) {
+  package func adoptPlan(_ new: PlanLayout, at entry: Slot? = nil) {
     finishMessage()
-    let old = layout
-    let mapping = old.plan.rules.map { rule in
-      new.plan.rules.firstIndex { $0.id == rule.id && $0.scope == rule.scope && $0.mode != .off } ?? -1
+    if let entry {
+      noteEntry(entry)
+      setRulesPosition(entry.payload)
     }
+    let old = layout
+    let succession = RuleSuccession(from: old.plan, to: new.plan)
     adopt(new)
     // By number: the order in which patients were first seen differs after a restart.
     for number in patientNumbers {
       let place = placeOf(number)
       let pointer = patients[place]
+      let mapping = successors(pointer, succession, old: old)
       let orphans = old.plan.rules.indices.filter { rule in
         let host = Int(pointer.pointee.slots[rule].joinedRule)
         return host >= 0 && mapping[host] < 0 && mapping[rule] >= 0
@@ -224,6 +229,7 @@ extension Engine {
       if pointer.pointee.dirtySince == .max { markDirty(place, position) }
       endWithdrawn(pointer)
       for rule in orphans { tellOrphan(pointer, rule: mapping[rule]) }
+      tellOffTrial(pointer)
     }
     fileDeadlines()
   }
@@ -247,20 +253,22 @@ extension Engine {
       series.lastValue = regrid(source.lastValue, code: source.code, from: old)
       let rank = layout.plan.registry.vitals[source.code].sources.firstIndex(of: names.sourceName(source.source))
       series.rank = UInt8(clamping: rank ?? 200)
-      for entry in 0..<source.entryCount {
-        let kept = source.entry(entry)
+      for kept in source.samples {
         let value = regrid(kept.value, code: source.code, from: old)
         series.restore(time: kept.time, value: value, quality: kept.quality, status: kept.status)
       }
       series.finishRestoring(plan: layout.codes[source.code])
+      carryPanes(source, to: &series, old)
       let position = state.addSeries(series, layout: layout)
       carryEpisodes(from.pointee.episodes[index], to: state.episodes[position], code: source.code, old, mapping)
     }
     for (index, score) in old.plan.scores.enumerated() {
       // A chart that kept its rows keeps its standing, what it lost included.
-      let target = layout.plan.scores.firstIndex { new in
-        new.id == score.id && new.components.map(\.name) == score.components.map(\.name)
-      }
+      let target =
+        layout.plan.scores.firstIndex(of: score)
+        ?? layout.plan.scores.firstIndex { new in
+          new.id == score.id && new.components.map(\.name) == score.components.map(\.name)
+        }
       if let target { state.scores[target] = from.pointee.scores[index] }
     }
     for (rule, target) in mapping.enumerated() where target >= 0 {
@@ -273,6 +281,18 @@ extension Engine {
       var carried = alert
       if alert.rule >= 0 { carried.rule = mapping[alert.rule] < 0 ? Engine.withdrawn : mapping[alert.rule] }
       return carried
+    }
+  }
+
+  /// Panes hold what is no longer kept as samples: those of a window that stays are carried over.
+  private func carryPanes(_ source: SeriesWindows, to series: inout SeriesWindows, _ old: PlanLayout) {
+    let windows = layout.codes[source.code].windows
+    for (from, window) in old.codes[source.code].windows.enumerated() where window.kind == .panes {
+      guard let to = windows.firstIndex(where: { $0.isSame(window) }) else { continue }
+      for record in source.paneRecords(window: from) {
+        let value = regrid(record.value, code: source.code, from: old)
+        series.restorePane(window: to, number: record.number, value: value, count: record.count)
+      }
     }
   }
 

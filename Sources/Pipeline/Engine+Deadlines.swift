@@ -94,6 +94,7 @@ extension Engine {
 
   enum DeadlineTarget {
     case stale(series: Int)
+    case absent(series: Int)
     case series(series: Int, offset: Int)
     case patientRule(Int)
     case held(rule: Int)
@@ -118,6 +119,7 @@ extension Engine {
     consider(patient.pointee.settleDue, .settle)
     for index in 0..<patient.pointee.seriesCount {
       consider(patient.pointee.series[index].staleDue, .stale(series: index))
+      consider(patient.pointee.series[index].absenceDue, .absent(series: index))
       let count = PatientState.episodeCount(layout, code: patient.pointee.series[index].code)
       for offset in 0..<count {
         consider(max(notBefore, patient.pointee.episodes[index][offset].due), .series(series: index, offset: offset))
@@ -141,7 +143,7 @@ extension Engine {
       options.clock == .wall && deadline.due < clock - options.lateness && !options.without.contains(.retrospective)
     switch deadline.target {
     case .series, .patientRule: context.isRetrospective = isLate
-    case .stale, .held, .settle: break
+    case .stale, .absent, .held, .settle: break
     }
     if !isLate {
       patient.pointee.now = max(patient.pointee.now, deadline.due)
@@ -150,6 +152,7 @@ extension Engine {
     if isLate { context.engineTime = clock }
     switch deadline.target {
     case .stale(let series): checkStaleness(patient, series, context)
+    case .absent(let series): checkAbsence(patient, series, context)
     case .series(let series, let offset):
       patient.pointee.episodes[series][offset].due = .max
       let rule = ruleIndex(code: patient.pointee.series[series].code, offset: offset)
@@ -182,6 +185,7 @@ extension Engine {
       return
     }
     series.pointee.isStale = true
+    series.pointee.changed = .max
     series.pointee.staleDue = .max
     let code = series.pointee.code
     choosePreferred(patient, code: code)
@@ -198,6 +202,31 @@ extension Engine {
         settleChange(episode.pointee.loseSignal(now: context.now), patient, rule: rule, subject: -1, context)
       }
     }
+  }
+
+  /// Has rules that ask for missing samples looked at when the shortest silence they ask for will have lasted.
+  func watchAbsence(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int) {
+    let series = patient.pointee.series + index
+    guard let shortest = layout.codes[series.pointee.code].absences.first else { return }
+    series.pointee.absenceDue = series.pointee.lastTime + shortest
+    schedule(patient, series.pointee.absenceDue)
+  }
+
+  private func checkAbsence(
+    _ patient: UnsafeMutablePointer<PatientState>, _ index: Int, _ context: JudgeContext
+  ) {
+    let series = patient.pointee.series + index
+    let plan = layout.codes[series.pointee.code]
+    let silence = context.now - series.pointee.lastTime
+    // Samples came since it was filed: the next silence may be a shorter one again.
+    let next = plan.absences.first { $0 > silence }
+    series.pointee.absenceDue = next.map { series.pointee.lastTime + $0 } ?? .max
+    if next != nil { schedule(patient, series.pointee.absenceDue) }
+    guard let shortest = plan.absences.first, silence >= shortest else { return }
+    for (offset, rule) in plan.seriesRules.enumerated() {
+      judge(patient, rule: rule, subject: index, offset: offset, context)
+    }
+    for rule in plan.patientRules { judge(patient, rule: rule, subject: -1, offset: 0, context) }
   }
 
   /// After a burst of retrospective samples, what is still true is told shortly after the last of them.

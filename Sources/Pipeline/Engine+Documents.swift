@@ -159,7 +159,7 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, now: Int64
   ) -> DecimalValue? {
     if candidate.isBypass, let program = layout.rules[candidate.rule].bypassLimit {
-      let reading = ExpressionMachine.Reading(now: now, subject: -1, holdLast: false)
+      let reading = ExpressionMachine.Reading(now: now, subject: -1, rule: candidate.rule, holdLast: false)
       let value = machine.value(
         program, features: layout.rules[candidate.rule].features, view: patient.pointee.view, layout: layout,
         reading: reading)
@@ -189,11 +189,13 @@ extension Engine {
     let compiled = layout.rules[candidate.rule]
     let series = patient.pointee.series[candidate.subject]
     if candidate.isBypass, series.lastTime != .min { return vital.decimal(grid: Int64(series.lastValue)) }
-    guard let feature = compiled.features.first(where: { $0.kind != .stale && $0.kind != .status }) else { return nil }
-    let reading = ExpressionMachine.Reading(now: now, subject: candidate.subject, holdLast: true)
+    guard let feature = compiled.features.first(where: { !$0.kind.isTruth }) else { return nil }
+    if feature.kind.isOfTime { return series.lastTime == .min ? nil : vital.decimal(grid: Int64(series.lastValue)) }
+    let reading = shown(patient, rule: candidate.rule, subject: candidate.subject, now: now)
     let value = machine.feature(feature, view: patient.pointee.view, layout: layout, reading: reading)
     if value.isNaN { return series.lastTime == .min ? nil : vital.decimal(grid: Int64(series.lastValue)) }
-    return feature.kind == .count ? DecimalValue(mantissa: Int64(value)) : grid(value, vital)
+    if feature.kind.isOfGrid { return grid(value, vital) }
+    return DecimalValue(mantissa: Int64((value * 100).rounded()), exponent: -2).normalizedWhole
   }
 
   /// Rounded half up to the vital's resolution.
@@ -237,8 +239,7 @@ extension Engine {
   private func trend(_ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, now: Int64) -> String {
     guard candidate.subject >= 0 else { return "" }
     let series = patient.pointee.series[candidate.subject]
-    for index in series.firstNeeded(plan: layout.codes[series.code])..<series.entryCount {
-      let entry = series.entry(index)
+    for entry in series.neededSamples(plan: layout.codes[series.code]) {
       guard entry.time > now - PlanLayout.evidenceSpan else { continue }
       let change = series.lastValue - entry.value
       return change <= -2 ? ", falling" : change >= 2 ? ", rising" : ""
@@ -310,7 +311,9 @@ extension Engine {
       writeRaises(rule, subject: subject, patient, now: context.now, to: &out)
       if definition.applies != nil, patient.pointee.age.isNaN { out.field("age", "unknown, counts as applying") }
       out.array("inputs") { out in
-        for feature in layout.rules[rule].features { write(feature, patient, subject: subject, context, to: &out) }
+        for feature in layout.rules[rule].features {
+          write(feature, patient, rule: rule, subject: subject, context, to: &out)
+        }
       }
       if let score = definition.score { writeScore(score, patient, now: context.now, to: &out) }
       out.array("samples") { out in
@@ -322,11 +325,24 @@ extension Engine {
     return out.text
   }
 
+  /// How a feature is looked at for a document: as the rule did, since the onset of its episode.
+  private func shown(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, now: Int64
+  ) -> ExpressionMachine.Reading {
+    var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: true)
+    var episode = patient.pointee.patientEpisodes[rule]
+    if subject >= 0, let offset = layout.codes[patient.pointee.series[subject].code].seriesRules.firstIndex(of: rule) {
+      episode = patient.pointee.episodes[subject][offset]
+    }
+    if episode.phase != .idle { reading.onset = episode.onset }
+    return reading
+  }
+
   private func write(
-    _ feature: CompiledFeature, _ patient: UnsafeMutablePointer<PatientState>, subject: Int, _ context: JudgeContext,
-    to out: inout JSONText
+    _ feature: CompiledFeature, _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int,
+    _ context: JudgeContext, to out: inout JSONText
   ) {
-    let reading = ExpressionMachine.Reading(now: context.now, subject: subject, holdLast: true)
+    let reading = shown(patient, rule: rule, subject: subject, now: context.now)
     let value = machine.feature(feature, view: patient.pointee.view, layout: layout, reading: reading)
     out.object {
       $0.field("input", feature.describe(layout.plan.registry))
@@ -360,7 +376,7 @@ extension Engine {
   ) {
     let compiled = layout.rules[rule]
     guard !compiled.raises.isEmpty else { return }
-    let reading = ExpressionMachine.Reading(now: now, subject: subject, holdLast: compiled.holdLast)
+    let reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: compiled.holdLast)
     out.array("raises") { out in
       for (raise, definition) in zip(compiled.raises, layout.plan.rules[rule].raises) {
         let truth = machine.truth(
@@ -417,10 +433,8 @@ extension Engine {
 
   private func writeSamples(_ series: SeriesWindows, now: Int64, to out: inout JSONText) {
     let vital = layout.plan.registry.vitals[series.code]
-    let needed = series.firstNeeded(plan: layout.codes[series.code])
-    let from = max(needed, series.entryCount - Engine.evidenceSamplesMax)
-    for index in from..<series.entryCount {
-      let entry = series.entry(index)
+    let needed = series.neededSamples(plan: layout.codes[series.code])
+    for entry in needed.dropFirst(max(0, needed.count - Engine.evidenceSamplesMax)) {
       if entry.time > now { continue }
       out.object {
         $0.field("code", vital.key)

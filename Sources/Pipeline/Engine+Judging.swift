@@ -11,7 +11,7 @@ extension Engine {
     let episode =
       subject >= 0 ? patient.pointee.episodes[subject] + offset : patient.pointee.patientEpisodes + rule
     if !doubted.isEmpty, doubted.contains(where: { $0.rule == rule && $0.subject == subject }) { return }
-    let judgement = judgement(patient, rule: rule, subject: subject, phase: episode.pointee.phase, now: context.now)
+    let judgement = judgement(patient, rule: rule, subject: subject, episode: episode.pointee, now: context.now)
     if episode.pointee.phase == .idle, judgement.when != .yes, judgement.bypass != .yes { return }
     if episode.pointee.phase == .idle, !applies(patient, rule: rule, now: context.now) { return }
     let wasHeldForDoubt = patient.pointee.slots[rule].heldStage == Engine.stageNumber(.quality)
@@ -23,11 +23,12 @@ extension Engine {
   }
 
   private func judgement(
-    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, phase: Episode.Phase, now: Int64
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, episode: Episode, now: Int64
   ) -> Judgement {
     let compiled = layout.rules[rule]
     let view = patient.pointee.view
-    var reading = ExpressionMachine.Reading(now: now, subject: subject, holdLast: compiled.holdLast)
+    var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: compiled.holdLast)
+    if episode.phase != .idle { reading.onset = episode.onset }
     func run(_ program: CompiledProgram) -> Judgement.Truth {
       switch machine.truth(program, features: compiled.features, view: view, layout: layout, reading: reading) {
       case .yes: .yes
@@ -37,7 +38,9 @@ extension Engine {
     }
     let when = run(compiled.when)
     let bypass = compiled.bypass.map(run) ?? .no
-    guard phase == .open || phase == .clearing else { return Judgement(when: when, clear: .unknown, bypass: bypass) }
+    guard episode.phase == .open || episode.phase == .clearing else {
+      return Judgement(when: when, clear: .unknown, bypass: bypass)
+    }
     reading.forClear = true
     let clear = compiled.clear.map(run) ?? (when == .no ? .yes : when == .yes ? .no : .unknown)
     return Judgement(when: when, clear: clear, bypass: bypass)
@@ -64,7 +67,7 @@ extension Engine {
   private func applies(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> Bool {
     guard let program = layout.rules[rule].applies else { return true }
     refreshAge(patient, now: now)
-    let reading = ExpressionMachine.Reading(now: now, subject: -1, holdLast: false)
+    let reading = ExpressionMachine.Reading(now: now, subject: -1, rule: rule, holdLast: false)
     return machine.truth(
       program, features: layout.rules[rule].features, view: patient.pointee.view, layout: layout, reading: reading)
       != .no
@@ -74,8 +77,16 @@ extension Engine {
   func refreshAge(_ patient: UnsafeMutablePointer<PatientState>, now: Int64) {
     guard patient.pointee.ageAsOf == .min || now - patient.pointee.ageAsOf >= 86_400_000 else { return }
     patient.pointee.ageAsOf = now
-    patient.pointee.age = patient.pointee.facts.age(at: now).map(Double.init) ?? .nan
-    patient.pointee.ageMonths = patient.pointee.facts.ageMonths(at: now).map(Double.init) ?? .nan
+    let age = patient.pointee.facts.age(at: now).map(Double.init) ?? .nan
+    let ageMonths = patient.pointee.facts.ageMonths(at: now).map(Double.init) ?? .nan
+    if ageMonths.bitPattern != patient.pointee.ageMonths.bitPattern { noteFactsChanged(patient) }
+    patient.pointee.age = age
+    patient.pointee.ageMonths = ageMonths
+  }
+
+  /// What rules are for may have changed: every rule is judged anew with the next sample.
+  func noteFactsChanged(_ patient: UnsafeMutablePointer<PatientState>) {
+    for index in 0..<patient.pointee.seriesCount { patient.pointee.series[index].changed = .max }
   }
 
   /// A value too doubtful to judge still alerts at once where it reaches a bypass limit (SEMANTICS D2): at full priority,
@@ -91,7 +102,7 @@ extension Engine {
       isUncertain: isTakingUncertain)
     // Out of order in stream time: what it would have said then is not true now.
     if context.isRetrospective, options.clock == .stream { return }
-    var reading = ExpressionMachine.Reading(now: now, subject: subject, holdLast: true)
+    var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: -1, holdLast: true)
     reading.override = value
     reading.overridden = subject
     for (offset, rule) in layout.codes[code].seriesRules.enumerated()
@@ -121,7 +132,7 @@ extension Engine {
   ) -> Priority? {
     let compiled = layout.rules[rule]
     guard !compiled.raises.isEmpty, !options.without.contains(.confirmation) else { return nil }
-    let reading = ExpressionMachine.Reading(now: now, subject: subject, holdLast: compiled.holdLast)
+    let reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: compiled.holdLast)
     let view = patient.pointee.view
     for raise in compiled.raises
     where machine.truth(raise.when, features: compiled.features, view: view, layout: layout, reading: reading) == .yes {
@@ -170,6 +181,8 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, _ reading: ExpressionMachine.Reading
   ) -> Bool {
     guard let bypass = layout.rules[rule].bypass else { return false }
+    var reading = reading
+    reading.rule = rule
     let reached = machine.truth(
       bypass, features: layout.rules[rule].features, view: patient.pointee.view, layout: layout, reading: reading)
     return reached == .yes && applies(patient, rule: rule, now: reading.now)
@@ -223,7 +236,7 @@ extension Engine {
     return found
   }
 
-  private func episodeOffsets(rule: Int, code: Int) -> [Int] {
+  func episodeOffsets(rule: Int, code: Int) -> [Int] {
     let own = layout.codes[code].seriesRules
     switch layout.plan.rules[rule].scope {
     case .patient: return []

@@ -114,18 +114,26 @@ extension Engine {
     func interval() throws -> Int32 { Int32(truncatingIfNeeded: try reader.zigzag()) }
     series.intervals = (try interval(), try interval(), try interval(), try interval(), try interval())
     var last: Int64 = 0
-    var oldest: Int64?
+    var isFirst = true
     for _ in 0..<(try reader.count(limit: SeriesWindows.entriesMax)) {
       let (time, overflow) = last.addingReportingOverflow(try reader.zigzag())
-      guard !overflow, oldest == nil || time >= last, Timestamp.accepted.contains(time) else {
-        throw StateError.damaged
-      }
-      if oldest == nil { oldest = time }
-      guard time - (oldest ?? time) <= SeriesWindows.spanMax else { throw StateError.damaged }
+      guard !overflow, isFirst || time > last, Timestamp.accepted.contains(time) else { throw StateError.damaged }
+      isFirst = false
       let value = Int32(truncatingIfNeeded: try reader.zigzag())
       let quality = SampleQuality(raw: try reader.littleEndian())
       series.restore(time: time, value: value, quality: quality, status: try reader.byte())
       last = time
+    }
+    series.absenceDue = try reader.zigzag()
+    let plan = layout.codes[series.code]
+    for window in plan.windows.indices where plan.windows[window].kind == .panes {
+      for _ in 0..<(try reader.count(limit: 1_000_000)) {
+        let number = try reader.zigzag()
+        let value = Int32(truncatingIfNeeded: try reader.zigzag())
+        let count = try reader.varint()
+        guard count <= 1_000_000 else { throw StateError.damaged }
+        series.restorePane(window: window, number: number, value: value, count: UInt32(count))
+      }
     }
   }
 

@@ -27,6 +27,8 @@ package final class Engine {
   @exclusivity(unchecked) var deadlines = DeadlineHeap()
   @exclusivity(unchecked) var timings: [EpisodeTiming] = []
 
+  /// Position of the rules in force; 0: those it was made with. States can be read under the same rules only.
+  @exclusivity(unchecked) package private(set) var rulesPosition: UInt64 = 0
   /// Which of the directory's rosters is in force at this point of the journal.
   @exclusivity(unchecked) package private(set) var rosterNumber = 0
   /// Highest journal position applied and highest ingest time seen.
@@ -43,6 +45,8 @@ package final class Engine {
   @exclusivity(unchecked) private var groupIsRetrospective = false
   @exclusivity(unchecked) private var groupIsUncertain = false
   @exclusivity(unchecked) private var touched: [Int] = []
+  /// For each of them, the features that changed.
+  @exclusivity(unchecked) private var touchedChanges: [UInt64] = []
   /// Episodes a doubtful value of this message brought to their bypass limit: the good values beside it do not clear them.
   @exclusivity(unchecked) var doubted: [(rule: Int, subject: Int)] = []
   @exclusivity(unchecked) private var ruleStamp: [UInt64] = []
@@ -82,6 +86,9 @@ package final class Engine {
       return EpisodeTiming(hold: hold, window: max(rule.maxHold, hold), clearFor: clearFor)
     }
   }
+
+  /// Notes where in the journal the plan in force stands.
+  package func setRulesPosition(_ position: UInt64) { rulesPosition = position }
 
   /// Continues after a checkpoint: entries up to `position` are already in the patients' states.
   package func resume(at position: UInt64, clock: Int64) {
@@ -210,6 +217,7 @@ package final class Engine {
     guard wasUsable || series.pointee.heardAt == .min else { return }
     let isFirst = series.pointee.count <= 1
     series.pointee.heardAt = options.clock == .wall ? clock : max(groupTime, patient.pointee.now)
+    if wasUsable, series.pointee.absenceDue == .max { watchAbsence(patient, index) }
     if wasUsable, isFirst || series.pointee.isStale || series.pointee.staleDue == .max {
       revive(patient, index)
     } else if series.pointee.staleDue == .max, !series.pointee.isStale {
@@ -235,6 +243,7 @@ package final class Engine {
   private func revive(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int) {
     let series = patient.pointee.series + index
     series.pointee.isStale = false
+    series.pointee.changed = .max
     scheduleStaleness(patient, index)
     choosePreferred(patient, code: series.pointee.code)
   }
@@ -274,6 +283,7 @@ package final class Engine {
     groupPlace = -1
     defer {
       touched.removeAll(keepingCapacity: true)
+      touchedChanges.removeAll(keepingCapacity: true)
       doubted.removeAll(keepingCapacity: true)
     }
     patient.pointee.now = max(patient.pointee.now, groupTime)
@@ -299,16 +309,51 @@ package final class Engine {
       if context.isRetrospective, patient.pointee.series[index].lastTime != .min {
         local.now = max(patient.pointee.series[index].lastTime, groupTime)
       }
-      for (offset, rule) in own.enumerated() { judge(patient, rule: rule, subject: index, offset: offset, local) }
+      let changed = takeChanges(patient, index, now: local.now)
+      touchedChanges.append(changed)
+      for offset in 0..<own.count {
+        // Nothing it reads is another than when it was last judged, and it did not hold then.
+        if changed & layout.codes[code].seriesMasks[offset] == 0,
+          patient.pointee.episodes[index][offset].phase == .idle
+        {
+          continue
+        }
+        judge(patient, rule: own[offset], subject: index, offset: offset, local)
+      }
       judgeTechnical(patient, subject: index, context)
     }
+    judgeTouchedPatientRules(patient, context)
+  }
+
+  /// The features of a series that changed since its rules were last judged; all of them where more than values may have.
+  @inline(__always)
+  private func takeChanges(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int, now: Int64) -> UInt64 {
+    let series = patient.pointee.series + index
+    series.pointee.refresh(now: now, plan: layout.codes[series.pointee.code])
+    let changed = series.pointee.changed
+    series.pointee.changed = 0
+    return doubted.isEmpty && patient.pointee.view.settingCount == 0 ? changed : .max
+  }
+
+  private func judgeTouchedPatientRules(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
     stamp &+= 1
-    for index in touched {
+    for (place, index) in touched.enumerated() {
       let plan = layout.codes[patient.pointee.series[index].code]
-      for feed in plan.scoreFeeds { scoreStamp[feed.score] = stamp }
-      for rule in plan.patientRules { ruleStamp[rule] = stamp }
+      let changed = touchedChanges[place]
+      if changed & plan.scoreMask != 0 { for feed in plan.scoreFeeds { scoreStamp[feed.score] = stamp } }
+      for offset in 0..<plan.patientRules.count {
+        let rule = plan.patientRules[offset]
+        if changed & plan.patientMasks[offset] != 0 || patient.pointee.patientEpisodes[rule].phase != .idle
+          || changed == .max
+        {
+          ruleStamp[rule] = stamp
+        }
+      }
     }
-    for score in 0..<scoreStamp.count where scoreStamp[score] == stamp { updateScore(patient, score, now: context.now) }
+    for score in 0..<scoreStamp.count where scoreStamp[score] == stamp {
+      guard updateScore(patient, score, now: context.now) else { continue }
+      for rule in layout.scoreRules[score] { ruleStamp[rule] = stamp }
+    }
     for rule in 0..<ruleStamp.count where ruleStamp[rule] == stamp {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
     }
@@ -316,11 +361,11 @@ package final class Engine {
   }
 
   func updateScores(_ patient: UnsafeMutablePointer<PatientState>, code: Int, now: Int64) {
-    for feed in layout.codes[code].scoreFeeds { updateScore(patient, feed.score, now: now) }
+    for feed in layout.codes[code].scoreFeeds { _ = updateScore(patient, feed.score, now: now) }
   }
 
-  private func updateScore(_ patient: UnsafeMutablePointer<PatientState>, _ score: Int, now: Int64) {
-    _ = (patient.pointee.scores + score).pointee.update(
+  private func updateScore(_ patient: UnsafeMutablePointer<PatientState>, _ score: Int, now: Int64) -> Bool {
+    (patient.pointee.scores + score).pointee.update(
       layout.scores[score], view: patient.pointee.view, layout: layout, now: now)
   }
 

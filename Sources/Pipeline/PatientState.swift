@@ -95,7 +95,7 @@ struct PatientState {
   init(number: UInt32, facts: PatientFacts, layout: PlanLayout) {
     self.number = number
     self.facts = facts
-    flagBits = layout.flagBits(facts.flags)
+    flagBits = layout.flagBits(facts)
     age = .nan
     ageMonths = .nan
     series = .allocate(capacity: 4)

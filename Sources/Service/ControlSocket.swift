@@ -1,4 +1,5 @@
 import AlertJournal
+import Digests
 import Foundation
 import Glibc
 import Synchronization
@@ -11,12 +12,12 @@ final class ControlSocket: @unchecked Sendable {
 
   private let path: String
   private let descriptor: Int32
-  private unowned let service: VigilService
+  fileprivate unowned let service: VigilService
   private let isStopping = Atomic<Bool>(false)
   private var thread: DedicatedThread?
 
-  /// Longest request line, and most ids in one request.
-  static let requestBytesMax = 1 << 20
+  /// Longest request line: rule texts are the longest thing asked.
+  static let requestBytesMax = 64 << 20
 
   init(path: String, service: VigilService) throws(StartFailure) {
     self.path = path
@@ -75,6 +76,8 @@ final class ControlSocket: @unchecked Sendable {
   private struct Request: Codable {
     var command: String
     var ids: [String]?
+    /// A deployment as journaled, base64.
+    var deployment: String?
   }
 
   private func reply(to line: [UInt8]) -> String {
@@ -89,8 +92,30 @@ final class ControlSocket: @unchecked Sendable {
     case "resubmit":
       let ids = (request.ids ?? []).compactMap { QuarantineID(text: $0) }
       return "{\"ok\":true,\"resubmitted\":\(service.resubmit(ids))}"
+    case "rules-deploy": return deploy(request.deployment)
     default: return "{\"error\":\"unknown command\"}"
     }
+  }
+}
+
+extension ControlSocket {
+  fileprivate func deploy(_ text: String?) -> String {
+    var out = JSONText()
+    guard let bytes = text.flatMap({ bytes(base64: $0) }), let deployment = RuleDeployment(journaled: bytes) else {
+      out.object { $0.field("error", "the request holds no deployment of rules") }
+      return out.text
+    }
+    do throws(RuleRefusal) {
+      let position = try service.deploy(deployment)
+      out.object {
+        $0.field("ok", true)
+        $0.field("number", deployment.number)
+        $0.field("position", Int(clamping: position))
+      }
+    } catch {
+      out.object { $0.field("error", error.line) }
+    }
+    return out.text
   }
 }
 

@@ -110,9 +110,11 @@ final class Evaluator: @unchecked Sendable {
     }
   }
 
-  /// New rules change the layout of every state: all are written under the new plan in one write, so that the floor never
-  /// lies behind a change of plan.
+  /// New rules change the layout of every state, and shards come to them at different times. Each shard leaves all its
+  /// states complete under the old rules, then writes all of them anew beside those: a restart reads the states of the
+  /// rules in force at the lowest floor and finds every shard's.
   private func checkpointAroundNewRules(_ slot: Slot, _ text: EntryText) {
+    checkpoint(everything: true)
     EntryApplier.apply(text, slot, to: engine)
     checkpoint(everything: true)
   }
@@ -163,7 +165,9 @@ final class Evaluator: @unchecked Sendable {
   private func add(_ patients: [UInt32]) {
     for patient in patients {
       guard let state = engine.encodeState(of: patient) else { continue }
-      effects.checkpoints.append(PatientCheckpoint(patient: patient, position: state.position, bytes: state.bytes))
+      effects.checkpoints.append(
+        PatientCheckpoint(
+          patient: patient, position: state.position, rules: engine.rulesPosition, bytes: state.bytes))
     }
     engine.markStored(effects.checkpoints.map(\.patient))
   }
@@ -283,7 +287,7 @@ enum EntryApplier {
   static func apply(_ text: EntryText, _ slot: Slot, to engine: Engine) {
     switch text {
     case .roster(let number): engine.adoptRoster(number)
-    case .rules(let layout): engine.adoptPlan(layout)
+    case .rules(let layout): engine.adoptPlan(layout, at: slot)
     case .alarm(let alarm): engine.applyDeviceAlarm(slot, alarm)
     case .canary: break
     }

@@ -111,7 +111,7 @@ package final class JournalReplay {
   private func apply(_ slot: Slot, _ kind: JournalTextKind, _ bytes: [UInt8]) {
     switch kind {
     case .roster: adoptRoster(journaled: bytes)
-    case .rules: adoptRules(bytes)
+    case .rules: adoptRules(slot, bytes)
     case .deviceEvent:
       guard slot.patient != .max, isWanted(slot),
         let alarm = try? JSONDecoder().decode(StoredAlarm.self, from: Data(bytes))
@@ -121,14 +121,14 @@ package final class JournalReplay {
     }
   }
 
-  private func adoptRules(_ bytes: [UInt8]) {
+  private func adoptRules(_ slot: Slot, _ bytes: [UInt8]) {
     guard options.plan == nil else { return }
-    guard let (files, set) = RuleFiles.fromJournal(bytes) else {
+    guard let deployment = RuleDeployment(journaled: bytes) else {
       refusedRules = "the journaled rules are damaged"
       return
     }
     do throws(RuleFiles.Failure) {
-      engine.adoptPlan(PlanLayout(plan: try files.plan(set: set)))
+      engine.adoptPlan(PlanLayout(plan: try deployment.plan()), at: slot)
     } catch {
       refusedRules = error.description
     }

@@ -5,6 +5,7 @@ import Foundation
 import Instrumentation
 import KeyValueStore
 import MQTTIngress
+import Pipeline
 import SeriesStore
 import Synchronization
 import VitalModel
@@ -166,6 +167,8 @@ final class Monitor: @unchecked Sendable {
       service.store.ledger.trim(olderThan: now - retain.ledger, in: batch)
       service.store.quarantine.trim(olderThan: now - retain.ledger, in: batch)
       try service.store.registry.trimTexts(keepFrom: keep, in: batch)
+      let rules = try service.store.registry.latestText(.rules, atOrBefore: floors[1])
+      service.store.state.forget(rulesBefore: rules?.position ?? 0, in: batch)
       try service.store.write(batch, sync: false)
     } catch {
       service.log.error("monitor", "retention failed; trying again later", ["reason": LogValue("\(error)")])

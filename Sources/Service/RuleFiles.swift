@@ -102,24 +102,17 @@ package struct RuleFiles: Sendable {
     }
   }
 
-  /// The whole set as journaled: what a replay needs to evaluate exactly as then.
-  package struct Journaled: Codable, Sendable {
-    package var set: String?
-    package var registry: String
-    package var sources: [RuleSource]
+  private struct Texts: Codable {
+    var set: String?
+    var registry: String
+    var sources: [RuleSource]
   }
 
-  /// Deterministic JSON of everything the plan was made of.
-  package func journaled(set: String?) -> [UInt8] {
+  /// Deterministic JSON of everything the plan is made of.
+  package func canonicalText(set: String?) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
-    let value = Journaled(set: set, registry: registryText, sources: sources)
+    let value = Texts(set: set, registry: registryText, sources: sources)
     return (try? encoder.encode(value)).map(Array.init) ?? []
-  }
-
-  /// The rule files a journal entry holds, and their set; nil if the bytes are damaged.
-  package static func fromJournal(_ bytes: [UInt8]) -> (files: RuleFiles, set: String?)? {
-    guard let value = try? JSONDecoder().decode(Journaled.self, from: Data(bytes)) else { return nil }
-    return (RuleFiles(directory: "Rules", registryText: value.registry, sources: value.sources), value.set)
   }
 }

@@ -12,7 +12,8 @@ import VitalModel
 /// What a person or the service itself asks of the journal thread.
 enum ControlCommand: Sendable {
   case roster(Roster)
-  case rules(RuleFiles, set: String?, PlanLayout)
+  /// A deployment as journaled, and its plan.
+  case rules([UInt8], PlanLayout)
   /// Engine options as JSON, journaled for replays.
   case options([UInt8])
   case stop
@@ -84,6 +85,8 @@ final class Sequencer: @unchecked Sendable {
   /// Monotonic nanoseconds since which something waits to be committed; 0: nothing.
   let pendingSince = Atomic<UInt64>(0)
   let lastPosition: Atomic<UInt64>
+  /// Where the rules last taken stand; 0: none since the start.
+  private let rulesPosition = Atomic<UInt64>(0)
   /// Devices whose samples nobody is assigned to, told once each.
   let unassigned = Mutex<Set<String>>([])
 
@@ -108,6 +111,17 @@ final class Sequencer: @unchecked Sendable {
   func waitUntilCommandsTaken() {
     let wanted = commandsSent.load(ordering: .relaxed)
     while commandsTaken.load(ordering: .acquiring) < wanted, !parts.abandonment.value { Pause.milliseconds(1) }
+  }
+
+  /// Blocks until the rules sent before are durable; their position, nil when the service gives up.
+  func waitUntilRulesDurable() -> UInt64? {
+    waitUntilCommandsTaken()
+    let wanted = rulesPosition.load(ordering: .relaxed)
+    while lastPosition.load(ordering: .acquiring) < wanted {
+      if parts.abandonment.value { return nil }
+      Pause.milliseconds(1)
+    }
+    return wanted
   }
 
   /// The thread's body: until told to stop and every input is drained, or abandoned.
@@ -276,6 +290,8 @@ final class Sequencer: @unchecked Sendable {
     slot.kind = .payload
     slot.code = VitalCode(index: UInt16(kind.rawValue))
     slot.payload = position + 1
+    newestIngest = max(newestIngest, slot.ingestTime)
+    slot.ingestTime = newestIngest
     do throws(JournalError) {
       try encoder.append(slot, kind: kind, text: bytes)
     } catch {
@@ -401,8 +417,9 @@ final class Sequencer: @unchecked Sendable {
         let number = parts.directory.adopt(roster)
         parts.intake.rosterNumber = number
         emit(&slot, .roster, Array(roster.canonicalJSON.utf8), .roster(number))
-      case .rules(let files, let set, let layout):
-        emit(&slot, .rules, files.journaled(set: set), .rules(layout))
+      case .rules(let bytes, let layout):
+        emit(&slot, .rules, bytes, .rules(layout))
+        rulesPosition.store(position, ordering: .relaxed)
       }
       commandsTaken.add(1, ordering: .releasing)
     }

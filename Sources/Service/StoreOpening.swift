@@ -47,8 +47,9 @@ struct RecoveredStore {
   var owed: [EngineOutput]
   /// Texts in force at the end of the journal, as bytes.
   var rosterText: [UInt8]?
-  var rulesText: [UInt8]?
   var optionsText: [UInt8]?
+  /// The rules the service goes on with: those the journal ends with, or rule files that are newer.
+  var rules: RulesAtStart
   /// Journal entries evaluated again, and how long the whole recovery took.
   var replayed: UInt64
 }
@@ -56,9 +57,10 @@ struct RecoveredStore {
 /// Opening a store and recovering from it. Runs before any thread of the service does.
 struct StoreOpening {
   var configuration: VigilConfiguration
-  var plan: RulePlan
+  var files: RuleFiles
   var shards: Int
   var log: Log
+  var now: Int64
 
   func open() throws(StartFailure) -> RecoveredStore {
     let store = try openStore()
@@ -96,22 +98,26 @@ struct StoreOpening {
     for warning in recovery.warnings {
       log.error("store", "recovery warning", ["what": LogValue(warning.description)])
     }
+    let rules = try RulesAtStart(files, configuration, store, now: now)
+    let plan = rules.plan
     let directory = Directory(registry: plan.registry)
     try store.registry.restore(into: directory)
     let rulesAtFloor = try store.registry.latestText(.rules, atOrBefore: recovery.floor)
-    let layout = try layout(of: rulesAtFloor)
-    try checkRegistry(against: store)
+    let layout = try layout(of: rulesAtFloor, otherwise: plan)
+    let rulesPosition = rulesAtFloor?.position ?? 0
+    try moveOldStates(store, rulesPosition)
+    try checkRegistry(plan, against: store)
     let options = EngineOptions(clock: configuration.clock == .wall ? .wall : .stream, lateness: configuration.lateness)
     let identity = IdentityMode(rawValue: configuration.identity.rawValue) ?? .roster
     let intake = Intake(directory: directory, options: .init(identity: identity, clock: options.clock), history: nil)
     let engines = (0..<shards).map { _ in Engine(layout: layout, options: options, names: directory) }
+    for engine in engines { engine.setRulesPosition(rulesPosition) }
     var recovered = RecoveredStore(
       store: store, directory: directory, intake: intake, engines: engines, registry: plan.registry,
       progress: progress(recovery, try store.state.progress()), nextPosition: recovery.nextPosition,
       counters: try store.registry.counters(), owed: engines.map { _ in EngineOutput() },
       rosterText: try store.registry.latestText(.roster, atOrBefore: .max)?.bytes,
-      rulesText: try store.registry.latestText(.rules, atOrBefore: .max)?.bytes,
-      optionsText: try store.registry.latestText(.options, atOrBefore: .max)?.bytes, replayed: 0)
+      optionsText: try store.registry.latestText(.options, atOrBefore: .max)?.bytes, rules: rules, replayed: 0)
     try checkOptions(recovered.optionsText)
     if let roster = try store.registry.latestText(.roster, atOrBefore: recovery.floor) {
       adoptRoster(roster.bytes, &recovered)
@@ -132,19 +138,21 @@ struct StoreOpening {
     }
   }
 
-  private func layout(of text: JournaledText?) throws(StartFailure) -> PlanLayout {
-    guard let text, let (files, set) = RuleFiles.fromJournal(text.bytes) else { return PlanLayout(plan: plan) }
-    do throws(RuleFiles.Failure) {
-      return PlanLayout(plan: try files.plan(set: set))
-    } catch {
-      throw .unavailable("the rules journaled in the store cannot be used by this version: \(error.description)")
-    }
+  private func layout(of text: JournaledText?, otherwise plan: RulePlan) throws(StartFailure) -> PlanLayout {
+    guard let text, let deployment = RuleDeployment(journaled: text.bytes) else { return PlanLayout(plan: plan) }
+    return PlanLayout(plan: try RulesAtStart.plan(of: deployment))
+  }
+
+  private func moveOldStates(_ store: VigilStore, _ rules: UInt64) throws {
+    let batch = store.makeBatch()
+    try store.state.moveOld(toRules: rules, in: batch)
+    try store.write(batch, sync: true)
   }
 
   /// Slots carry vitals by number, so a store's vitals keep their order for its whole life.
-  private func checkRegistry(against store: VigilStore) throws {
+  private func checkRegistry(_ plan: RulePlan, against store: VigilStore) throws {
     guard let newest = try store.registry.latestText(.rules, atOrBefore: .max),
-      let (files, _) = RuleFiles.fromJournal(newest.bytes), let before = try? files.registry()
+      let before = try? RuleDeployment(journaled: newest.bytes)?.baseFiles.registry()
     else { return }
     let old = before.vitals.map(\.key)
     let new = plan.registry.vitals.map(\.key)
@@ -182,7 +190,7 @@ struct StoreOpening {
   private func restoreStates(_ recovered: inout RecoveredStore) throws {
     var damaged = 0
     let current = recovered
-    try recovered.store.state.load { checkpoint in
+    try recovered.store.state.load(rules: current.engines[0].rulesPosition) { checkpoint in
       let target = current.engines[engine(current, patient: checkpoint.patient).index]
       do throws(Engine.StateError) {
         try target.restoreState(of: checkpoint.patient, position: checkpoint.position, bytes: checkpoint.bytes)
@@ -253,9 +261,9 @@ struct StoreOpening {
     switch kind {
     case .roster: adoptRoster(bytes, &state)
     case .rules:
-      guard let (files, set) = RuleFiles.fromJournal(bytes), let plan = try? files.plan(set: set) else { return }
+      guard let plan = try? RuleDeployment(journaled: bytes)?.plan() else { return }
       let layout = PlanLayout(plan: plan)
-      for engine in state.engines { engine.adoptPlan(layout) }
+      for engine in state.engines { engine.adoptPlan(layout, at: slot) }
     case .deviceEvent:
       guard let alarm = try? JSONDecoder().decode(StoredAlarm.self, from: Data(bytes)), slot.patient != .max else {
         return

@@ -66,7 +66,8 @@ package final class VigilService: @unchecked Sendable {
   private(set) var watch: Monitor?
   private var control: ControlSocket?
   private let controlLane: GuardedLane
-  private var rulesText: [UInt8]
+  /// The deployment in force; held while another is put in its place.
+  let rules: Mutex<RuleDeployment>
   private var rosterText: [UInt8]?
 
   /// Where `/metrics` and the health pages are, once started.
@@ -91,7 +92,8 @@ package final class VigilService: @unchecked Sendable {
     let plan = try VigilService.plan(files, configuration)
     let roster = try VigilService.readRoster(configuration, plan)
     let shards = max(1, min(configuration.shards ?? 1, 8))
-    let opening = StoreOpening(configuration: configuration, plan: plan, shards: shards, log: log)
+    let opening = StoreOpening(
+      configuration: configuration, files: files, shards: shards, log: log, now: settings.clock.wallMilliseconds())
     let recovered = try opening.open()
     store = recovered.store
     directory = recovered.directory
@@ -116,19 +118,20 @@ package final class VigilService: @unchecked Sendable {
     } catch {
       throw .unavailable("rings could not be made: \(error)")
     }
-    rulesText = files.journaled(set: configuration.ruleSet)
+    rules = Mutex(recovered.rules.deployment)
     rosterText = roster.map { Array($0.canonicalJSON.utf8) }
     let milliseconds = Int64((settings.clock.monotonicNanoseconds() - began) / 1_000_000)
     self.recovered = (recovered.replayed, milliseconds)
-    sendInitialControl(recovered, files, plan, roster)
+    sendInitialControl(recovered, roster)
     try startThreads()
     keeper.offerAll()
     if roster != nil, recovered.rosterText != rosterText { resubmitUnassigned() }
-    try startOutside(plan.registry)
+    try startOutside(recovered.registry)
+    recovered.rules.tell(log)
     log.info(
       "service", "started",
       [
-        "version": LogValue(settings.version), "rules": LogValue(plan.rules.count),
+        "version": LogValue(settings.version), "rules": LogValue(recovered.rules.plan.rules.count),
         "set": LogValue(configuration.ruleSet),
         "recovered_entries": LogValue(recovered.replayed), "recovery_ms": LogValue(milliseconds),
         "http": LogValue(httpAddress),
@@ -168,16 +171,15 @@ package final class VigilService: @unchecked Sendable {
   }
 
   /// New rules, roster or options go through the journal like everything else.
-  private func sendInitialControl(_ recovered: RecoveredStore, _ files: RuleFiles, _ plan: RulePlan, _ roster: Roster?)
-  {
+  private func sendInitialControl(_ recovered: RecoveredStore, _ roster: Roster?) {
     let current = settings.configuration
     let options = JournaledOptions(
       clock: current.clock.rawValue, identity: current.identity.rawValue, lateness: current.lateness)
     if recovered.optionsText == nil, let bytes = try? JSONEncoder().encode(options) {
       sequencer.send(.options(Array(bytes)))
     }
-    if recovered.rulesText != rulesText {
-      sequencer.send(.rules(files, set: current.ruleSet, PlanLayout(plan: plan)))
+    if recovered.rules.isNew {
+      sequencer.send(.rules(recovered.rules.deployment.journaled, PlanLayout(plan: recovered.rules.plan)))
     }
     if let roster, recovered.rosterText != rosterText { sequencer.send(.roster(roster)) }
   }
@@ -273,11 +275,7 @@ package final class VigilService: @unchecked Sendable {
       guard Array(plan.registry.vitals.map(\.key).prefix(keys.count)) == keys else {
         throw .badConfiguration(["vitals.yaml lists vitals in another order; a change of order needs a new store"])
       }
-      let text = files.journaled(set: new.ruleSet)
-      if text != rulesText {
-        sequencer.send(.rules(files, set: new.ruleSet, PlanLayout(plan: plan)))
-        rulesText = text
-      }
+      takeUp(files, plan, new)
       if let roster, Array(roster.canonicalJSON.utf8) != rosterText {
         rosterText = Array(roster.canonicalJSON.utf8)
         sequencer.send(.roster(roster))

@@ -55,6 +55,15 @@ package enum FeatureKind: String, Sendable, CaseIterable, BitwiseCopyable {
   }
   /// Whether it is a condition rather than a number.
   package var isTruth: Bool { self == .stale || self == .status || self == .missing || self == .source }
+  /// Whether its number lies on the vital's own grid and carries its unit.
+  package var isOfGrid: Bool {
+    switch self {
+    case .last, .first, .mean, .median, .quantile, .min, .max, .range, .sum, .stddev, .delta, .ewma, .baseline: true
+    default: false
+    }
+  }
+  /// Whether it is a length of time, milliseconds.
+  package var isOfTime: Bool { self == .timeBelow || self == .timeAbove || self == .age }
   /// How many numbers follow the vital and the window.
   package var argumentCount: Int {
     switch self {

@@ -123,8 +123,8 @@ package enum Timestamp {
   }
 }
 
-enum DecimalFloor {
-  static func divide(_ a: Int64, _ b: Int64) -> Int64 {
+package enum DecimalFloor {
+  package static func divide(_ a: Int64, _ b: Int64) -> Int64 {
     let quotient = a / b
     return a % b < 0 ? quotient - 1 : quotient
   }

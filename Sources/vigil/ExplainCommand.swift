@@ -65,7 +65,7 @@ struct AlertSearch {
       held: try held(patient: first.patient, around: first.detectedTime),
       deliveries: try access.store.alerts.deliveries(alertID: id),
       waiting: try access.store.outbox.all().filter { $0.row.alertID == id },
-      rule: try rule(FactsText(first.document).string("rule", "id") ?? "", position: first.position))
+      rule: try rule(FactsText(first.document), position: first.position))
   }
 
   /// The newest ledger row of a candidate.
@@ -80,7 +80,7 @@ struct AlertSearch {
     return AlertExplanation(
       alertID: id, transitions: [], candidate: found,
       held: try held(patient: found.patient, around: found.detectedTime), deliveries: [], waiting: [],
-      rule: try rule(FactsText(found.document).string("rule", "id") ?? "", position: found.position))
+      rule: try rule(FactsText(found.document), position: found.position))
   }
 
   private func held(patient: UInt32, around time: Int64) throws -> [StoredLedgerRow] {
@@ -90,19 +90,16 @@ struct AlertSearch {
   }
 
   /// The rule's text in the rules that were in force at a journal position.
-  private func rule(_ id: String, position: UInt64) throws -> AlertExplanation.RuleText? {
+  private func rule(_ facts: FactsText, position: UInt64) throws -> AlertExplanation.RuleText? {
+    let id = facts.string("rule", "id") ?? ""
+    let version = facts.string("rule", "version") ?? ""
     guard let text = try access.store.registry.latestText(.rules, atOrBefore: position),
-      let (files, set) = RuleFiles.fromJournal(text.bytes)
+      let deployment = RuleDeployment(journaled: text.bytes)
     else { return nil }
-    for source in files.sources {
-      for document in source.text.components(separatedBy: "\n---") {
-        let lines = document.split(separator: "\n", omittingEmptySubsequences: true)
-        guard lines.contains(where: { $0.trimmingCharacters(in: .whitespaces) == "rule: \(id)" }) else { continue }
-        let kept = lines.filter { !$0.hasPrefix("---") }.joined(separator: "\n")
-        return AlertExplanation.RuleText(path: source.path, set: set, text: kept)
-      }
+    let (sources, set) = deployment.sources(ofRule: id, version: version)
+    return RuleDifference.document(ofRule: id, in: sources).map {
+      AlertExplanation.RuleText(path: $0.path, set: set, text: $0.text)
     }
-    return nil
   }
 
   // MARK: By the beginning of an id

@@ -19,17 +19,26 @@ struct RecordingInputs {
     let rulesPath = arguments.value("--rules") ?? "Rules"
     let isFile = rulesPath.hasSuffix(".yaml") || rulesPath.hasSuffix(".yml")
     let set = arguments.value("--set") ?? (isFile ? nil : "adult-ward")
-    setName = set ?? "all"
-    paths = arguments.positional
-    eventsPath = arguments.value("--events")
-    var files: RuleFiles
+    let files: RuleFiles
+    let plan: RulePlan
     do throws(RuleFiles.Failure) {
       files = try RuleFiles.read(rulesPath)
-      registry = try files.registry()
       plan = try files.plan(set: set)
     } catch {
       throw CommandFailure(ExitCode.badConfiguration, error.description)
     }
+    try self.init(arguments, files: files, plan: plan, setName: set ?? "all", paths: arguments.positional)
+  }
+
+  /// Recordings to be read with the rules given.
+  init(
+    _ arguments: Arguments, files: RuleFiles, plan: RulePlan, setName: String, paths: [String]
+  ) throws(CommandFailure) {
+    self.plan = plan
+    registry = plan.registry
+    self.setName = setName
+    self.paths = paths
+    eventsPath = arguments.value("--events")
     var options = RecordingOptions()
     options.tenant = arguments.value("--tenant") ?? "demo"
     options.device = arguments.value("--device")

@@ -91,8 +91,11 @@ enum ReplayCommand {
   }
 
   /// Grouped, ordered recordings stream through; others are put in order in memory first (SEMANTICS B8).
-  private static func feed(
-    _ session: ReplaySession, _ inputs: RecordingInputs, _ arguments: Arguments
+  ///
+  /// - Parameter note: sees every row before the session does.
+  static func feed(
+    _ session: ReplaySession, _ inputs: RecordingInputs, _ arguments: Arguments,
+    note: (RecordedRow) -> Void = { _ in }
   ) throws(CommandFailure) {
     let speed = try arguments.value("--speed", as: "`max` or a number of times real time") { text -> Double? in
       text == "max" ? 0 : Double(text).flatMap { $0 > 0 && $0 <= 1_000_000 ? $0 : nil }
@@ -106,6 +109,7 @@ enum ReplayCommand {
     guard mustSort else {
       let reader = inputs.reader { session.note($0) }
       try inputs.forEach(reader) { row in
+        note(row)
         session.take(row, names: reader.names)
         return true
       }
@@ -128,6 +132,7 @@ enum ReplayCommand {
         next += 1
       }
       pacer.wait(for: row.time)
+      note(row)
       session.take(row, names: reader.names)
       return true
     }

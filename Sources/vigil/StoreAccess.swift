@@ -16,7 +16,7 @@ final class StoreAccess {
   /// The vitals in the order the store's slots number them.
   let registry: VitalRegistry
   /// The newest rules the store's journal holds; nil before the first run.
-  let journaledRules: (files: RuleFiles, set: String?)?
+  let journaledRules: RuleDeployment?
   private let scratch: String
 
   /// What commands that read a store take.
@@ -45,8 +45,8 @@ final class StoreAccess {
     do {
       let store = try StoreAccess.open(path, scratch: scratch)
       self.store = store
-      journaledRules = try store.registry.latestText(.rules).flatMap { RuleFiles.fromJournal($0.bytes) }
-      registry = try journaledRules?.files.registry() ?? RuleFiles.read("Rules").registry()
+      journaledRules = try store.registry.latestText(.rules).flatMap { RuleDeployment(journaled: $0.bytes) }
+      registry = try journaledRules?.baseFiles.registry() ?? RuleFiles.read("Rules").registry()
       directory = Directory(registry: registry)
       try store.registry.restore(into: directory)
     } catch {

@@ -22,13 +22,8 @@ enum StoreReplay {
     }
     let access = try StoreAccess(path: arguments.positional[0])
     let given = try givenRules(arguments, access)
-    let isWhole = try access.reading { try access.store.journal.firstPosition().map { $0 <= 1 } ?? true }
-    var options = JournalReplay.Options(engine: try engineOptions(arguments, access, isWhole: isWhole))
-    options.from = try arguments.time("--from")
-    options.to = try arguments.time("--to")
-    options.patients = access.patients(arguments.list("--patients"))
-    options.plan = given?.plan
-    options.roster = try ReplayCommand.options(arguments, access.registry).roster
+    let isWhole = try isWhole(access)
+    let options = try options(arguments, access, plan: given?.plan)
     if options.roster != nil { printError("vigil: the roster given replaces the journaled rosters") }
     let plan: RulePlan
     if let given { plan = given.plan } else { plan = try journaledPlan(access) }
@@ -37,14 +32,12 @@ enum StoreReplay {
       plan: plan, directory: access.directory, options: options, onTransition: { outputs.write($0.document) },
       onLedger: { outputs.writeHeld($0.document) })
     let start = ContinuousClock.now
-    if isWhole {
-      try feedJournal(replay, access, arguments)
-    } else {
+    if !isWhole {
       printError(
         "vigil: the journal's beginning has been trimmed: replaying stored samples in order of event time, "
           + "each patient on its own clock; device alarms and control entries are not among them")
-      try feedChunks(replay, access, options)
     }
+    try feed(replay, access, arguments, options)
     if let refused = replay.refusedRules { printError("vigil: rules kept as they were: \(refused)") }
     let elapsed = ContinuousClock.now - start
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
@@ -52,6 +45,39 @@ enum StoreReplay {
     outputs.close()
     ReplayCommand.printSummary(summary, arguments, ruleSet: given?.name ?? access.journaledRules?.set ?? "all")
     return ExitCode.ok
+  }
+
+  /// Whether the journal reaches back to the store's beginning.
+  static func isWhole(_ access: StoreAccess) throws(CommandFailure) -> Bool {
+    try access.reading { try access.store.journal.firstPosition().map { $0 <= 1 } ?? true }
+  }
+
+  /// - Parameter plan: stays in force in place of the journaled rules.
+  static func options(
+    _ arguments: Arguments, _ access: StoreAccess, plan: RulePlan?
+  ) throws(CommandFailure) -> JournalReplay.Options {
+    let engine = try engineOptions(arguments, access, isWhole: try isWhole(access))
+    var options = JournalReplay.Options(engine: engine)
+    options.from = try arguments.time("--from")
+    options.to = try arguments.time("--to")
+    options.patients = access.patients(arguments.list("--patients"))
+    options.plan = plan
+    options.roster = try ReplayCommand.options(arguments, access.registry).roster
+    return options
+  }
+
+  /// The whole journal, or the chunks where its beginning is gone.
+  ///
+  /// - Parameter note: sees every sample before the replay does.
+  static func feed(
+    _ replay: JournalReplay, _ access: StoreAccess, _ arguments: Arguments, _ options: JournalReplay.Options,
+    note: (Slot) -> Void = { _ in }
+  ) throws(CommandFailure) {
+    if try isWhole(access) {
+      try feedJournal(replay, access, arguments, note)
+    } else {
+      try feedChunks(replay, access, options, note)
+    }
   }
 
   private static func engineOptions(
@@ -89,11 +115,11 @@ enum StoreReplay {
   }
 
   private static func journaledPlan(_ access: StoreAccess) throws(CommandFailure) -> RulePlan {
-    guard let (files, set) = access.journaledRules else {
+    guard let deployment = access.journaledRules else {
       throw CommandFailure(ExitCode.failed, "\(access.path): the store holds no rules yet; give some with --rules")
     }
     do throws(RuleFiles.Failure) {
-      return try files.plan(set: set)
+      return try deployment.plan()
     } catch {
       throw CommandFailure(ExitCode.badConfiguration, "rules journaled in the store: \(error.description)")
     }
@@ -102,7 +128,7 @@ enum StoreReplay {
   // MARK: Feeding
 
   private static func feedJournal(
-    _ replay: JournalReplay, _ access: StoreAccess, _ arguments: Arguments
+    _ replay: JournalReplay, _ access: StoreAccess, _ arguments: Arguments, _ note: (Slot) -> Void
   ) throws(CommandFailure) {
     let speed = try arguments.value("--speed", as: "`max` or a number of times real time") { text -> Double? in
       text == "max" ? 0 : Double(text).flatMap { $0 > 0 && $0 <= 1_000_000 ? $0 : nil }
@@ -115,14 +141,17 @@ enum StoreReplay {
       try access.store.journal.read(from: 1, onDamage: { printError("vigil: \($0.description); stepped over") }) {
         count += 1
         if count % 65_536 == 0 { progress.advance(to: count) }
-        if case .slot(let slot) = $0 { pacer.wait(for: slot.ingestTime) }
+        if case .slot(let slot) = $0 {
+          pacer.wait(for: slot.ingestTime)
+          if slot.kind == .sample { note(slot) }
+        }
         replay.take($0)
       }
     }
   }
 
   private static func feedChunks(
-    _ replay: JournalReplay, _ access: StoreAccess, _ options: JournalReplay.Options
+    _ replay: JournalReplay, _ access: StoreAccess, _ options: JournalReplay.Options, _ note: (Slot) -> Void
   ) throws(CommandFailure) {
     let series = try StoredSeries(access)
     let progress = ProgressBar(total: 0, label: "patients replayed")
@@ -136,14 +165,15 @@ enum StoreReplay {
           access.directory.deviceName($0.device) < access.directory.deviceName($1.device)
         }
         var rows = try PatientRows(devices, series, from: options.from, to: options.to)
-        while let (device, row) = try rows.next() { take(row, patient, device, replay, access.directory) }
+        while let (device, row) = try rows.next() { take(row, patient, device, replay, access.directory, note) }
         progress.advance(to: count + 1)
       }
     }
   }
 
   private static func take(
-    _ row: SeriesRow, _ patient: UInt32, _ device: UInt32, _ replay: JournalReplay, _ directory: Directory
+    _ row: SeriesRow, _ patient: UInt32, _ device: UInt32, _ replay: JournalReplay, _ directory: Directory,
+    _ note: (Slot) -> Void
   ) {
     for (index, cell) in row.cells.enumerated() {
       var slot = Slot()
@@ -163,6 +193,7 @@ enum StoreReplay {
       slot.eventTime = row.time
       slot.ingestTime = cell.cell.ingestTime
       slot.deviceSequence = cell.cell.sequence
+      note(slot)
       replay.takeSealed(slot)
     }
   }

@@ -138,13 +138,57 @@ import VitalModel
     #expect(throws: JournalError.damaged(family: "outbox", position: 2, .tooShort(bytes: 3))) {
       try open.store.outbox.all()
     }
-    try open.overwrite(open.store.families.state, [1, 0, 0, 0, 7], with: SealedValue.seal { $0.append(9) })
+    try open.overwrite(
+      open.store.families.state, [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7], with: SealedValue.seal { $0.append(9) })
     let error = JournalError.damaged(family: "state", position: 7, .malformed("a field's length"))
     #expect(throws: error) { try open.store.state.load { _ in } }
     var reported: [JournalError] = []
     var found: [UInt32] = []
     try open.store.state.load(onDamage: { reported.append($0) }) { found.append($0.patient) }
     #expect(reported == [error] && found == [9])
+  }
+
+  /// Shards come to new rules one after the other: until the last has, a restart needs the states of the old ones.
+  @Test func checkpointsUnderSeveralRulesStandSideBySide() throws {
+    let open = try OpenStore()
+    defer { open.store.close() }
+    let state = open.store.state
+    let batch = open.store.makeBatch()
+    for (rules, patient) in [(0, 7), (0, 9), (40, 7), (80, 7)] as [(UInt64, UInt32)] {
+      state.put(PatientCheckpoint(patient: patient, position: rules + 1, rules: rules, bytes: [1]), in: batch)
+    }
+    try open.store.write(batch, sync: false)
+    func patients(_ rules: UInt64) throws -> [UInt32] {
+      var found: [UInt32] = []
+      try state.load(rules: rules) { found.append($0.patient) }
+      return found
+    }
+    #expect(try patients(0) == [7, 9] && patients(40) == [7] && patients(80) == [7])
+    batch.clear()
+    state.forget(rulesBefore: 80, in: batch)
+    try open.store.write(batch, sync: false)
+    #expect(try patients(0).isEmpty && patients(40).isEmpty && patients(80) == [7])
+  }
+
+  @Test func checkpointsWithoutRulesInTheirKeyAreTakenUp() throws {
+    let open = try OpenStore()
+    defer { open.store.close() }
+    let value = SealedValue.seal { out in
+      out.append(littleEndian: UInt64(12))
+      out.append(counted: [UInt8](arrayLiteral: 5))
+    }
+    try open.overwrite(open.store.families.state, [1, 0, 0, 0, 7], with: value)
+    let batch = open.store.makeBatch()
+    try open.store.state.moveOld(toRules: 3, in: batch)
+    try open.store.write(batch, sync: false)
+    var found: [PatientCheckpoint] = []
+    try open.store.state.load(rules: 3) { found.append($0) }
+    #expect(found == [PatientCheckpoint(patient: 7, position: 12, rules: 3, bytes: [5])])
+    batch.clear()
+    try open.store.state.moveOld(toRules: 9, in: batch)
+    #expect(batch.isEmpty == false)
+    try open.store.write(batch, sync: false)
+    try open.store.state.load(rules: 9) { _ in Issue.record("taken up twice") }
   }
 
   /// Changed bytes with a right checksum, in every table: an error or another value, never a trap.

@@ -187,6 +187,11 @@ import VitalModel
     batch.clear()
     try registry.trimTexts(keepFrom: 20, in: batch)
     try open.store.write(batch, sync: false)
+    // Rules stay to go back to, however old.
+    #expect(try registry.texts(.rules).map(\.position) == [5, 15, 25])
+    batch.clear()
+    try registry.trimTexts(keepFrom: 20, rulesKept: 1, in: batch)
+    try open.store.write(batch, sync: false)
     #expect(try registry.texts(.rules).map(\.position) == [15, 25])
     #expect(try registry.texts(.roster).map(\.position) == [10])
   }

@@ -24,11 +24,12 @@ private func run(_ instructions: [Instruction], flags: Set<String> = [], isListe
         scores.initialize(repeating: ScoreState())
         guard let a = series.baseAddress, let b = preferred.baseAddress, let c = scores.baseAddress else { return nan }
         let view = PatientView(
-          series: a, seriesCount: 0, preferred: b, scores: c, age: nan, flagBits: layout.flagBits(flags),
+          series: a, seriesCount: 0, preferred: b, scores: c, age: nan,
+          flagBits: layout.flagBits(PatientFacts(tenant: "", patient: "", flags: flags)),
           flagsKnown: isListed)
         return ExpressionMachine().value(
           layout.rules[0].when, features: layout.rules[0].features, view: view, layout: layout,
-          reading: ExpressionMachine.Reading(now: 0, subject: -1, holdLast: false))
+          reading: ExpressionMachine.Reading(now: 0, subject: -1, rule: 0, holdLast: false))
       }
     }
   }

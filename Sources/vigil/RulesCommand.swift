@@ -1,0 +1,332 @@
+import AlertJournal
+import Configuration
+import Digests
+import Foundation
+import RuleLanguage
+import Service
+import VitalModel
+import YAMLText
+
+/// `vigil rules`: versions of the rules looked at, compared, put in force and taken back.
+enum RulesCommand {
+  static let command = Command(
+    name: "rules", summary: "list, show, compare, deploy and roll back versions of the rules",
+    example: """
+      vigil rules deploy Rules --mode shadow --rule spo2-low --author ann --reason "limit 92 on trial"
+        vigil rules deploy Rules --unit ward-7 --author ann --reason "limit 92 in one unit first"
+        vigil rules rollback --author ann --reason "too many alerts"
+        vigil rules compare live Rules recording.csv
+        vigil rules list --verify
+      """,
+    flags: StoreAccess.flags + [
+      Flag("--set", "NAME", "rule set of a directory (default: the one in force, else adult-ward)"),
+      Flag("--mode", "live|shadow|off", "deploy: tell people (default), only the ledger, or nobody"),
+      Flag("--unit", "U,...", repeats: true, "deploy: only in these care units; elsewhere the old version stays"),
+      Flag("--rule", "ID,...", repeats: true, "deploy: only these rules (default: all that differ)"),
+      Flag("--author", "NAME", "deploy, rollback: who does it"),
+      Flag("--approver", "NAME", "deploy, rollback: who agreed; production needs one"),
+      Flag("--reason", "TEXT", "deploy, rollback: why"),
+      Flag("--key", "FILE", "Ed25519 key in PEM: private to sign with; list: public, to verify against"),
+      Flag("--to", "N|T", "rollback: number to go back to; compare, shadow: event times before this"),
+      Flag("--from", "T", "compare, shadow: event times from this on"),
+      Flag("--verify", "list: check every signature; exit 1 where one does not fit"),
+      Flag("--patients", "ID,...", repeats: true, "compare: only these"),
+      Flag("--roster", "FILE", "compare: ages and flags, as for replay"),
+      Flag("--columns", "NAME", "compare: column map of Rules/maps"),
+      Flag("--map", "COLUMN=KEY[:UNIT]", repeats: true, "compare: meaning of a column with a name of its own"),
+      Flag("--events", "FILE", "compare: events.csv with the devices' own alarms"),
+      Flag("--epoch", "T", "compare: what relative time_s counts from"),
+      Flag("--device", "ID", "compare: device of a wide CSV"),
+      Flag("--tenant", "NAME", "compare: tenant of the alerts (default demo)"),
+      Flag("--without", "STAGE,...", repeats: true, "compare: switch suppression stages off"),
+      Flag("--json", "facts as JSON lines"),
+    ],
+    positional: "list | show ID [VERSION] | diff A B | deploy DIR | rollback | compare A B INPUT... | shadow", run: run)
+
+  static let usage = CommandFailure(
+    ExitCode.usage,
+    "usage: vigil rules list | show ID [VERSION] | diff A B | deploy DIR | rollback | compare A B INPUT... | shadow "
+      + "(versions: a number or hash of `rules list`, `live`, or a rule directory)")
+
+  @Sendable
+  static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    guard let action = arguments.positional.first else { throw usage }
+    let rest = Array(arguments.positional.dropFirst())
+    switch (action, rest.count) {
+    case ("list", 0): return try list(arguments)
+    case ("show", 1...2): return try show(rest[0], version: rest.count > 1 ? rest[1] : nil, arguments)
+    case ("diff", 2): return try diff(rest[0], rest[1], arguments)
+    case ("deploy", 1): return try deploy(rest[0], arguments)
+    case ("rollback", 0): return try rollback(arguments)
+    case ("compare", 3...): return try compare(rest[0], rest[1], Array(rest.dropFirst(2)), arguments)
+    case ("shadow", 0): return try shadow(arguments)
+    default:
+      let actions = ["list", "show", "diff", "deploy", "rollback", "compare", "shadow"]
+      guard !actions.contains(action) else { throw usage }
+      let hint = Arguments.nearest(action, actions).map { ", did you mean `\($0)`?" } ?? ""
+      throw CommandFailure(ExitCode.usage, "rules: unknown action `\(action)`\(hint)")
+    }
+  }
+
+  // MARK: Versions
+
+  /// One version a person named, with its plan and texts.
+  struct Version {
+    var name: String
+    var plan: RulePlan
+    var files: RuleFiles
+    var deployment: RuleDeployment?
+
+    /// A rule's text as written.
+    func text(_ rule: RuleDefinition) -> String? {
+      let sources = deployment?.sources(ofRule: rule.id, version: rule.version).sources ?? files.sources
+      return RuleDifference.document(ofRule: rule.id, in: sources)?.text
+    }
+
+    var side: RuleDifference.Side { .init(plan: plan, text: text) }
+  }
+
+  /// Reads the versions named; the store is opened only where one is meant.
+  static func versions(_ names: [String], _ arguments: Arguments) throws(CommandFailure) -> [Version] {
+    var history: [RuleDeployment]?
+    var found: [Version] = []
+    for name in names {
+      if isDirectory(name) {
+        found.append(try directory(name, arguments, among: history))
+        continue
+      }
+      if history == nil { history = try self.history(arguments) }
+      found.append(try version(name, among: history ?? []))
+    }
+    return found
+  }
+
+  static func history(_ arguments: Arguments) throws(CommandFailure) -> [RuleDeployment] {
+    let access = try StoreAccess(arguments)
+    return try access.reading { try RuleHistory.read(access.store) }
+  }
+
+  private static func isDirectory(_ path: String) -> Bool {
+    guard Int(path) == nil, path != "live" else { return false }
+    return FileManager.default.fileExists(atPath: path)
+  }
+
+  private static func directory(
+    _ path: String, _ arguments: Arguments, among history: [RuleDeployment]?
+  ) throws(CommandFailure) -> Version {
+    let isFile = path.hasSuffix(".yaml") || path.hasSuffix(".yml")
+    let set = arguments.value("--set") ?? (isFile ? nil : history?.last?.set ?? "adult-ward")
+    do throws(RuleFiles.Failure) {
+      let files = try RuleFiles.read(path)
+      return Version(name: path, plan: try files.plan(set: set), files: files)
+    } catch {
+      throw CommandFailure(ExitCode.badConfiguration, error.description)
+    }
+  }
+
+  private static func version(_ name: String, among history: [RuleDeployment]) throws(CommandFailure) -> Version {
+    let deployment: RuleDeployment?
+    if name == "live" {
+      deployment = history.last
+    } else if let number = Int(name), name.count < 6 {
+      deployment = history.first { $0.number == number }
+    } else {
+      let digits = name.hasPrefix("sha256:") ? String(name.dropFirst(7)) : name
+      deployment = history.last { digits.count >= 4 && $0.version.hasPrefix("sha256:" + digits) }
+    }
+    guard let deployment else {
+      throw CommandFailure(
+        ExitCode.usage,
+        "no version `\(name)`: name a number or hash of `vigil rules list`, `live`, or a rule directory")
+    }
+    do throws(RuleFiles.Failure) {
+      return Version(
+        name: "\(deployment.number) (\(deployment.shortVersion))", plan: try deployment.plan(),
+        files: deployment.baseFiles, deployment: deployment)
+    } catch {
+      throw CommandFailure(ExitCode.badConfiguration, "deployment \(deployment.number): \(error.description)")
+    }
+  }
+
+  // MARK: list
+
+  private static func list(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    let access = try StoreAccess(arguments)
+    let history = try access.reading { try RuleHistory.readWithPositions(access.store) }
+    let trusted = try trustedKey(arguments)
+    var isSound = true
+    var rows = [["NUMBER", "VERSION", "TIME", "AUTHOR", "APPROVER", "MODE", "SIGNATURE", "", "REASON"]]
+    for (position, deployment) in history {
+      let verdict = signatureText(deployment, trusted)
+      if verdict != "valid", deployment.signature != nil || trusted != nil { isSound = false }
+      let isCurrent = deployment.number == history.last?.deployment.number
+      if arguments.has("--json") {
+        printLine(json(deployment, position: position, signature: verdict, isCurrent: isCurrent))
+        continue
+      }
+      rows.append([
+        String(deployment.number), deployment.shortVersion,
+        deployment.time > 0 ? Timestamp.format(deployment.time) : "-",
+        deployment.author, deployment.approver ?? "-", deployment.modeText, verdict, isCurrent ? "in force" : "",
+        deployment.reason.replacingOccurrences(of: "\n", with: " "),
+      ])
+    }
+    if !arguments.has("--json") { printLine(TextTable.format(rows)) }
+    guard arguments.has("--verify"), !isSound else { return ExitCode.ok }
+    throw CommandFailure(ExitCode.failed, "a deployment is not signed as it should be: look at SIGNATURE above")
+  }
+
+  /// The public key signatures must be by; nil: any.
+  private static func trustedKey(_ arguments: Arguments) throws(CommandFailure) -> String? {
+    guard arguments.has("--verify"), let path = arguments.value("--key") else { return nil }
+    guard let data = FileManager.default.contents(atPath: path), let key = publicKey(pem: Array(data)) else {
+      throw CommandFailure(ExitCode.usage, "\(path): not an Ed25519 public key in PEM (openssl pkey -pubout makes one)")
+    }
+    return base64(key)
+  }
+
+  private static func signatureText(_ deployment: RuleDeployment, _ trusted: String?) -> String {
+    let verdict = deployment.verdict
+    guard verdict == .valid, let trusted, deployment.signature?.key != trusted else { return verdict.rawValue }
+    return "other key"
+  }
+
+  static func json(
+    _ deployment: RuleDeployment, position: UInt64?, signature: String, isCurrent: Bool
+  ) -> String {
+    var out = JSONText()
+    out.object { out in
+      out.field("number", deployment.number)
+      out.field("version", deployment.version)
+      out.field("previous", deployment.previous)
+      out.field("position", position.map { Int(clamping: $0) })
+      out.field("time", deployment.time > 0 ? Timestamp.format(deployment.time) : nil)
+      out.field("author", deployment.author)
+      out.field("approver", deployment.approver)
+      out.field("reason", deployment.reason)
+      out.field("origin", deployment.origin.rawValue)
+      out.field("restores", deployment.restores)
+      out.field("set", deployment.set)
+      out.field("mode", deployment.modeText)
+      out.array("layers") { out in
+        for layer in deployment.layers {
+          var element = JSONText()
+          element.object {
+            $0.field("mode", layer.mode)
+            $0.field("units", layer.units)
+            $0.field("rules", layer.rules)
+          }
+          out.rawElement(element.text)
+        }
+      }
+      out.field("signature", signature)
+      out.field("key", deployment.signature?.key)
+      out.field("in_force", isCurrent)
+    }
+    return out.text
+  }
+
+  // MARK: show
+
+  private static func show(
+    _ id: String, version: String?, _ arguments: Arguments
+  ) throws(CommandFailure) -> Int32 {
+    let version = try versions([version ?? (arguments.has("--set") ? "Rules" : "live")], arguments)[0]
+    let rules = version.plan.rules.filter { $0.id == id }
+    guard !rules.isEmpty else {
+      let hint = Arguments.nearest(id, version.plan.rules.map(\.id)).map { ", did you mean `\($0)`?" } ?? ""
+      throw CommandFailure(ExitCode.usage, "no rule `\(id)` in \(version.name)\(hint)")
+    }
+    for rule in rules {
+      if arguments.has("--json") { printLine(json(rule)) } else { printLine(words(rule, text: version.text(rule))) }
+    }
+    return ExitCode.ok
+  }
+
+  private static func json(_ rule: RuleDefinition) -> String {
+    var out = JSONText()
+    out.object { out in
+      out.field("rule", rule.id)
+      out.field("variant", rule.variant)
+      out.field("version", rule.version)
+      out.field("title", rule.title)
+      out.field("mode", rule.mode.rawValue)
+      out.field("kind", rule.kind.rawValue)
+      out.field("priority", rule.priority.text)
+      out.field("source", rule.source)
+      out.field("rationale", rule.rationale)
+      out.field("applies", rule.applies?.text)
+      out.field("when", rule.when.text)
+      out.field("clear", rule.clear?.text)
+      out.object("parameters") { out in
+        for parameter in rule.parameters { out.field(parameter.name, RuleDifference.text(parameter)) }
+      }
+    }
+    return out.text
+  }
+
+  private static func words(_ rule: RuleDefinition, text: String?) -> String {
+    var lines = ["\(rule.id): \(rule.title)\(rule.variant.isEmpty ? "" : " (\(rule.variant))")"]
+    func add(_ name: String, _ value: String?) {
+      if let value, !value.isEmpty { lines.append("  \(name): \(value)") }
+    }
+    add("version", rule.version)
+    add("tells", "\(rule.kind.rawValue), \(rule.priority.text) priority, mode \(rule.mode.rawValue)")
+    add("for", rule.applies?.text ?? "everybody")
+    add("alerts when", rule.when.text + (rule.hold > 0 ? ", for \(DurationText.format(rule.hold))" : ""))
+    add("at once when", rule.bypass.map { "\($0.text), at \(rule.bypassPriority.text) priority" })
+    add(
+      "ends when", rule.clear.map { $0.text + (rule.clearFor > 0 ? ", for \(DurationText.format(rule.clearFor))" : "") }
+    )
+    for parameter in rule.parameters { add("$" + parameter.name, RuleDifference.text(parameter)) }
+    add("rationale", rule.rationale)
+    add("source", rule.source)
+    if let text { lines.append("\n" + text) }
+    return lines.joined(separator: "\n")
+  }
+
+  // MARK: diff
+
+  private static func diff(_ a: String, _ b: String, _ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    let found = try versions([a, b], arguments)
+    let difference = RuleDifference(found[0].side, found[1].side)
+    if arguments.has("--json") {
+      for rule in difference.rules { printLine(json(rule)) }
+      return ExitCode.ok
+    }
+    if difference.isEmpty { printLine("no difference between \(found[0].name) and \(found[1].name)") }
+    if !difference.vitals.isEmpty { printLine("vitals.yaml: \(difference.vitals.joined(separator: ", "))") }
+    for rule in difference.rules {
+      let variant = rule.variant.isEmpty ? "" : " (\(rule.variant))"
+      let versions = [rule.from, rule.to].filter { !$0.isEmpty }.map(RuleDeployment.short).joined(separator: " to ")
+      printLine("\(rule.change.rawValue) \(rule.id)\(variant) \(versions)")
+      for field in rule.fields { printLine("  \(field.name): \(field.from) -> \(field.to)") }
+      for line in rule.lines { printLine("    " + line) }
+    }
+    return ExitCode.ok
+  }
+
+  private static func json(_ rule: RuleDifference.Rule) -> String {
+    var out = JSONText()
+    out.object { out in
+      out.field("rule", rule.id)
+      out.field("variant", rule.variant)
+      out.field("change", rule.change.rawValue)
+      out.field("from", rule.from)
+      out.field("to", rule.to)
+      out.array("fields") { out in
+        for field in rule.fields {
+          var element = JSONText()
+          element.object {
+            $0.field("name", field.name)
+            $0.field("from", field.from)
+            $0.field("to", field.to)
+          }
+          out.rawElement(element.text)
+        }
+      }
+      out.field("lines", rule.lines)
+    }
+    return out.text
+  }
+}
