@@ -225,12 +225,13 @@ enum ShippedScores {
   @Test("a plan keeps the scores its rules use, and their places are right")
   func planKeepsUsedScores() throws {
     let rule = TestRules.news.replacingOccurrences(of: "news2()", with: "sirs()")
-    let layout = try Shipped.layout(TestRules.low + "\n" + rule)
-    #expect(layout.plan.scores.map(\.id) == ["sirs"])
-    let strip = Strip(layout).feed("0: hr=120 temp=39 resp=30")
-    #expect(strip.transitions == [])
-    let two = try Shipped.layout(rule.replacingOccurrences(of: "default: 5", with: "default: 3"))
-    #expect(Strip(two).feed("0: hr=120 temp=39 resp=30").transitions == ["0 start news medium"])
+    func layout(_ limit: Int) throws -> PlanLayout {
+      try Shipped.layout(
+        TestRules.low + "\n" + rule.replacingOccurrences(of: "default: 5", with: "default: \(limit)"))
+    }
+    #expect(try layout(4).plan.scores.map(\.id) == ["sirs"])
+    #expect(Strip(try layout(4)).feed("0: hr=120 temp=39 resp=30").transitions == [])
+    #expect(Strip(try layout(3)).feed("0: hr=120 temp=39 resp=30").transitions == ["0 start news medium"])
     #expect(try Shipped.layout(TestRules.low).plan.scores.isEmpty)
   }
 }

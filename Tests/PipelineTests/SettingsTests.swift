@@ -225,5 +225,9 @@ import VitalModel
       evidence.contains("{\"name\":\"respiration\",\"points\":3,\"time\":\"2026-01-01T00:00:40.000Z\",\"age_s\":0}"))
     #expect(evidence.contains("{\"name\":\"spo2\",\"points\":null,\"time\":null,\"age_s\":null}"))
     #expect(evidence.contains("\"trigger\":\"medium\""))
+    // An equal value that came again is a new input.
+    let steady = try Strip(rules: TestRules.news).feed("0..40: hr=70\n40: sbp=85\n42: resp=26")
+    let again = try #require(steady.engine.output.transitions.first?.evidence)
+    #expect(again.contains("{\"name\":\"pulse\",\"points\":0,\"time\":\"2026-01-01T00:00:40.000Z\",\"age_s\":2}"))
   }
 }
