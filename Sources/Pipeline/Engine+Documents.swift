@@ -297,7 +297,7 @@ extension Engine {
       out.field("rule", definition.id)
       out.field("version", definition.version)
       out.field("when", definition.when.text)
-      out.field("for", DurationText.format(definition.hold))
+      out.field("for", DurationText.format(hold(patient, rule: rule, now: context.now)))
       out.field("clear", definition.clear?.text)
       out.field("bypass", definition.bypass?.text)
       out.field("evaluated_at", Timestamp.format(context.now))
@@ -395,6 +395,9 @@ extension Engine {
   ) {
     let definition = layout.plan.scores[score]
     let state = patient.pointee.scores[score]
+    // The score is judged anew only when a value changed: an input confirmed since is younger than it remembers.
+    var confirmed = state
+    _ = confirmed.update(layout.scores[score], view: patient.view, layout: layout, now: now)
     out.object("score") { out in
       out.field("id", definition.id)
       out.field("total", Int(state.total))
@@ -407,9 +410,9 @@ extension Engine {
           out.object {
             $0.field("name", component.name)
             $0.field("points", state.points[index] < 0 ? nil : Int(state.points[index]))
-            $0.field("time", state.times[index] == .min ? nil : Timestamp.format(state.times[index]))
+            $0.field("time", confirmed.times[index] == .min ? nil : Timestamp.format(confirmed.times[index]))
             // How old the input is at this evaluation; of a component that went missing, how old its last one was.
-            $0.field("age_s", state.times[index] == .min ? nil : Int(max(0, now - state.times[index]) / 1000))
+            $0.field("age_s", confirmed.times[index] == .min ? nil : Int(max(0, now - confirmed.times[index]) / 1000))
           }
         }
       }

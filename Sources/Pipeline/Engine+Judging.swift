@@ -49,15 +49,19 @@ extension Engine {
     return Judgement(when: when, clear: clear, bypass: bypass)
   }
 
-  /// How long a rule waits for this patient: a hold a person set takes the place of the rule's.
-  private func timing(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> EpisodeTiming {
-    guard patient.pointee.settingCount > 0, let parameter = layout.plan.rules[rule].holdParameter,
-      !options.without.contains(.persistence)
-    else { return timings[rule] }
+  /// How long a rule's condition must hold for this patient: as a person set it, else as the rule says.
+  func hold(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> Int64 {
+    let definition = layout.plan.rules[rule]
+    guard patient.pointee.settingCount > 0, let parameter = definition.holdParameter else { return definition.hold }
     let set = patient.view.setting(rule: rule, parameter: parameter, now: now)
-    guard set >= 0, set < 1e15 else { return timings[rule] }
+    // Refuses unknown, and what no duration can be.
+    return set >= 0 && set < 1e15 ? Int64(set) : definition.hold
+  }
+
+  private func timing(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> EpisodeTiming {
     var timing = timings[rule]
-    timing.hold = Int64(set)
+    guard patient.pointee.settingCount > 0, !options.without.contains(.persistence) else { return timing }
+    timing.hold = hold(patient, rule: rule, now: now)
     timing.window = max(timing.window, timing.hold)
     return timing
   }

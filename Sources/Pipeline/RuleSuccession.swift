@@ -80,7 +80,7 @@ extension Engine {
   func tellOffTrial(_ patient: UnsafeMutablePointer<PatientState>) {
     let shadow = Engine.stageNumber(.shadow)
     let context = JudgeContext(
-      now: patient.pointee.now, engineTime: options.clock == .wall ? clock : patient.pointee.now,
+      now: patient.pointee.now, engineTime: isWall ? clock : patient.pointee.now,
       isRetrospective: false, isUncertain: false)
     for rule in layout.plan.rules.indices
     where patient.slot(rule).heldStage == shadow && layout.plan.rules[rule].mode == .live {
