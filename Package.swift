@@ -77,8 +77,7 @@ let package = Package(
       dependencies: [
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
         "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
-        "Decoding", "RuleLanguage", "Digests",
-        "Evaluation",
+        "Decoding", "RuleLanguage", "Digests", "Evaluation", "Compression",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",

@@ -61,9 +61,10 @@ extension RosterFile {
 
   /// Reads either format.
   package static func parseAny(
-    _ text: String, file: String, registry: VitalRegistry? = nil
+    _ text: String, file: String, registry: VitalRegistry? = nil, rules: [RuleDefinition]? = nil
   ) throws(TextProblems) -> Roster {
-    looksLikeCSV(text) ? try parseCSV(text, file: file) : try parse(text, file: file, registry: registry)
+    looksLikeCSV(text)
+      ? try parseCSV(text, file: file) : try parse(text, file: file, registry: registry, rules: rules)
   }
 
   private static func sex(_ text: String) -> PatientSex? {

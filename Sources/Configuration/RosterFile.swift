@@ -8,10 +8,13 @@ package enum RosterFile {
   /// Rows of one table of patients; the nodes of YAML are bounded by their own reader.
   package static let rowsMax = 100_000
 
-  /// - Parameter registry: refuses cadences of vitals it does not know; nil: not checked.
+  /// - Parameters:
+  ///   - registry: refuses cadences of vitals it does not know; nil: not checked.
+  ///   - rules: the rules in force: settings of others, of parameters they do not have, and outside a parameter's bounds
+  ///     are refused; nil: not checked.
   /// - Throws: every problem of the file at once.
   package static func parse(
-    _ text: String, file: String, registry: VitalRegistry? = nil
+    _ text: String, file: String, registry: VitalRegistry? = nil, rules: [RuleDefinition]? = nil
   ) throws(TextProblems) -> Roster {
     let root: YAMLNode
     do throws(TextProblem) {
@@ -21,18 +24,22 @@ package enum RosterFile {
     }
     var problems = Problems(file: file)
     var reader = RosterReader(registry: registry)
-    if let top = YAMLMapping(root, of: "roster", keys: ["patients", "devices", "assignments"], &problems) {
+    var settings: [RosterSetting] = []
+    if let top = YAMLMapping(root, of: "roster", keys: ["patients", "devices", "assignments", "settings"], &problems) {
       reader.read(top, &problems)
+      let patients = reader.patients.map(\.id)
+      settings = RosterSettingReader(patients: patients, rules: rules).read(top, &problems)
     }
     try problems.check()
-    return try roster(file, reader.patients, reader.devices, reader.assignments)
+    return try roster(file, reader.patients, reader.devices, reader.assignments, settings)
   }
 
   static func roster(
-    _ file: String, _ patients: [RosterPatient], _ devices: [RosterDevice], _ assignments: [RosterAssignment]
+    _ file: String, _ patients: [RosterPatient], _ devices: [RosterDevice], _ assignments: [RosterAssignment],
+    _ settings: [RosterSetting] = []
   ) throws(TextProblems) -> Roster {
     do throws(RosterError) {
-      return try Roster(patients: patients, devices: devices, assignments: assignments)
+      return try Roster(patients: patients, devices: devices, assignments: assignments, settings: settings)
     } catch {
       throw TextProblems([TextProblem(file: file, line: 0, column: 0, message: error.description)])
     }

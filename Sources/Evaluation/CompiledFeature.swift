@@ -47,7 +47,8 @@ package struct CompiledFeature: Sendable, BitwiseCopyable {
     }
     draft.first = argument(0, &firstParameter)
     draft.second = argument(1, &secondParameter)
-    shape = SeriesFeature(kind: kind, window: -1, first: draft.first, second: draft.second, scale: 1, divides: false)
+    shape = SeriesFeature(
+      kind: kind, window: -1, first: draft.first, second: draft.second, scale: 1, divides: false, leastCount: 0)
     guard let vital = feature.code else { return }
     let index = Int(vital.index)
     if kind == .missing { drafts[index].absences.insert(length) }
@@ -93,6 +94,17 @@ struct SeriesFeatureDraft: Equatable {
   var first = 0.0
   var second = 0.0
   var rule = -1
+  /// For scores: with fewer samples than this in the window the newest value stands, and the value stays in grid steps.
+  var leastCount: Int32 = 0
+  var isGrid = false
+
+  /// What a score judges a vital by (SEMANTICS C4): the median of a continuous source, three samples or more in the
+  /// window; the newest value of a spot one.
+  static func scoreInput(median: Int64) -> SeriesFeatureDraft {
+    median > 0
+      ? SeriesFeatureDraft(kind: .median, window: .sliding(median), leastCount: 3, isGrid: true)
+      : SeriesFeatureDraft(kind: .last, isGrid: true)
+  }
 }
 
 /// A code's plan while it is being put together.
@@ -116,6 +128,8 @@ struct CodeDraft {
   /// The bit of a feature, added if it is new.
   mutating func feature(_ draft: SeriesFeatureDraft) -> UInt64 { 1 << UInt64(min(position(of: draft), 63)) }
 
+  func place(of draft: SeriesFeatureDraft) -> Int? { drafts.firstIndex(of: draft) }
+
   mutating func position(of draft: SeriesFeatureDraft) -> Int {
     if let index = drafts.firstIndex(of: draft) { return index }
     drafts.append(draft)
@@ -126,7 +140,8 @@ struct CodeDraft {
   mutating func seriesFeature(_ draft: SeriesFeatureDraft) -> SeriesFeature {
     SeriesFeature(
       kind: draft.kind, window: draft.kind.isWindowed ? window(draft) : -1, first: draft.first, second: draft.second,
-      scale: Double(DecimalValue.powerOfTen(abs(exponent))), divides: exponent < 0)
+      scale: draft.isGrid ? 1 : Double(DecimalValue.powerOfTen(abs(exponent))), divides: exponent < 0,
+      leastCount: draft.leastCount)
   }
 
   private mutating func window(_ draft: SeriesFeatureDraft) -> Int {

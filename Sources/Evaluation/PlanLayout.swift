@@ -35,9 +35,6 @@ package final class PlanLayout: @unchecked Sendable {
     package var needs: Needs
 
     package var isOrdered: Bool { needs.contains(.counted) }
-    func isSlidingMedian(_ length: Int64) -> Bool {
-      kind == .sliding && every == 0 && self.length == length && isOrdered
-    }
     /// Whether it looks at the same samples, whatever is kept of them.
     package func isSame(_ other: Window) -> Bool {
       kind == other.kind && length == other.length && every == other.every && samples == other.samples
@@ -111,6 +108,8 @@ package final class PlanLayout: @unchecked Sendable {
   package let statusRules: Table<Int>
   /// Every flag any rule or score asks for; a patient's flags become one bit set over these.
   package let flags: [String]
+  /// Rules with conditions that raise a priority.
+  package let raisingRules: Table<Int>
   private let memory: TableMemory
 
   /// - Precondition: the plan was checked by `RuleLanguage`: every index in it is valid.
@@ -125,20 +124,17 @@ package final class PlanLayout: @unchecked Sendable {
     for (scoreIndex, score) in plan.scores.enumerated() {
       for (componentIndex, component) in score.components.enumerated() {
         for code in component.codes {
-          var mask = drafts[Int(code.index)].feature(SeriesFeatureDraft(kind: .last))
-          if component.medianWindow > 0 {
-            mask |= drafts[Int(code.index)].feature(
-              SeriesFeatureDraft(kind: .median, window: .sliding(component.medianWindow)))
-          }
-          drafts[Int(code.index)].scoreMask |= mask
+          let bit = drafts[Int(code.index)].feature(.scoreInput(median: component.medianWindow))
+          drafts[Int(code.index)].scoreMask |= bit
           drafts[Int(code.index)].feeds.append(ScoreFeed(score: scoreIndex, component: componentIndex))
         }
       }
     }
     let signal = PlanLayout.assignRules(of: plan, compiledFeatures, to: &drafts)
-    let windows = drafts.map(\.windows)
     self.flags = flags
     self.memory = memory
+    raisingRules = memory.table(
+      plan.rules.indices.filter { plan.rules[$0].mode != .off && !plan.rules[$0].raises.isEmpty })
     staleRules = memory.table(signal.stale)
     statusRules = memory.table(signal.status)
     rules = memory.table(
@@ -158,7 +154,7 @@ package final class PlanLayout: @unchecked Sendable {
         memory.table(plan.rules.indices.filter { plan.rules[$0].mode != .off && plan.rules[$0].score == score })
       })
     scores = memory.table(
-      plan.scores.map { CompiledScore($0, windows: windows, flags: flags, registry: plan.registry, memory: memory) })
+      plan.scores.map { CompiledScore($0, drafts: drafts, flags: flags, registry: plan.registry, memory: memory) })
     codes = memory.table(
       zip(plan.registry.vitals, drafts).map { vital, draft in
         let first = vital.units.first
@@ -176,10 +172,10 @@ package final class PlanLayout: @unchecked Sendable {
   private static func flags(of plan: RulePlan) -> [String] {
     var flags: [String] = []
     func add(_ flag: String) { if !flags.contains(flag) { flags.append(flag) } }
-    for variant in plan.scores.flatMap(\.components).flatMap(\.variants) { add(variant.flag) }
+    for flag in plan.scores.flatMap(\.flags) { add(flag) }
     for rule in plan.rules {
       for other in rule.parameters.flatMap(\.cases) { add(other.flag) }
-      for program in [rule.applies, rule.when, rule.clear, rule.bypass].compactMap({ $0 }) + rule.raises.map(\.when) {
+      for program in rule.programs {
         for case .attribute(.flag(let flag)) in program.instructions { add(flag) }
         for case .attribute(.unit(let unit)) in program.instructions { add(unitFlag(unit)) }
       }
@@ -196,7 +192,7 @@ package final class PlanLayout: @unchecked Sendable {
       switch rule.scope {
       case .series(let code):
         drafts[Int(code.index)].seriesRules.append(index)
-        drafts[Int(code.index)].seriesMasks.append(mask(features[index], of: nil))
+        drafts[Int(code.index)].seriesMasks.append(mask(rule, features[index], of: Int(code.index)))
       case .everySeries:
         // One that looks at both is kept once.
         if rule.features.contains(where: { $0.kind == .stale }) { stale.append(index) } else { status.append(index) }
@@ -205,20 +201,22 @@ package final class PlanLayout: @unchecked Sendable {
         if let score = rule.score { read += plan.scores[score].components.flatMap(\.codes) }
         for code in Set(read) {
           drafts[Int(code.index)].patientRules.append(index)
-          drafts[Int(code.index)].patientMasks.append(mask(features[index], of: Int(code.index)))
+          drafts[Int(code.index)].patientMasks.append(mask(rule, features[index], of: Int(code.index)))
         }
       }
     }
     return (stale, status)
   }
 
-  /// The bits of the features a rule reads of one vital (nil: its only one). Every bit where an answer may change without
+  /// The bits of the features a rule is judged by of one vital. Every bit where an answer may change without
   /// any of them: limits that differ between patients, silence, windows of other vitals that slide on.
-  private static func mask(_ features: [CompiledFeature], of code: Int?) -> UInt64 {
+  private static func mask(_ rule: RuleDefinition, _ features: [CompiledFeature], of code: Int) -> UInt64 {
     var mask: UInt64 = 0
-    for feature in features {
+    let programs = [rule.when, rule.clear, rule.bypass].compactMap { $0 }
+    for case .feature(let index) in programs.flatMap(\.instructions) {
+      let feature = features[index]
       if feature.cached < 0 { return .max }
-      if let code, feature.code != code {
+      if feature.code != code {
         if feature.kind.isWindowed { return .max }
         continue
       }

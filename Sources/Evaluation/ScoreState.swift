@@ -2,12 +2,12 @@ import VitalModel
 
 /// One patient's standing in one early-warning score: points per component, or why there are none.
 package struct ScoreState: BitwiseCopyable {
-  /// Points by component; -1 unknown. A chart has at most 12 rows.
-  package static let componentsMax = 12
+  package static let componentsMax = ScoreDefinition.componentsMax
+  /// Points by component; -1 unknown.
   package var points: InlineArray<12, Int8> = .init(repeating: -1)
-  /// Grid value each component was judged by.
+  /// Grid value each component was judged by; hundredths for ratios.
   package var inputs: InlineArray<12, Int32> = .init(repeating: 0)
-  /// Event time of each component's newest input.
+  /// Event time of the input each component was judged by; of the older of two.
   package var times: InlineArray<12, Int64> = .init(repeating: .min)
   /// Components that had a value once and have none now.
   package var lost: UInt16 = 0
@@ -27,23 +27,20 @@ package struct ScoreState: BitwiseCopyable {
   /// - Returns: whether any component's points changed.
   package mutating func update(_ score: CompiledScore, view: PatientView, layout: PlanLayout, now: Int64) -> Bool {
     var changed = false
-    let oxygen = ScoreState.onOxygen(score, view: view)
+    let oxygen = score.oxygen < 0 ? nil : ScoreState.onOxygen(score.components[score.oxygen], view: view)
     for index in 0..<score.components.count {
       let component = score.components[index]
-      let input = ScoreState.input(component, view: view, layout: layout, now: now)
-      var points = -1
-      if component.isOxygen {
-        points = oxygen.map { component.bands.points($0 ? 1 : 0) } ?? -1
-        if points >= 0 { inputs[index] = oxygen == true ? 1 : 0 }
-      } else if let input {
-        points = ScoreState.bands(component, view: view, onOxygen: oxygen ?? false).points(input.grid)
-        inputs[index] = Int32(clamping: input.grid)
+      let found = ScoreState.judge(component, oxygen: oxygen, view: view, layout: layout, now: now)
+      if let found {
+        lost &= ~(1 << UInt16(index))
+        inputs[index] = Int32(clamping: found.grid)
+        times[index] = found.time
+      } else if points[index] >= 0 {
+        lost |= 1 << UInt16(index)
       }
-      if let input { times[index] = input.time }
-      if points < 0, self.points[index] >= 0 { lost |= 1 << UInt16(index) }
-      if points >= 0 { lost &= ~(1 << UInt16(index)) }
-      if Int8(clamping: points) != self.points[index] {
-        self.points[index] = Int8(clamping: points)
+      let points = found.map { Int8(clamping: $0.points) } ?? -1
+      if points != self.points[index] {
+        self.points[index] = points
         changed = true
       }
     }
@@ -67,26 +64,76 @@ package struct ScoreState: BitwiseCopyable {
     }
   }
 
-  /// The chart column in force: the first variant whose flag the patient carries and whose oxygen condition holds.
-  private static func bands(
+  /// What one component was judged by: its number on the component's grid and that number's event time.
+  private struct Finding {
+    var points: Int
+    var grid: Int64
+    var time: Int64
+  }
+
+  private static func judge(
+    _ component: CompiledScore.Component, oxygen: Finding?, view: PatientView, layout: PlanLayout, now: Int64
+  ) -> Finding? {
+    switch component.kind {
+    case .oxygen:
+      guard let oxygen, let column = column(component, view: view, onOxygen: oxygen.grid == 1) else { return nil }
+      return Finding(points: column.points(oxygen.grid), grid: oxygen.grid, time: oxygen.time)
+    case .preferred:
+      guard let column = column(component, view: view, onOxygen: oxygen?.grid == 1),
+        let found = first(component.inputs[...], component, view: view, layout: layout, now: now)
+      else { return nil }
+      return Finding(points: column.points(found.grid), grid: found.grid, time: found.time)
+    case .ratio:
+      let split = component.dividendCount
+      guard let column = column(component, view: view, onOxygen: oxygen?.grid == 1),
+        let top = first(component.inputs[..<split], component, view: view, layout: layout, now: now),
+        let bottom = first(component.inputs[split...], component, view: view, layout: layout, now: now),
+        let ratio = ratio(top.grid, bottom.grid, component)
+      else { return nil }
+      // As old as the older of the two.
+      return Finding(points: column.points(ratio), grid: ratio, time: min(top.time, bottom.time))
+    case .worst:
+      var worst: Finding?
+      for input in component.inputs {
+        guard let found = value(of: input, view: view, layout: layout, now: now) else { continue }
+        let points = input.bands.points(found.grid)
+        if points > worst?.points ?? -1 { worst = Finding(points: points, grid: found.grid, time: found.time) }
+      }
+      return worst
+    }
+  }
+
+  /// The chart column in force: the first variant that fits, else the ordinary one; nil where there is none.
+  private static func column(
     _ component: CompiledScore.Component, view: PatientView, onOxygen: Bool
-  ) -> CompiledScore.Bands {
+  ) -> CompiledScore.Bands? {
     for variant in component.variants
-    where view.flagBits & variant.flagBit != 0 && (!variant.asksOxygen || variant.onOxygen == onOxygen) {
+    where view.flagBits & variant.flagBit == variant.flagBit && (!variant.asksOxygen || variant.onOxygen == onOxygen)
+      // An unknown age is in no range.
+      && (!variant.asksAge || (variant.monthsFrom <= view.ageMonths && view.ageMonths < variant.monthsBelow))
+    {
       return variant.bands
     }
-    return component.bands
+    return component.bands.isEmpty ? nil : component.bands
+  }
+
+  /// Hundredths, rounded half up; nil for a divisor of 0.
+  private static func ratio(_ top: Int64, _ bottom: Int64, _ component: CompiledScore.Component) -> Int64? {
+    let dividend = Int128(top) * Int128(component.dividendScale)
+    let divisor = Int128(bottom) * Int128(component.divisorScale)
+    guard divisor > 0, dividend >= 0 else { return nil }
+    return Int64(exactly: (2 * dividend + divisor) / (2 * divisor))
   }
 
   /// Whether the patient breathes oxygen: any flow above 0, or a fraction above 21 % (room air 20.9...21, CLINICAL
-  /// 1.1); nil if nothing says so.
-  private static func onOxygen(_ score: CompiledScore, view: PatientView) -> Bool? {
-    guard score.oxygen >= 0 else { return nil }
-    var answer: Bool?
-    for input in score.components[score.oxygen].inputs {
+  /// 1.1): 1 or 0, with the time of what says so; nil if nothing does.
+  private static func onOxygen(_ component: CompiledScore.Component, view: PatientView) -> Finding? {
+    var answer: Finding?
+    for input in component.inputs {
       guard let position = fresh(input.code, view) else { continue }
-      if Int64(view.series[position].lastValue) > input.airUpTo { return true }
-      answer = false
+      let time = view.series[position].lastTime
+      if Int64(view.series[position].lastValue) > input.airUpTo { return Finding(points: 0, grid: 1, time: time) }
+      if answer == nil { answer = Finding(points: 0, grid: 0, time: time) }
     }
     return answer
   }
@@ -98,102 +145,26 @@ package struct ScoreState: BitwiseCopyable {
     return position
   }
 
-  /// A component's value on the chart's grid: the median of continuous sources (three samples or more in the window),
-  /// the newest value of spot ones, rounded half up before banding (CLINICAL 2.1).
-  private static func input(
-    _ component: CompiledScore.Component, view: PatientView, layout: PlanLayout, now: Int64
+  private static func first(
+    _ inputs: Slice<PlanLayout.Table<CompiledScore.Input>>, _ component: CompiledScore.Component, view: PatientView,
+    layout: PlanLayout, now: Int64
   ) -> (grid: Int64, time: Int64)? {
-    for input in component.inputs {
-      guard let position = fresh(input.code, view) else { continue }
-      let series = view.series + position
-      let time = series.pointee.lastTime
-      if input.window >= 0 {
-        series.pointee.trim(now: now, plan: layout.codes[series.pointee.code])
-        if series.pointee.aggregate(.count, window: input.window, now: now, plan: layout.codes[series.pointee.code])
-          >= 3
-        {
-          let median = series.pointee.aggregate(
-            .median, window: input.window, now: now, plan: layout.codes[series.pointee.code])
-          return (Int64((median + 0.5).rounded(.down)), time)
-        }
-      }
-      return (Int64(series.pointee.lastValue), time)
+    for input in inputs {
+      if let found = value(of: input, view: view, layout: layout, now: now) { return found }
     }
     return nil
   }
-}
 
-/// A score's chart as flat tables.
-// `@unchecked`: the tables belong to the layout and are never written after they were made.
-package struct CompiledScore: @unchecked Sendable, BitwiseCopyable {
-  struct Band: BitwiseCopyable {
-    var upTo: Int64
-    var points: Int
-  }
-
-  struct Bands: BitwiseCopyable {
-    var table: PlanLayout.Table<Band>
-
-    /// As ``VitalModel/ScoreBands/points(_:)``.
-    func points(_ grid: Int64) -> Int {
-      for band in table where grid <= band.upTo { return band.points }
-      return table.last?.points ?? 0
-    }
-  }
-
-  struct Variant: BitwiseCopyable {
-    var flagBit: UInt64
-    var asksOxygen: Bool
-    var onOxygen: Bool
-    var bands: Bands
-  }
-
-  struct Input: BitwiseCopyable {
-    var code: Int
-    /// Position of the median's window among the vital's, -1: the newest value.
-    var window: Int
-    /// Grid value up to which it is room air; only for oxygen.
-    var airUpTo: Int64
-  }
-
-  struct Component: BitwiseCopyable {
-    var inputs: PlanLayout.Table<Input>
-    var bands: Bands
-    var variants: PlanLayout.Table<Variant>
-    var isOxygen: Bool
-  }
-
-  let components: PlanLayout.Table<Component>
-  /// The component that says whether oxygen is given, -1: none.
-  let oxygen: Int
-
-  init(
-    _ score: ScoreDefinition, windows: [[PlanLayout.Window]], flags: [String], registry: VitalRegistry,
-    memory: TableMemory
-  ) {
-    func bands(_ bands: ScoreBands) -> Bands {
-      Bands(table: memory.table(bands.bands.map { Band(upTo: $0.upTo, points: $0.points) }))
-    }
-    let known = score.components.prefix(ScoreState.componentsMax)
-    components = memory.table(
-      known.map { component in
-        let inputs = component.codes.map { code in
-          let window =
-            component.medianWindow > 0
-            ? windows[Int(code.index)].firstIndex { $0.isSlidingMedian(component.medianWindow) } ?? -1 : -1
-          let vital = registry[code]
-          let air = vital.unit == "%" ? DecimalValue(mantissa: 21).scaled(toExponent: vital.resolutionExponent) ?? 0 : 0
-          return Input(code: Int(code.index), window: window, airUpTo: air)
-        }
-        let variants = component.variants.map { variant in
-          Variant(
-            flagBit: flags.firstIndex(of: variant.flag).map { 1 << UInt64($0) } ?? 0,
-            asksOxygen: variant.onOxygen != nil, onOxygen: variant.onOxygen ?? false, bands: bands(variant.bands))
-        }
-        return Component(
-          inputs: memory.table(inputs), bands: bands(component.bands), variants: memory.table(variants),
-          isOxygen: component.isOxygen)
-      })
-    oxygen = known.firstIndex { $0.isOxygen } ?? -1
+  /// A vital's value on its grid: the median of continuous sources (three samples or more in the window), the newest value
+  /// of spot ones, rounded half up before banding (CLINICAL 2.1); nil if there is none that is current.
+  private static func value(
+    of input: CompiledScore.Input, view: PatientView, layout: PlanLayout, now: Int64
+  ) -> (grid: Int64, time: Int64)? {
+    guard let position = fresh(input.code, view) else { return nil }
+    let series = view.series + position
+    let time = series.pointee.lastTime
+    series.pointee.refresh(now: now, plan: layout.codes[series.pointee.code])
+    let value = series.pointee.featureValue(input.feature)
+    return value.isNaN ? nil : (Int64((value + 0.5).rounded(.down)), time)
   }
 }

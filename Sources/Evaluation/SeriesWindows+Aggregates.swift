@@ -10,6 +10,8 @@ package struct SeriesFeature: BitwiseCopyable, Sendable {
   /// Grid steps are divided (negative exponent) or multiplied by this to become canonical units.
   package var scale: Double
   package var divides: Bool
+  /// With fewer samples in the window the newest value stands; 0: never.
+  package var leastCount: Int32
 
   @inline(__always)
   func canonical(_ grid: Double) -> Double { divides ? grid / scale : grid * scale }
@@ -50,6 +52,9 @@ extension SeriesWindows {
   @inline(__always)
   private func simple(_ feature: SeriesFeature, now: Int64, plan: PlanLayout.CodePlan) -> Double {
     let state = windows + feature.window
+    if feature.leastCount > 0, state.pointee.count < Int(feature.leastCount) {
+      return lastTime == .min ? .nan : feature.canonical(Double(lastValue))
+    }
     let grid = plain(feature.kind, state, plan.windows[feature.window], now: now)
     return feature.kind == .count ? grid : feature.canonical(grid)
   }

@@ -135,6 +135,13 @@ package struct SeriesWindows {
 
   // MARK: Insertion
 
+  /// A lone value at time 0, for a score computed outside the engine; nil: none.
+  mutating func standAlone(at value: Int32?) {
+    lastTime = value == nil ? .min : 0
+    lastValue = value ?? 0
+    isOutdated = true
+  }
+
   /// Puts one usable sample in its place; amortised O(1) in order, O(kept) when late.
   package mutating func insert(
     time sampleTime: Int64, value: Int32, quality: SampleQuality, status: SampleStatus, plan: PlanLayout.CodePlan

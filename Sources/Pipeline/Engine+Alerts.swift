@@ -30,7 +30,10 @@ extension Engine {
       return
     }
     let slot = patient.pointee.slots + rule
-    if context.engineTime < slot.pointee.refractoryUntil, !candidate.isBypass, !options.without.contains(.refractory) {
+    // The refractory time yields to bypass and to a priority above the rule's own (SEMANTICS D1).
+    if context.engineTime < slot.pointee.refractoryUntil, !candidate.isBypass, !options.without.contains(.refractory),
+      raisedPriority(patient, rule: rule, subject: candidate.subject, now: context.now) == nil
+    {
       hold(patient, candidate, .refractory, by: "refractory", until: slot.pointee.refractoryUntil, context)
       return
     }
@@ -43,6 +46,16 @@ extension Engine {
     let target = patient.pointee.slots[rule].joinedRule
     guard target >= 0 else { return nil }
     return patient.pointee.alerts.firstIndex { $0.rule == Int(target) }
+  }
+
+  /// What a candidate is told with: the rule's priority, lifted by bypass and by raising conditions.
+  func priority(
+    _ patient: UnsafeMutablePointer<PatientState>, of candidate: Candidate, _ context: JudgeContext
+  ) -> Priority {
+    let definition = layout.plan.rules[candidate.rule]
+    let own = candidate.isBypass ? max(definition.priority, definition.bypassPriority) : definition.priority
+    return max(
+      own, raisedPriority(patient, rule: candidate.rule, subject: candidate.subject, now: context.now) ?? own)
   }
 
   // MARK: Holding
@@ -124,7 +137,7 @@ extension Engine {
         $0.rule >= 0 && $0.kind == .physiological && (isScore || $0.isScore)
       })
     else { return false }
-    let priority = candidate.isBypass ? max(definition.priority, definition.bypassPriority) : definition.priority
+    let priority = priority(patient, of: candidate, context)
     let host = patient.pointee.alerts[index].rule
     patient.pointee.slots[candidate.rule].joinedRule = Int16(host)
     if !patient.pointee.alerts[index].members.contains(definition.id) {
@@ -153,7 +166,7 @@ extension Engine {
   ) {
     let definition = layout.plan.rules[candidate.rule]
     let isTechnical = definition.kind == .technical
-    var priority = candidate.isBypass ? max(definition.priority, definition.bypassPriority) : definition.priority
+    var priority = priority(patient, of: candidate, context)
     var code = -1
     var device = UInt32.max
     var sources: [UInt32] = []
@@ -234,6 +247,20 @@ extension Engine {
     if candidate.unverified != nil { patient.pointee.alerts[index].isUnverified = true }
     patient.pointee.alerts[index].priority = max(patient.pointee.alerts[index].priority, definition.bypassPriority)
     emit(patient, alert: index, phase: .escalate, showing: candidate, context, isNotified: true)
+  }
+
+  /// A raising condition came to hold while people already know: they are told again, higher. Never lowers.
+  func escalate(
+    _ patient: UnsafeMutablePointer<PatientState>, alert index: Int, rule: Int, subject: Int, to priority: Priority,
+    _ context: JudgeContext
+  ) {
+    guard priority > patient.pointee.alerts[index].priority else { return }
+    patient.pointee.alerts[index].priority = priority
+    let isOwn = patient.pointee.alerts[index].rule == rule
+    let shown = Candidate(
+      rule: rule, subject: subject,
+      onset: isOwn ? patient.pointee.alerts[index].onset : heldOnset(patient, rule: rule), isBypass: false)
+    emit(patient, alert: index, phase: .escalate, showing: shown, context, isNotified: true)
   }
 
   /// A rule no longer holds anywhere: its alert ends, unless a member still holds; a held candidate is over.

@@ -93,6 +93,7 @@ extension Engine {
       out.append(zigzag: value)
     }
     out.append(littleEndian: state.age.bitPattern)
+    out.append(littleEndian: state.ageMonths.bitPattern)
     out.append(state.isSimulated ? 1 : 0)
   }
 

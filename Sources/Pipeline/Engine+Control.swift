@@ -24,6 +24,7 @@ extension Engine {
     for patient in patients {
       patient.pointee.facts = names.patientFacts(patient.pointee.number, roster: number)
       patient.pointee.flagBits = layout.flagBits(patient.pointee.facts)
+      patient.pointee.compileSettings(layout)
       patient.pointee.ageAsOf = .min
       noteFactsChanged(patient)
       for index in 0..<patient.pointee.seriesCount {

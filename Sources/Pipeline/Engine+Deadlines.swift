@@ -163,6 +163,7 @@ extension Engine {
     case .held(let rule): retryHeld(patient, rule: rule, context)
     case .settle: settle(patient, context)
     }
+    if !layout.raisingRules.isEmpty { checkRaises(patient, context) }
   }
 
   func ruleIndex(code: Int, offset: Int) -> Int {

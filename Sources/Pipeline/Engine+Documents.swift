@@ -68,7 +68,8 @@ extension Engine {
     document.ruleVersion = definition.version
     document.ruleTitle = definition.title
     document.ruleMode = definition.mode.rawValue
-    document.priority = definition.priority
+    document.priority =
+      raisedPriority(patient, rule: rule, subject: subject, now: context.now) ?? definition.priority
     document.kind = definition.kind
     document.state = .inactive
     document.stillActive = false
@@ -167,7 +168,17 @@ extension Engine {
         return DecimalValue(mantissa: Int64((value * 1e6).rounded()), exponent: -6).normalizedWhole
       }
     }
-    return layout.plan.rules[candidate.rule].limit?.value(for: patient.pointee.facts.flags)
+    let definition = layout.plan.rules[candidate.rule]
+    return definition.limit.map { value(of: $0, rule: definition, patient, now: now).value }
+  }
+
+  /// A parameter's value for this patient, and the setting it comes from, if a person set it.
+  private func value(
+    of parameter: RuleParameter, rule: RuleDefinition, _ patient: UnsafeMutablePointer<PatientState>, now: Int64
+  ) -> (value: DecimalValue, setting: ParameterSetting?) {
+    let facts = patient.pointee.facts
+    let setting = facts.setting(rule: rule.id, parameter: parameter.name, at: now)
+    return (setting?.value ?? parameter.value(for: facts.flags), setting)
   }
 
   /// The value the rule judged: its first feature, on the vital's grid.
@@ -293,16 +304,18 @@ extension Engine {
       out.field("clock", options.clock.rawValue)
       out.object("parameters") { out in
         for parameter in definition.parameters {
-          out.field(parameter.name, parameter.value(for: patient.pointee.facts.flags))
+          out.field(parameter.name, value(of: parameter, rule: definition, patient, now: context.now).value)
         }
       }
+      writeSettings(definition, patient, now: context.now, to: &out)
+      writeRaises(rule, subject: subject, patient, now: context.now, to: &out)
       if definition.applies != nil, patient.pointee.age.isNaN { out.field("age", "unknown, counts as applying") }
       out.array("inputs") { out in
         for feature in layout.rules[rule].features {
           write(feature, patient, rule: rule, subject: subject, context, to: &out)
         }
       }
-      if let score = definition.score { writeScore(score, patient, to: &out) }
+      if let score = definition.score { writeScore(score, patient, now: context.now, to: &out) }
       out.array("samples") { out in
         for index in inputSeries(patient, rule: rule, subject: subject) {
           writeSamples(patient.pointee.series[index], now: context.now, to: &out)
@@ -337,18 +350,66 @@ extension Engine {
     }
   }
 
-  private func writeScore(_ score: Int, _ patient: UnsafeMutablePointer<PatientState>, to out: inout JSONText) {
+  /// What persons set for this patient and is in force, with who and why.
+  private func writeSettings(
+    _ definition: RuleDefinition, _ patient: UnsafeMutablePointer<PatientState>, now: Int64, to out: inout JSONText
+  ) {
+    let settings = definition.parameters.compactMap { value(of: $0, rule: definition, patient, now: now).setting }
+    guard !settings.isEmpty else { return }
+    out.array("settings") { out in
+      for setting in settings {
+        out.object {
+          $0.field("parameter", setting.parameter)
+          $0.field("value", setting.value)
+          $0.field("author", setting.author)
+          $0.field("reason", setting.reason)
+          $0.field("from", setting.from.map(Timestamp.format))
+          $0.field("until", setting.until.map(Timestamp.format))
+        }
+      }
+    }
+  }
+
+  /// The conditions that may lift the priority, and what each says now.
+  private func writeRaises(
+    _ rule: Int, subject: Int, _ patient: UnsafeMutablePointer<PatientState>, now: Int64, to out: inout JSONText
+  ) {
+    let compiled = layout.rules[rule]
+    guard !compiled.raises.isEmpty else { return }
+    let reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: compiled.holdLast)
+    out.array("raises") { out in
+      for (raise, definition) in zip(compiled.raises, layout.plan.rules[rule].raises) {
+        let truth = machine.truth(
+          raise.when, features: compiled.features, view: patient.pointee.view, layout: layout, reading: reading)
+        out.object {
+          $0.field("when", definition.when.text)
+          $0.field("to", definition.to.text)
+          $0.field("holds", truth == .unknown ? "unknown" : truth == .yes ? "yes" : "no")
+        }
+      }
+    }
+  }
+
+  private func writeScore(
+    _ score: Int, _ patient: UnsafeMutablePointer<PatientState>, now: Int64, to out: inout JSONText
+  ) {
+    let definition = layout.plan.scores[score]
     let state = patient.pointee.scores[score]
     out.object("score") { out in
-      out.field("id", layout.plan.scores[score].id)
+      out.field("id", definition.id)
       out.field("total", Int(state.total))
       out.field("complete", state.isComplete)
+      out.field(
+        "trigger",
+        definition.trigger(total: Int(state.total), single: Int(state.singleMax), isComplete: state.isComplete)?.name)
       out.array("components") { out in
-        for (index, component) in layout.plan.scores[score].components.enumerated() {
+        for (index, component) in definition.components.enumerated() {
           out.object {
             $0.field("name", component.name)
             $0.field("points", state.points[index] < 0 ? nil : Int(state.points[index]))
             $0.field("time", state.times[index] == .min ? nil : Timestamp.format(state.times[index]))
+            // How old the input is at this evaluation; of a component that went missing, how old its last one was.
+            $0.field("age_s", state.times[index] == .min ? nil : Int(max(0, now - state.times[index]) / 1000))
           }
         }
       }
@@ -361,7 +422,7 @@ extension Engine {
     if subject >= 0 { return [subject] }
     let definition = layout.plan.rules[rule]
     var codes = definition.codes
-    if let score = definition.score { codes += layout.plan.scores[score].components.flatMap(\.codes) }
+    if let score = definition.score { codes += layout.plan.scores[score].codes }
     var found: [Int] = []
     for code in codes {
       let index = Int(patient.pointee.preferred[Int(code.index)])

@@ -15,7 +15,8 @@ extension Engine {
     if episode.pointee.phase == .idle, judgement.when != .yes, judgement.bypass != .yes { return }
     if episode.pointee.phase == .idle, !applies(patient, rule: rule, now: context.now) { return }
     let wasHeldForDoubt = patient.pointee.slots[rule].heldStage == Engine.stageNumber(.quality)
-    let change = episode.pointee.observe(judgement, now: context.now, timing: timings[rule])
+    let change = episode.pointee.observe(
+      judgement, now: context.now, timing: timing(patient, rule: rule, now: context.now))
     if episode.pointee.due < .max { schedule(patient, episode.pointee.due) }
     settleChange(change, patient, rule: rule, subject: subject, context)
     if wasHeldForDoubt, !context.isUncertain, episode.pointee.holds { retryHeld(patient, rule: rule, context) }
@@ -45,6 +46,19 @@ extension Engine {
     return Judgement(when: when, clear: clear, bypass: bypass)
   }
 
+  /// How long a rule waits for this patient: a hold a person set takes the place of the rule's.
+  private func timing(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> EpisodeTiming {
+    guard patient.pointee.settingCount > 0, let parameter = layout.plan.rules[rule].holdParameter,
+      !options.without.contains(.persistence)
+    else { return timings[rule] }
+    let set = patient.pointee.view.setting(rule: rule, parameter: parameter, now: now)
+    guard set >= 0, set < 1e15 else { return timings[rule] }
+    var timing = timings[rule]
+    timing.hold = Int64(set)
+    timing.window = max(timing.window, timing.hold)
+    return timing
+  }
+
   /// Whether the rule is for this patient; what is unknown counts as applying (SEMANTICS C3).
   private func applies(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> Bool {
     guard let program = layout.rules[rule].applies else { return true }
@@ -60,8 +74,10 @@ extension Engine {
     guard patient.pointee.ageAsOf == .min || now - patient.pointee.ageAsOf >= 86_400_000 else { return }
     patient.pointee.ageAsOf = now
     let age = patient.pointee.facts.age(at: now).map(Double.init) ?? .nan
-    if age.bitPattern != patient.pointee.age.bitPattern { noteFactsChanged(patient) }
+    let ageMonths = patient.pointee.facts.ageMonths(at: now).map(Double.init) ?? .nan
+    if ageMonths.bitPattern != patient.pointee.ageMonths.bitPattern { noteFactsChanged(patient) }
     patient.pointee.age = age
+    patient.pointee.ageMonths = ageMonths
   }
 
   /// What rules are for may have changed: every rule is judged anew with the next sample.
@@ -89,7 +105,7 @@ extension Engine {
     where reachesBypass(patient, rule: rule, reading) {
       doubted.append((rule, subject))
       let episode = patient.pointee.episodes[subject] + offset
-      let change = episode.pointee.observe(Engine.atBypass, now: now, timing: timings[rule])
+      let change = episode.pointee.observe(Engine.atBypass, now: now, timing: timing(patient, rule: rule, now: now))
       settleChange(change, patient, rule: rule, subject: subject, context, unverified: value)
     }
     // Rules over several inputs read the preferred series only.
@@ -97,8 +113,61 @@ extension Engine {
     reading.subject = -1
     for rule in layout.codes[code].patientRules where reachesBypass(patient, rule: rule, reading) {
       doubted.append((rule, -1))
-      let change = patient.pointee.patientEpisodes[rule].observe(Engine.atBypass, now: now, timing: timings[rule])
+      let change = patient.pointee.patientEpisodes[rule].observe(
+        Engine.atBypass, now: now, timing: timing(patient, rule: rule, now: now))
       settleChange(change, patient, rule: rule, subject: -1, context, unverified: value)
+    }
+  }
+
+  // MARK: Raised priorities
+
+  /// The priority a rule's conditions lift its alert to: that of the first condition that holds. Unknown lifts nothing, and
+  /// so does a condition that would lower the rule's own priority (SEMANTICS D3).
+  func raisedPriority(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, now: Int64
+  ) -> Priority? {
+    let compiled = layout.rules[rule]
+    guard !compiled.raises.isEmpty, !options.without.contains(.confirmation) else { return nil }
+    let reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: compiled.holdLast)
+    let view = patient.pointee.view
+    for raise in compiled.raises
+    where machine.truth(raise.when, features: compiled.features, view: view, layout: layout, reading: reading) == .yes {
+      return raise.to > layout.plan.rules[rule].priority ? raise.to : nil
+    }
+    return nil
+  }
+
+  /// Lifts the alerts whose raising conditions have come to hold, and tells what was held back at the lower priority
+  /// (SEMANTICS D1: refractory yields to a higher priority). Allocates nothing unless something is lifted.
+  func checkRaises(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
+    let refractory = Engine.stageNumber(.refractory)
+    for rule in layout.raisingRules {
+      let slot = patient.pointee.slots[rule]
+      let host = slot.joinedRule >= 0 ? Int(slot.joinedRule) : rule
+      let index = patient.pointee.alerts.firstIndex { $0.rule == host }
+      guard index != nil || slot.heldStage == refractory, let subject = holdingSubject(patient, rule: rule),
+        let priority = raisedPriority(patient, rule: rule, subject: subject, now: context.now)
+      else { continue }
+      if let index {
+        escalate(patient, alert: index, rule: rule, subject: subject, to: priority, context)
+      } else {
+        retryHeld(patient, rule: rule, context)
+      }
+    }
+  }
+
+  /// The series that holds a rule, -1 where the rule is judged once a patient; nil if nothing holds it.
+  private func holdingSubject(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> Int? {
+    switch layout.plan.rules[rule].scope {
+    case .patient: return patient.pointee.patientEpisodes[rule].holds ? -1 : nil
+    case .series(let vital):
+      guard let offset = layout.codes[Int(vital.index)].seriesRules.firstIndex(of: rule) else { return nil }
+      for index in 0..<patient.pointee.seriesCount
+      where patient.pointee.series[index].code == Int(vital.index) && patient.pointee.episodes[index][offset].holds {
+        return index
+      }
+      return nil
+    case .everySeries: return heldSeries(patient, rule: rule).first
     }
   }
 

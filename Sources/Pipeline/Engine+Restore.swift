@@ -56,6 +56,7 @@ extension Engine {
     patient.pointee.settleSince = try reader.zigzag()
     patient.pointee.ageAsOf = try reader.zigzag()
     patient.pointee.age = Double(bitPattern: try reader.littleEndian())
+    patient.pointee.ageMonths = Double(bitPattern: try reader.littleEndian())
     patient.pointee.isSimulated = try reader.byte() != 0
     let seriesCount = try reader.count(limit: 10_000)
     for _ in 0..<seriesCount {

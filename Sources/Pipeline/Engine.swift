@@ -357,6 +357,7 @@ package final class Engine {
     for rule in 0..<ruleStamp.count where ruleStamp[rule] == stamp {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
     }
+    if !layout.raisingRules.isEmpty { checkRaises(patient, context) }
   }
 
   func updateScores(_ patient: UnsafeMutablePointer<PatientState>, code: Int, now: Int64) {

@@ -57,7 +57,9 @@ struct PatientState {
   var number: UInt32
   var facts: PatientFacts
   var flagBits: UInt64
+  /// Completed years and months; NaN unknown.
   var age: Double
+  var ageMonths: Double
   var ageAsOf: Int64 = .min
   /// The evaluation instant reached: highest event time or deadline run.
   var now: Int64 = .min
@@ -81,6 +83,9 @@ struct PatientState {
   var seriesCapacity = 4
   let preferred: UnsafeMutablePointer<Int16>
   let vitalCount: Int
+  /// Parameters set for this patient, as the plan in force reads them; nil: none.
+  private(set) var settings: UnsafeMutablePointer<CompiledSetting>?
+  private(set) var settingCount = 0
   let scores: UnsafeMutablePointer<ScoreState>
   let patientEpisodes: UnsafeMutablePointer<Episode>
   let slots: UnsafeMutablePointer<RuleSlot>
@@ -92,6 +97,7 @@ struct PatientState {
     self.facts = facts
     flagBits = layout.flagBits(facts)
     age = .nan
+    ageMonths = .nan
     series = .allocate(capacity: 4)
     episodes = .allocate(capacity: 4)
     vitalCount = layout.codes.count
@@ -104,6 +110,16 @@ struct PatientState {
     patientEpisodes.initialize(repeating: Episode(), count: rules)
     slots = .allocate(capacity: rules)
     slots.initialize(repeating: RuleSlot(), count: rules)
+    compileSettings(layout)
+  }
+
+  /// After the facts or the plan changed.
+  mutating func compileSettings(_ layout: PlanLayout) {
+    settings?.deallocate()
+    let compiled = facts.settings.isEmpty ? [] : layout.settings(of: facts)
+    settingCount = compiled.count
+    settings = compiled.isEmpty ? nil : .allocate(capacity: compiled.count)
+    for (index, setting) in compiled.enumerated() { settings?.advanced(by: index).initialize(to: setting) }
   }
 
   mutating func free() {
@@ -114,6 +130,7 @@ struct PatientState {
     series.deallocate()
     episodes.deallocate()
     preferred.deallocate()
+    settings?.deallocate()
     scores.deallocate()
     patientEpisodes.deallocate()
     slots.deallocate()
@@ -158,7 +175,7 @@ struct PatientState {
   var view: PatientView {
     PatientView(
       series: series, seriesCount: seriesCount, preferred: preferred, scores: scores, age: age, flagBits: flagBits,
-      flagsKnown: facts.isListed)
+      flagsKnown: facts.isListed, ageMonths: ageMonths, settings: UnsafePointer(settings), settingCount: settingCount)
   }
 
   /// Bytes this patient takes, all told.
@@ -167,6 +184,7 @@ struct PatientState {
     var total = MemoryLayout<PatientState>.stride + vitalCount * 2
     total += max(1, layout.plan.scores.count) * MemoryLayout<ScoreState>.stride
     total += rules * (MemoryLayout<Episode>.stride + MemoryLayout<RuleSlot>.stride)
+    total += settingCount * MemoryLayout<CompiledSetting>.stride
     total += seriesCapacity * (MemoryLayout<SeriesWindows>.stride + MemoryLayout<Int>.stride)
     for index in 0..<seriesCount {
       total += series[index].heapBytes

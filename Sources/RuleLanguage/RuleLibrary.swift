@@ -58,20 +58,27 @@ package enum RuleLibrary {
     let registryText = registry.vitals.map(\.canonicalText).joined(separator: "\n")
     let modes = rules.map { "\($0.version) \($0.mode.rawValue)" }.joined(separator: "\n")
     let version = "sha256:" + hex(sha256(modes + "\n" + registryText))
-    return RulePlan(registry: registry, rules: rules, scores: scores, version: version)
+    return RulePlan(registry: registry, rules: rules, scores: scores, version: version).keepingUsedScores
+  }
+
+  /// Every score of the directory, whether or not a rule uses it, by id.
+  ///
+  /// - Throws: every problem found in the charts.
+  package static func scores(
+    sources: [RuleSource], registry: VitalRegistry, directory: String = "Rules"
+  ) throws(TextProblems) -> [ScoreDefinition] {
+    var found: [TextProblem] = []
+    let scores = readScores(sources.sorted { $0.path < $1.path }, registry, directory, &found)
+    guard found.isEmpty else { throw TextProblems(found) }
+    return scores.sorted { $0.id < $1.id }
   }
 
   /// A patient's flags are one 64-bit set at run time.
   private static func checkFlags(
     _ rules: [RuleDefinition], _ scores: [ScoreDefinition], _ directory: String, _ found: inout [TextProblem]
   ) {
-    var flags = Set(scores.flatMap(\.components).flatMap(\.variants).map(\.flag))
-    for rule in rules {
-      flags.formUnion(rule.parameters.flatMap(\.cases).map(\.flag))
-      for program in [rule.applies, rule.when, rule.clear, rule.bypass] {
-        for case .attribute(.flag(let flag)) in program?.instructions ?? [] { flags.insert(flag) }
-      }
-    }
+    var flags = Set(scores.flatMap(\.flags))
+    for rule in rules { flags.formUnion(rule.flags) }
     guard flags.count > flagsMax else { return }
     found.append(
       TextProblem(

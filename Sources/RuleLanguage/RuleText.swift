@@ -21,27 +21,11 @@ enum RuleText {
     }
     var codes = rule.codes
     if let score = rule.score {
-      lines.append(canonical(scores[score], registry: registry))
-      codes += scores[score].components.flatMap(\.codes)
+      lines.append(scores[score].canonicalText(registry: registry))
+      codes += scores[score].codes
     }
     for code in Set(codes).sorted(by: { $0.index < $1.index }) { lines.append("vital \(registry[code].canonicalText)") }
     return lines.joined(separator: "\n")
-  }
-
-  static func canonical(_ score: ScoreDefinition, registry: VitalRegistry) -> String {
-    let rows = score.components.map { component in
-      let codes = component.codes.map { registry[$0].key }.joined(separator: "|")
-      let variants = component.variants.map {
-        "\($0.flag)/\($0.onOxygen.map(String.init) ?? "any"):\(bands($0.bands))"
-      }
-      return "\(component.name) \(codes) \(component.medianWindow) \(component.isOxygen) \(bands(component.bands)) "
-        + variants.joined(separator: " ")
-    }
-    return "score \(score.id)\n" + rows.joined(separator: "\n")
-  }
-
-  private static func bands(_ bands: ScoreBands) -> String {
-    bands.bands.map { "\($0.upTo)=\($0.points)" }.joined(separator: ",")
   }
 
   private static func scope(_ scope: RuleScope, _ registry: VitalRegistry) -> String {

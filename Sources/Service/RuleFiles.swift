@@ -83,6 +83,15 @@ package struct RuleFiles: Sendable {
     }
   }
 
+  /// Every score of the directory, used by a rule or not.
+  package func scores(registry: VitalRegistry) throws(Failure) -> [ScoreDefinition] {
+    do throws(TextProblems) {
+      return try RuleLibrary.scores(sources: sources, registry: registry, directory: directory)
+    } catch {
+      throw .wrong(error)
+    }
+  }
+
   /// The column map of a data set, by its name.
   package func columnMap(named name: String, registry: VitalRegistry) throws(Failure) -> Configuration.ColumnMap? {
     guard let source = sources.first(where: { $0.path == "maps/\(name).yaml" }) else { return nil }

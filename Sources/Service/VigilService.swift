@@ -90,7 +90,7 @@ package final class VigilService: @unchecked Sendable {
     guard complaints.isEmpty else { throw .badConfiguration(complaints) }
     let files = try VigilService.readRules(configuration)
     let plan = try VigilService.plan(files, configuration)
-    let roster = try VigilService.readRoster(configuration, plan.registry)
+    let roster = try VigilService.readRoster(configuration, plan)
     let shards = max(1, min(configuration.shards ?? 1, 8))
     let opening = StoreOpening(
       configuration: configuration, files: files, shards: shards, log: log, now: settings.clock.wallMilliseconds())
@@ -157,14 +157,14 @@ package final class VigilService: @unchecked Sendable {
   }
 
   static func readRoster(
-    _ configuration: VigilConfiguration, _ registry: VitalRegistry
+    _ configuration: VigilConfiguration, _ plan: RulePlan
   ) throws(StartFailure) -> Roster? {
     guard let path = configuration.roster else { return nil }
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
       throw .badConfiguration(["\(path): the roster cannot be read"])
     }
     do {
-      return try RosterFile.parseAny(text, file: path, registry: registry)
+      return try RosterFile.parseAny(text, file: path, registry: plan.registry, rules: plan.rules)
     } catch {
       throw .badConfiguration("\(error)".split(separator: "\n").map(String.init))
     }
@@ -262,7 +262,7 @@ package final class VigilService: @unchecked Sendable {
       let new = try loadAgain()
       let files = try VigilService.readRules(new)
       let plan = try VigilService.plan(files, new)
-      let roster = try VigilService.readRoster(new, plan.registry)
+      let roster = try VigilService.readRoster(new, plan)
       let complaints = ReceiverBuilder.complaints(new)
       guard complaints.isEmpty else { throw .badConfiguration(complaints) }
       let receivers: [Receiver]

@@ -16,6 +16,7 @@ extension Roster {
         }
       }
       root.array("assignments") { out in for assignment in assignments { Self.write(assignment, to: &out) } }
+      root.array("settings") { out in for setting in settings { Self.write(setting, to: &out) } }
     }
     return out.text
   }
@@ -47,6 +48,19 @@ extension Roster {
     }
   }
 
+  private static func write(_ entry: RosterSetting, to out: inout JSONText) {
+    out.object {
+      $0.field("patient", entry.patient)
+      $0.field("rule", entry.setting.rule)
+      $0.field("parameter", entry.setting.parameter)
+      $0.field("value", entry.setting.value.description)
+      $0.field("author", entry.setting.author)
+      $0.field("reason", entry.setting.reason)
+      $0.field("from", entry.setting.from.map(Timestamp.format))
+      $0.field("until", entry.setting.until.map(Timestamp.format))
+    }
+  }
+
   /// Reads ``canonicalJSON`` back.
   ///
   /// - Throws: `.malformed` if the text is not one, or what the roster itself refuses.
@@ -74,7 +88,22 @@ extension Roster {
           device: try Self.text(entry, "device"), patient: try Self.text(entry, "patient"),
           from: try Self.time(entry, "from"), to: try Self.time(entry, "to"), cadence: cadence))
     }
-    try self.init(patients: patients, devices: devices, assignments: assignments)
+    var settings: [RosterSetting] = []
+    // Journals written before there were settings have none.
+    if root["settings"] != nil {
+      for entry in try Self.entries(root, "settings") { settings.append(try Self.setting(entry)) }
+    }
+    try self.init(patients: patients, devices: devices, assignments: assignments, settings: settings)
+  }
+
+  private static func setting(_ entry: [String: Any]) throws(RosterError) -> RosterSetting {
+    guard let value = DecimalValue(try text(entry, "value")) else { throw .malformed("value of a setting") }
+    return RosterSetting(
+      patient: try text(entry, "patient"),
+      setting: ParameterSetting(
+        rule: try text(entry, "rule"), parameter: try text(entry, "parameter"), value: value,
+        author: try text(entry, "author"), reason: try text(entry, "reason"), from: try time(entry, "from"),
+        until: try time(entry, "until")))
   }
 
   private static func patient(_ entry: [String: Any]) throws(RosterError) -> RosterPatient {

@@ -108,6 +108,23 @@ package struct RosterAssignment: Hashable, Sendable {
   }
 }
 
+/// One parameter of one rule set for one patient, by a person, for a time.
+package struct RosterSetting: Hashable, Sendable {
+  package var patient: String
+  package var setting: ParameterSetting
+
+  package init(patient: String, setting: ParameterSetting) {
+    self.patient = patient
+    self.setting = setting
+  }
+
+  package func overlaps(_ other: RosterSetting) -> Bool {
+    patient == other.patient && setting.rule == other.setting.rule && setting.parameter == other.setting.parameter
+      && (setting.from ?? .min) < (other.setting.until ?? .max)
+      && (other.setting.from ?? .min) < (setting.until ?? .max)
+  }
+}
+
 /// Why a roster cannot be used.
 package enum RosterError: Error, Hashable, Sendable, CustomStringConvertible {
   case repeatedPatient(String)
@@ -115,6 +132,9 @@ package enum RosterError: Error, Hashable, Sendable, CustomStringConvertible {
   case unknownPatient(String, device: String)
   case emptyAssignment(device: String)
   case overlap(device: String)
+  case unknownSettingPatient(String)
+  case emptySetting(rule: String, parameter: String)
+  case overlappingSettings(rule: String, parameter: String)
   /// The journaled text is not a roster.
   case malformed(String)
 
@@ -125,6 +145,11 @@ package enum RosterError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unknownPatient(let id, let device): "device `\(device)` is assigned to unknown patient `\(id)`"
     case .emptyAssignment(let device): "an assignment of device `\(device)` ends before it begins"
     case .overlap(let device): "two assignments of device `\(device)` overlap"
+    case .unknownSettingPatient(let id): "a setting is for unknown patient `\(id)`"
+    case .emptySetting(let rule, let parameter):
+      "a setting of `\(parameter)` of rule `\(rule)` ends before it begins"
+    case .overlappingSettings(let rule, let parameter):
+      "two settings of `\(parameter)` of rule `\(rule)` for one patient overlap"
     case .malformed(let what): "not a roster: \(what)"
     }
   }
@@ -132,7 +157,7 @@ package enum RosterError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// Who is watched, by which device, when (SEMANTICS E9): the only place a device's samples get their patient from.
 ///
-/// Patients, devices and assignments are sorted, so that equal rosters are equal bytes however they were written.
+/// Patients, devices, assignments and settings are sorted, so that equal rosters are equal bytes however they were written.
 package struct Roster: Hashable, Sendable {
   /// By id.
   package let patients: [RosterPatient]
@@ -140,6 +165,8 @@ package struct Roster: Hashable, Sendable {
   package let devices: [RosterDevice]
   /// By device, then by begin.
   package let assignments: [RosterAssignment]
+  /// By patient, rule, parameter, then by begin.
+  package let settings: [RosterSetting]
 
   private let patientIndexes: [String: Int]
   private let deviceIndexes: [String: Int]
@@ -147,12 +174,16 @@ package struct Roster: Hashable, Sendable {
   private let assignmentRanges: [String: Range<Int>]
   /// Assignment → patient.
   private let assignedPatients: [Int]
+  /// Patient id → its settings as a range of ``settings``.
+  private let settingRanges: [String: Range<Int>]
 
   /// Nobody.
   package init() {
     patients = []
     devices = []
     assignments = []
+    settings = []
+    settingRanges = [:]
     patientIndexes = [:]
     deviceIndexes = [:]
     assignmentRanges = [:]
@@ -161,11 +192,16 @@ package struct Roster: Hashable, Sendable {
 
   /// Checks and indexes; O(n log n).
   package init(
-    patients: [RosterPatient], devices: [RosterDevice] = [], assignments: [RosterAssignment] = []
+    patients: [RosterPatient], devices: [RosterDevice] = [], assignments: [RosterAssignment] = [],
+    settings: [RosterSetting] = []
   ) throws(RosterError) {
     self.patients = patients.sorted { $0.id < $1.id }
     self.devices = devices.sorted { $0.id < $1.id }
     self.assignments = assignments.sorted { ($0.device, $0.from ?? .min) < ($1.device, $1.from ?? .min) }
+    self.settings = settings.sorted { a, b in
+      (a.patient, a.setting.rule, a.setting.parameter, a.setting.from ?? .min)
+        < (b.patient, b.setting.rule, b.setting.parameter, b.setting.from ?? .min)
+    }
 
     var patientIndexes: [String: Int] = [:]
     for (index, patient) in self.patients.enumerated()
@@ -191,10 +227,35 @@ package struct Roster: Hashable, Sendable {
       assigned.append(patient)
       ranges[device] = (ranges[device]?.lowerBound ?? index)..<index + 1
     }
+    settingRanges = try Roster.ranges(ofSettings: self.settings, patients: patientIndexes)
     self.patientIndexes = patientIndexes
     self.deviceIndexes = deviceIndexes
     assignmentRanges = ranges
     assignedPatients = assigned
+  }
+
+  private static func ranges(
+    ofSettings settings: [RosterSetting], patients: [String: Int]
+  ) throws(RosterError) -> [String: Range<Int>] {
+    var ranges: [String: Range<Int>] = [:]
+    for (index, entry) in settings.enumerated() {
+      let (rule, parameter) = (entry.setting.rule, entry.setting.parameter)
+      guard patients[entry.patient] != nil else { throw .unknownSettingPatient(entry.patient) }
+      guard (entry.setting.from ?? .min) < (entry.setting.until ?? .max) else {
+        throw .emptySetting(rule: rule, parameter: parameter)
+      }
+      // Sorted by begin, and none before overlapped: only the one before can.
+      if index > 0, settings[index - 1].overlaps(entry) {
+        throw .overlappingSettings(rule: rule, parameter: parameter)
+      }
+      ranges[entry.patient] = (ranges[entry.patient]?.lowerBound ?? index)..<index + 1
+    }
+    return ranges
+  }
+
+  /// What is set for a patient, in the order of ``settings``.
+  package func settings(ofPatient id: String) -> [ParameterSetting] {
+    settingRanges[id].map { settings[$0].map(\.setting) } ?? []
   }
 
   /// Position of a patient in ``patients``.
@@ -230,11 +291,13 @@ package struct Roster: Hashable, Sendable {
 
   package static func == (a: Roster, b: Roster) -> Bool {
     a.patients == b.patients && a.devices == b.devices && a.assignments == b.assignments
+      && a.settings == b.settings
   }
 
   package func hash(into hasher: inout Hasher) {
     hasher.combine(patients)
     hasher.combine(devices)
     hasher.combine(assignments)
+    hasher.combine(settings)
   }
 }

@@ -198,81 +198,6 @@ package struct RuleDefinition: Hashable, Sendable {
   }
 }
 
-/// One column of bands of a score component: the points of the first band whose upper end is not below the value.
-package struct ScoreBands: Hashable, Sendable {
-  /// Inclusive upper ends in grid steps, ascending, with the points up to there; the last end is `Int64.max`.
-  package var bands: [(upTo: Int64, points: Int)]
-  package init(bands: [(upTo: Int64, points: Int)]) { self.bands = bands }
-
-  /// Linear search: a chart has at most seven bands.
-  package func points(_ grid: Int64) -> Int {
-    for band in bands where grid <= band.upTo { return band.points }
-    return bands.last?.points ?? 0
-  }
-  package static func == (a: ScoreBands, b: ScoreBands) -> Bool {
-    a.bands.elementsEqual(b.bands) { $0.upTo == $1.upTo && $0.points == $1.points }
-  }
-  package func hash(into hasher: inout Hasher) {
-    for band in bands {
-      hasher.combine(band.upTo)
-      hasher.combine(band.points)
-    }
-  }
-}
-
-/// One row of a score chart.
-package struct ScoreComponent: Hashable, Sendable {
-  package var name: String
-  /// The vitals that may supply it, preferred first (`hr` or `pr` for pulse).
-  package var codes: [VitalCode]
-  /// Continuous sources are read as the median of this many milliseconds (SEMANTICS C4).
-  package var medianWindow: Int64
-  /// The chart column in force otherwise.
-  package var bands: ScoreBands
-  /// Other columns: the first whose condition holds. `onOxygen` nil: either.
-  package var variants: [(flag: String, onOxygen: Bool?, bands: ScoreBands)]
-  /// This row says whether the patient breathes oxygen: any flow, or a fraction above room air.
-  package var isOxygen: Bool
-
-  package init(
-    name: String, codes: [VitalCode], medianWindow: Int64, bands: ScoreBands,
-    variants: [(flag: String, onOxygen: Bool?, bands: ScoreBands)] = [], isOxygen: Bool = false
-  ) {
-    self.name = name
-    self.codes = codes
-    self.medianWindow = medianWindow
-    self.bands = bands
-    self.variants = variants
-    self.isOxygen = isOxygen
-  }
-  package static func == (a: ScoreComponent, b: ScoreComponent) -> Bool {
-    a.name == b.name && a.codes == b.codes && a.medianWindow == b.medianWindow && a.bands == b.bands
-      && a.isOxygen == b.isOxygen
-      && a.variants.elementsEqual(b.variants) {
-        $0.flag == $1.flag && $0.onOxygen == $1.onOxygen && $0.bands == $1.bands
-      }
-  }
-  package func hash(into hasher: inout Hasher) {
-    hasher.combine(name)
-    hasher.combine(codes)
-    hasher.combine(bands)
-  }
-}
-
-/// An early-warning score as a table (CLINICAL section 2).
-package struct ScoreDefinition: Hashable, Sendable {
-  package var id: String
-  package var title: String
-  package var source: String
-  package var components: [ScoreComponent]
-  package init(id: String, title: String, source: String, components: [ScoreComponent]) {
-    self.id = id
-    self.title = title
-    self.source = source
-    self.components = components
-  }
-}
-
 /// A checked set of rules, ready to run: what the engine is given.
 package struct RulePlan: Sendable {
   package var registry: VitalRegistry
@@ -303,23 +228,28 @@ package struct PatientFacts: Hashable, Sendable {
   package var birth: Int64?
   /// Completed years when no birth date is known.
   package var ageYears: Int?
+  /// Completed months beside ``ageYears``, where the age was given finer than in years.
+  package var ageMonthsGiven: Int?
   package var flags: Set<String>
   /// Parameters set for this patient.
-  package var settings: [ParameterSetting] = []
+  package var settings: [ParameterSetting]
   package var unit: String?
   package var bed: String?
   /// Whether anything but the id is known about this patient.
   package var isListed: Bool
 
   package init(
-    tenant: String, patient: String, birth: Int64? = nil, ageYears: Int? = nil, flags: Set<String> = [],
-    unit: String? = nil, bed: String? = nil, isListed: Bool = false
+    tenant: String, patient: String, birth: Int64? = nil, ageYears: Int? = nil, ageMonthsGiven: Int? = nil,
+    flags: Set<String> = [], settings: [ParameterSetting] = [], unit: String? = nil, bed: String? = nil,
+    isListed: Bool = false
   ) {
     self.tenant = tenant
     self.patient = patient
     self.birth = birth
     self.ageYears = ageYears
+    self.ageMonthsGiven = ageMonthsGiven
     self.flags = flags
+    self.settings = settings
     self.unit = unit
     self.bed = bed
     self.isListed = isListed
@@ -329,5 +259,23 @@ package struct PatientFacts: Hashable, Sendable {
   package func age(at milliseconds: Int64) -> Int? {
     if let birth { return max(0, Int((milliseconds - birth) / 31_556_952_000)) }
     return ageYears
+  }
+
+  /// Completed months at an instant (a twelfth of that year), nil if unknown; twelve times the years where only those are
+  /// known.
+  package func ageMonths(at milliseconds: Int64) -> Int? {
+    if let birth { return max(0, Int((milliseconds - birth) / 2_629_746_000)) }
+    return ageMonthsGiven ?? ageYears.map { $0 * 12 }
+  }
+
+  /// Completed months of an age given in years: 0.25 is 3, 0.58 is 7; never beyond the completed years.
+  package static func completedMonths(ofYears years: DecimalValue) -> Int {
+    let completed = Int(years.double)
+    return min(completed * 12 + 11, Int((years.double * 12).rounded()))
+  }
+
+  /// The setting of a rule's parameter in force at a time, nil if there is none.
+  package func setting(rule: String, parameter: String, at time: Int64) -> ParameterSetting? {
+    settings.first { $0.rule == rule && $0.parameter == parameter && $0.isInForce(at: time) }
   }
 }

@@ -136,6 +136,11 @@ struct ExplanationText {
     for (name, text) in evidence.fields("parameters") {
       rows.append(["parameter", "\(name) = \(parameter(name, text))"])
     }
+    for setting in evidence.list("settings") { rows.append(["set for this patient", settingText(setting)]) }
+    for raise in evidence.list("raises") {
+      let text = "\(raise.string("to") ?? "") if \(raise.string("when") ?? ""): \(raise.string("holds") ?? "")"
+      rows.append(["raised to", text])
+    }
     for input in evidence.list("inputs") {
       rows.append(["input", "\(input.string("input") ?? "") = \(input.text("value") ?? "unknown")"])
     }
@@ -162,12 +167,25 @@ struct ExplanationText {
     return DurationText.format(milliseconds)
   }
 
+  /// `limit = 88 by dr-a (known COPD), from 2026-11-20T08:00:00.000Z`.
+  private func settingText(_ setting: FactsText) -> String {
+    let name = setting.string("parameter") ?? ""
+    var text = "\(name) = \(parameter(name, setting.text("value") ?? "")) by \(setting.string("author") ?? "")"
+    text += " (\(setting.string("reason") ?? ""))"
+    if let from = setting.string("from") { text += ", from \(from)" }
+    if let until = setting.string("until") { text += ", until \(until)" }
+    return text
+  }
+
   private mutating func addComponents(_ evidence: FactsText) {
     let rows = evidence.list("score", "components").map { component in
-      [component.string("name") ?? "", component.text("points") ?? "missing", component.string("time") ?? ""]
+      [
+        component.string("name") ?? "", component.text("points") ?? "missing", component.string("time") ?? "",
+        component.text("age_s").flatMap { Int64($0) }.map { DurationText.format($0 * 1000) } ?? "",
+      ]
     }
     guard !rows.isEmpty else { return }
-    lines.append(TextTable.format([["COMPONENT", "POINTS", "MEASURED"]] + rows, indent: "     "))
+    lines.append(TextTable.format([["COMPONENT", "POINTS", "MEASURED", "AGE"]] + rows, indent: "     "))
   }
 
   private mutating func addSamples(_ evidence: FactsText, limit: Int) {

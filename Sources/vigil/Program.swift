@@ -40,8 +40,8 @@ enum Program {
 
   static let commands: [Command] = [
     RunCommand.command, CheckCommand.command, ReplayCommand.command, WebhookCommand.command, VersionCommand.command,
-    SimulateCommand.command, ExportCommand.command, ExplainCommand.command, QuarantineCommand.command,
-    RulesCommand.command,
+    SimulateCommand.command, ExportCommand.command, ScoreCommand.command, ExplainCommand.command,
+    QuarantineCommand.command, RulesCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {

@@ -55,7 +55,9 @@ enum CheckCommand {
       let files = try RuleFiles.read(rulesPath)
       _ = try files.plan(set: nil)
       let set = arguments.value("--set") ?? configuration?.ruleSet
-      ruleCount = try files.plan(set: set).rules.count
+      let plan = try files.plan(set: set)
+      ruleCount = plan.rules.count
+      json += rosterProblems(configuration, plan, &problems)
     } catch {
       if case .wrong(let found) = error { json += found.all }
       for line in error.description.split(separator: "\n").map(String.init) where !problems.contains(line) {
@@ -72,6 +74,24 @@ enum CheckCommand {
       return ExitCode.ok
     }
     return ExitCode.badConfiguration
+  }
+
+  /// What is wrong with the configured roster, the settings of patients held against the rules in force.
+  private static func rosterProblems(
+    _ configuration: VigilConfiguration?, _ plan: RulePlan, _ lines: inout [String]
+  ) -> [TextProblem] {
+    guard let path = configuration?.roster else { return [] }
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      lines.append("\(path): the roster cannot be read")
+      return [TextProblem(file: path, line: 0, column: 0, message: "the roster cannot be read")]
+    }
+    do throws(TextProblems) {
+      _ = try RosterFile.parseAny(text, file: path, registry: plan.registry, rules: plan.rules)
+      return []
+    } catch {
+      lines += error.all.map(\.description)
+      return error.all
+    }
   }
 
   private static func jsonLine(_ problem: TextProblem) -> String {

@@ -12,10 +12,11 @@ import YAMLText
     return grid.map { vital.decimal(grid: $0).description }
   }
 
-  @Test func everyKeyOfTheContract() throws {
+  @Test func everyKeyOfTheContractAndThoseOfScores() throws {
     let keys = """
       hr pr spo2 resp sbp dbp map abp_sys abp_dia abp_mean temp skin_temp etco2 glucose weight steps rr_interval \
-      consciousness o2_flow fio2 perfusion_index signal_quality battery lactate pain
+      consciousness o2_flow fio2 perfusion_index signal_quality battery lactate pain \
+      capillary_refill respiratory_effort wbc wbc_bands paco2
       """
     #expect(try RulesFolder.registry().vitals.map(\.key) == keys.split(separator: " ").map(String.init))
   }
@@ -29,7 +30,9 @@ import YAMLText
     ("spo2", "0.91", "/", "91"), ("spo2", "91", "%", "91"), ("hr", "1.2", "Hz", "72"), ("hr", "72.5", "bpm", "73"),
     ("resp", "0.25", "Hz", "15"), ("weight", "150", "[lb_av]", "68.039"), ("weight", "16", "[oz_av]", "0.454"),
     ("weight", "3250", "g", "3.250"), ("rr_interval", "0.833", "s", "833"), ("fio2", "0.21", "1", "21"),
-    ("o2_flow", "2", "l/min", "2.0"),
+    ("o2_flow", "2", "l/min", "2.0"), ("paco2", "4.3", "kPa", "32.3"), ("paco2", "4.2", "kPa", "31.5"),
+    ("wbc", "12000", "/uL", "12.0"), ("wbc", "3.95", "10*3/uL", "4.0"), ("capillary_refill", "2950", "ms", "3.0"),
+    ("wbc_bands", "0.11", "1", "11"),
   ])
   func conversions(_ key: String, _ value: String, _ unit: String, _ expected: String) throws {
     #expect(try grid(key, value, unit) == expected)
@@ -77,6 +80,7 @@ import YAMLText
     for vital in registry.vitals { #expect(vital.rejectBelow.double < vital.rejectAbove.double) }
     #expect(try vital("consciousness").letters.map(\.text) == ["A", "C", "V", "P", "U"])
     #expect(try vital("consciousness").letters.map(\.value) == [0, 1, 2, 3, 4])
+    #expect(try vital("respiratory_effort").letters.map(\.text) == ["N", "M", "O", "S"])
     #expect(try vital("sbp").staleness == 5_400_000)
     #expect(try vital("hr").stepGate == StepGate(change: DecimalValue(mantissa: 60), within: 1000))
   }
