@@ -232,7 +232,7 @@ extension Engine {
     return found
   }
 
-  private func episodeOffsets(rule: Int, code: Int) -> [Int] {
+  func episodeOffsets(rule: Int, code: Int) -> [Int] {
     let own = layout.codes[code].seriesRules
     switch layout.plan.rules[rule].scope {
     case .patient: return []

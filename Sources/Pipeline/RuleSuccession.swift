@@ -69,6 +69,7 @@ extension Engine {
     var state = PatientState(number: .max, facts: facts, layout: layout)
     defer { state.free() }
     state.age = facts.age(at: now).map(Double.init) ?? .nan
+    state.ageMonths = facts.ageMonths(at: now).map(Double.init) ?? .nan
     let reading = ExpressionMachine.Reading(now: now, subject: -1, rule: rule, holdLast: false)
     return machine.truth(
       program, features: layout.rules[rule].features, view: state.view, layout: layout, reading: reading) != .no

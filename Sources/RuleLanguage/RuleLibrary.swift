@@ -30,35 +30,117 @@ package enum RuleLibrary {
 
   /// Checks everything and builds the plan of one set (`nil`: every rule).
   ///
+  /// - Parameter replacing: rules whose resolved node is another than in the sources (one changed rule), by id.
   /// - Throws: every problem found, each with its file, line and column.
   package static func plan(
-    sources: [RuleSource], set: String?, registry: VitalRegistry, directory: String = "Rules"
+    sources: [RuleSource], set: String?, registry: VitalRegistry, directory: String = "Rules",
+    replacing: [String: YAMLNode] = [:]
   ) throws(TextProblems) -> RulePlan {
-    var found: [TextProblem] = []
-    let sorted = sources.sorted { $0.path < $1.path }
-    let scores = readScores(sorted, registry, directory, &found)
-    let documents = ruleDocuments(sorted, directory, &found)
-    let choice = chosen(sorted, set: set, documents: documents, directory, &found)
-    let reader = RuleReader(registry: registry, scores: scores)
-    var rules: [RuleDefinition] = []
-    for document in documents {
-      var problems = Problems(file: document.file)
-      let adapted = choice?[document.id]
-      let rule = reader.read(document.node, adapted: adapted ?? .init(), &problems)
-      found += problems.sorted
-      if var rule, choice == nil || adapted != nil {
-        rule.version = "sha256:" + hex(sha256(rule.canonicalText))
-        rules.append(rule)
-      }
+    var loaded = load(sources, registry, directory)
+    for index in loaded.documents.indices {
+      if let node = replacing[loaded.documents[index].id] { loaded.documents[index].node = node }
     }
-    checkFlags(rules, scores, directory, &found)
-    guard found.isEmpty else { throw TextProblems(found) }
+    let choice = chosen(loaded.sources, set: set, documents: loaded.documents, directory, &loaded.found)
+    var rules: [RuleDefinition] = []
+    for document in loaded.documents {
+      let adapted = choice?[document.id]
+      guard let rule = loaded.read(document, adapted ?? .init(), registry)?.definition else { continue }
+      if choice == nil || adapted != nil { rules.append(rule) }
+    }
+    checkFlags(rules, loaded.scores, directory, &loaded.found)
+    guard loaded.found.isEmpty else { throw TextProblems(loaded.found) }
     // Vital rules first, then scores, each by id: the order in which one message's rules are judged never depends on files.
     rules.sort { ($0.score == nil ? 0 : 1, $0.id) < ($1.score == nil ? 0 : 1, $1.id) }
     let registryText = registry.vitals.map(\.canonicalText).joined(separator: "\n")
     let modes = rules.map { "\($0.version) \($0.mode.rawValue)" }.joined(separator: "\n")
     let version = "sha256:" + hex(sha256(modes + "\n" + registryText))
-    return RulePlan(registry: registry, rules: rules, scores: scores, version: version).keepingUsedScores
+    return RulePlan(registry: registry, rules: rules, scores: loaded.scores, version: version).keepingUsedScores
+  }
+
+  /// One rule document of the directory.
+  package struct Document: Hashable, Sendable {
+    package var id: String
+    /// With the directory, as messages name it.
+    package var file: String
+    /// The rule with its template written out. Lines of a template carry the number of its file above bit 23; use ``line``
+    /// for the place of the rule itself.
+    package var node: YAMLNode
+    /// The node of `tests:` where the rule has any; tests are never in a template, so its place is in ``file``.
+    package var tests: YAMLNode?
+    /// First line of the rule in ``file``.
+    package var line: Int
+  }
+
+  /// Every rule document with its template written out, in the order of files and documents.
+  ///
+  /// - Throws: what is wrong with the texts, templates and scores; conditions are not checked here.
+  package static func documents(
+    sources: [RuleSource], registry: VitalRegistry, directory: String = "Rules"
+  ) throws(TextProblems) -> [Document] {
+    let loaded = load(sources, registry, directory)
+    guard loaded.found.isEmpty else { throw TextProblems(loaded.found) }
+    return loaded.documents
+  }
+
+  /// One rule of a set (or of all), resolved, with the place of its tests.
+  ///
+  /// - Returns: nil if there is no such rule in the set.
+  package static func rule(
+    _ id: String, sources: [RuleSource], set: String?, registry: VitalRegistry, directory: String = "Rules"
+  ) throws(TextProblems) -> (definition: RuleDefinition, document: Document, plan: RulePlan)? {
+    let plan = try plan(sources: sources, set: set, registry: registry, directory: directory)
+    guard let definition = plan.rules.first(where: { $0.id == id }),
+      let document = try documents(sources: sources, registry: registry, directory: directory).first(where: {
+        $0.id == id
+      })
+    else { return nil }
+    return (definition, document, plan)
+  }
+
+  /// One rule of a set (or of all) in plain English.
+  ///
+  /// - Returns: nil if there is no such rule.
+  package static func prose(
+    _ id: String, sources: [RuleSource], set: String?, registry: VitalRegistry, directory: String = "Rules"
+  ) throws(TextProblems) -> String? {
+    guard let (rule, document, loaded) = try read(id, sources, set, registry, directory) else { return nil }
+    return RuleProse.text(
+      rule, tests: document.tests, place: "\(document.file):\(document.line)", registry: registry,
+      scores: loaded.scores)
+  }
+
+  /// The typed trees of one rule's conditions and the memory its windows cost.
+  ///
+  /// - Returns: nil if there is no such rule.
+  package static func expressionTree(
+    _ id: String, sources: [RuleSource], set: String?, registry: VitalRegistry, directory: String = "Rules"
+  ) throws(TextProblems) -> String? {
+    guard let (rule, _, loaded) = try read(id, sources, set, registry, directory) else { return nil }
+    return ExpressionTree.text(rule, registry: registry, scores: loaded.scores)
+  }
+
+  private static func read(
+    _ id: String, _ sources: [RuleSource], _ set: String?, _ registry: VitalRegistry, _ directory: String
+  ) throws(TextProblems) -> (ReadRule, Document, Loaded)? {
+    var loaded = load(sources, registry, directory)
+    let choice = chosen(loaded.sources, set: set, documents: loaded.documents, directory, &loaded.found)
+    guard loaded.found.isEmpty else { throw TextProblems(loaded.found) }
+    guard let document = loaded.documents.first(where: { $0.id == id }), choice == nil || choice?[id] != nil else {
+      return nil
+    }
+    let rule = loaded.read(document, choice?[id] ?? .init(), registry)
+    guard let rule, loaded.found.isEmpty else { throw TextProblems(loaded.found) }
+    return (rule, document, loaded)
+  }
+
+  /// Problems as the command line prints them: each with its source line and a caret under the fault.
+  package static func rendered(
+    _ problems: TextProblems, sources: [RuleSource], directory: String = "Rules"
+  ) -> String {
+    problems.all.map { problem in
+      let source = sources.first { name($0, directory) == problem.file }
+      return source.map { problem.rendered(source: $0.text) } ?? problem.description
+    }.joined(separator: "\n")
   }
 
   /// Every score of the directory, whether or not a rule uses it, by id.
@@ -71,6 +153,36 @@ package enum RuleLibrary {
     let scores = readScores(sources.sorted { $0.path < $1.path }, registry, directory, &found)
     guard found.isEmpty else { throw TextProblems(found) }
     return scores.sorted { $0.id < $1.id }
+  }
+
+  // MARK: Loading
+
+  /// Everything read from the sources, with what is wrong so far.
+  struct Loaded {
+    var sources: [RuleSource] = []
+    var scores: [ScoreDefinition] = []
+    var templates = RuleTemplates()
+    var documents: [Document] = []
+    var found: [TextProblem] = []
+
+    mutating func read(
+      _ document: Document, _ adapted: RuleReader.Adaptation, _ registry: VitalRegistry
+    ) -> ReadRule? {
+      var problems = Problems(file: document.file)
+      var rule = RuleReader(registry: registry, scores: scores).read(document.node, adapted: adapted, &problems)
+      let templates = templates
+      found += problems.sorted.map { templates.restored($0, rule: document.id) }
+      if let text = rule?.definition.canonicalText { rule?.definition.version = "sha256:" + hex(sha256(text)) }
+      return rule
+    }
+  }
+
+  static func load(_ sources: [RuleSource], _ registry: VitalRegistry, _ directory: String) -> Loaded {
+    var loaded = Loaded()
+    loaded.sources = sources.sorted { $0.path < $1.path }
+    loaded.scores = readScores(loaded.sources, registry, directory, &loaded.found)
+    readDocuments(&loaded, directory)
+    return loaded
   }
 
   /// A patient's flags are one 64-bit set at run time.
@@ -106,37 +218,45 @@ package enum RuleLibrary {
     return scores
   }
 
-  private struct RuleDocument {
-    var id: String
-    var file: String
-    var node: YAMLNode
-  }
-
-  private static func ruleDocuments(
-    _ sources: [RuleSource], _ directory: String, _ found: inout [TextProblem]
-  ) -> [RuleDocument] {
-    var list: [RuleDocument] = []
-    for source in sources where role(source.path) == .rule {
-      for (file, node) in parse(source, directory, &found) {
-        let id = node["rule"]?.scalar ?? ""
-        if let first = list.first(where: { $0.id == id && !id.isEmpty }) {
-          let place = node["rule"] ?? node
-          found.append(
-            TextProblem(
-              file: file, line: place.line, column: place.column,
-              message: "a second rule `\(id)`; the first is in \(first.file):\(first.node.line)"))
+  private static func readDocuments(_ loaded: inout Loaded, _ directory: String) {
+    var nodes: [(file: String, node: YAMLNode)] = []
+    for source in loaded.sources where role(source.path) == .rule {
+      for (file, node) in parse(source, directory, &loaded.found) {
+        guard node["template"] != nil, node["rule"] == nil else {
+          nodes.append((file, node))
           continue
         }
-        list.append(RuleDocument(id: id, file: file, node: node))
+        var problems = Problems(file: file)
+        loaded.templates.add(node, file: file, &problems)
+        loaded.found += problems.sorted
       }
     }
-    return list
+    for (file, node) in nodes {
+      let id = node["rule"]?.scalar ?? ""
+      if let first = loaded.documents.first(where: { $0.id == id && !id.isEmpty }) {
+        let place = node["rule"] ?? node
+        loaded.found.append(
+          TextProblem(
+            file: file, line: place.line, column: place.column,
+            message: "a second rule `\(id)`; the first is in \(first.file):\(first.line)"))
+        continue
+      }
+      var problems = Problems(file: file)
+      let resolved = loaded.templates.resolved(node, &problems)
+      loaded.found += problems.sorted.map { loaded.templates.restored($0, rule: id) }
+      loaded.documents.append(
+        Document(id: id, file: file, node: resolved, tests: node["tests"], line: node.line))
+    }
+  }
+
+  private static func name(_ source: RuleSource, _ directory: String) -> String {
+    directory.isEmpty ? source.path : directory + "/" + source.path
   }
 
   private static func parse(
     _ source: RuleSource, _ directory: String, _ found: inout [TextProblem]
   ) -> [(String, YAMLNode)] {
-    let file = directory.isEmpty ? source.path : directory + "/" + source.path
+    let file = name(source, directory)
     do throws(TextProblem) {
       return try YAMLDocument.parseAll(source.text, file: file).filter { !$0.isNull }.map { (file, $0) }
     } catch {
@@ -149,7 +269,7 @@ package enum RuleLibrary {
 
   /// What the set changes, by rule id; nil: no set asked for.
   private static func chosen(
-    _ sources: [RuleSource], set: String?, documents: [RuleDocument], _ directory: String,
+    _ sources: [RuleSource], set: String?, documents: [Document], _ directory: String,
     _ found: inout [TextProblem]
   ) -> [String: RuleReader.Adaptation]? {
     var sets: [String: [String: RuleReader.Adaptation]] = [:]

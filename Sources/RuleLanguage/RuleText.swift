@@ -15,9 +15,17 @@ enum RuleText {
       lines.append("bypass \(rule.bypassPriority.text) \(text(bypass, rule, registry, scores))")
     }
     if let applies = rule.applies { lines.append("applies \(text(applies, rule, registry, scores))") }
+    if let limit = rule.bypassLimit { lines.append("bypass_limit \(text(limit, rule, registry, scores))") }
+    for raise in rule.raises { lines.append("raise \(raise.to.text) \(text(raise.when, rule, registry, scores))") }
+    if let index = rule.holdParameter { lines.append("for_parameter \(rule.parameters[index].name)") }
+    if !rule.variant.isEmpty { lines.append("variant \(rule.variant)") }
     for parameter in rule.parameters.sorted(by: { $0.name < $1.name }) {
       let cases = parameter.cases.map { " \($0.flag)=\($0.value.normalized)" }.joined()
-      lines.append("parameter \(parameter.name) \(parameter.value.normalized)\(cases)")
+      // Bounds decide which settings of patients are in force.
+      let bounds = [parameter.lowest, parameter.highest].map { $0.map { "\($0.normalized)" } ?? "-" }
+      lines.append(
+        "parameter \(parameter.name) \(parameter.value.normalized) \(bounds.joined(separator: "..")) \(parameter.unit)"
+          + cases)
     }
     var codes = rule.codes
     if let score = rule.score {
@@ -36,20 +44,47 @@ enum RuleText {
     }
   }
 
-  private static func text(
+  static func text(
     _ program: Program, _ rule: RuleDefinition, _ registry: VitalRegistry, _ scores: [ScoreDefinition]
   ) -> String {
     program.instructions.map { instruction in
       switch instruction {
-      case .feature(let index):
-        let feature = rule.features[index]
-        let key = feature.code.map { registry[$0].key } ?? "*"
-        return "\(feature.kind.rawValue)(\(key),\(feature.window),\(feature.status?.text ?? "-"))"
-      case .parameter(let index): return "$\(rule.parameters[index].name)"
-      case .score(let index, let field): return "\(scores[index].id).\(field.rawValue)"
-      default: return "\(instruction)"
+      case .feature(let index): self.feature(rule.features[index], rule, registry)
+      case .parameter(let index): "$\(rule.parameters[index].name)"
+      case .score(let index, let field): "\(scores[index].id).\(field.rawValue)"
+      case .scoreComponent(let index, let component): "\(scores[index].id).\(scores[index].components[component].name)"
+      case .constant(let value): "\(value)"
+      case .attribute(let attribute): self.attribute(attribute)
+      case .atLeast(let needed, let count): "\(needed) of \(count)"
+      default: "\(instruction)"
       }
     }.joined(separator: " ")
+  }
+
+  static func feature(_ feature: Feature, _ rule: RuleDefinition, _ registry: VitalRegistry) -> String {
+    let numbers = feature.arguments.map { argument in
+      switch argument {
+      case .constant(let value): "\(value)"
+      case .parameter(let index): "$\(rule.parameters[index].name)"
+      }
+    }
+    let numbersFirst = Aggregate.of(feature.kind).numbersFirst
+    var parts = [feature.code.map { registry[$0].key } ?? "*"]
+    if numbersFirst { parts += numbers }
+    if feature.window != .none { parts.append(feature.window.ruleText) }
+    if !numbersFirst { parts += numbers }
+    if let status = feature.status { parts.append(status.text) }
+    if let source = feature.source { parts.append(source) }
+    return "\(feature.kind.rawValue)(\(parts.joined(separator: ", ")))"
+  }
+
+  static func attribute(_ attribute: PatientAttribute) -> String {
+    switch attribute {
+    case .age: "age"
+    case .ageMonths: "age_months"
+    case .flag(let flag): "flag(\(flag))"
+    case .unit(let unit): "unit(\(unit))"
+    }
   }
 
   private static func piece(_ piece: MessagePiece) -> String {

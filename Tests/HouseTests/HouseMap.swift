@@ -7,7 +7,7 @@ enum HouseMap {
     ["VitalModel", "Instrumentation", "RingBufferModule", "YAMLText", "Compression", "Digests"],
     ["RuleLanguage", "Configuration", "Decoding", "Evaluation", "Suppression", "ChunkCoding", "Simulation"],
     ["Pipeline", "KeyValueStore"],
-    ["MQTTIngress", "SeriesStore", "AlertJournal", "Delivery", "HTTPAPI", "Recordings"],
+    ["MQTTIngress", "SeriesStore", "AlertJournal", "Delivery", "HTTPAPI", "Recordings", "RuleTesting"],
     ["Service"],
     ["vigil"],
   ]

@@ -1,8 +1,10 @@
 import Foundation
-import RuleLanguage
+
 import Testing
 import VitalModel
 import YAMLText
+
+@testable import RuleLanguage
 
 @Suite struct RuleFileTests {
   @Test("the rules the product ships load without a problem, whole and as a set")
@@ -86,7 +88,7 @@ import YAMLText
     Wrong("< $limit\n", "<\n", "Rules/r.yaml:8:26: expected a value, found end of the expression"),
     Wrong("< $limit\n", "< 90 ? 1\n", "Rules/r.yaml:8:30: unexpected character `?`"),
     Wrong("< $limit\n", "< 90x\n", "Rules/r.yaml:8:27: `90x` is neither a number nor a duration (ms, s, m, h, d, w)"),
-    Wrong("< $limit\n", "< 10s\n", "Rules/r.yaml:8:27: a duration (`10s`) is only allowed as a window"),
+    Wrong("< $limit\n", "< 10s\n", "Rules/r.yaml:8:25: different units: `%` and a duration"),
     Wrong("< $limit\n", "< 1.2.3\n", "Rules/r.yaml:8:27: `1.2.3` is not a number"),
     Wrong(
       "unit: \"%\"", "unit: /min", "Rules/r.yaml:8:25: different units: `%` and `/min`",
@@ -118,7 +120,9 @@ import YAMLText
     Wrong(
       "{value}", "{valeu}", "Rules/r.yaml:14:10: unknown placeholder `{valeu}` in the message; did you mean `{value}`?"),
     Wrong("{limit})", "{limit)", "Rules/r.yaml:14:10: `{` without `}` in the message"),
-    Wrong(add: "applies: { age: 16 }", "Rules/r.yaml:15:17: `age` must be an age such as `>=16y`, not `16`"),
+    Wrong(
+      add: "applies: { age: 16 }", "Rules/r.yaml:15:17: `age` must be an age such as `>=16y` or `>=3mo <12mo`, not `16`"
+    ),
     Wrong(
       add: "each: series", "Rules/r.yaml:8:7: `median` cannot be used with `each: series`",
       "Rules/r.yaml:11:17: `median` cannot be used with `each: series`",
@@ -127,7 +131,8 @@ import YAMLText
     Wrong(add: "hold_last: yes", "Rules/r.yaml:15:12: `hold_last` must be true or false, not `yes`"),
     Wrong(
       "median(spo2, 10s) < $limit\n", "news2().totl > 90\n",
-      "Rules/r.yaml:8:15: unknown score field `totl` (total, single_max, missing); did you mean `total`?"),
+      "Rules/r.yaml:8:15: unknown score field `totl` (total, single_max, missing; components respiration, spo2, oxygen, systolic, pulse, "
+        + "consciousness, temperature); did you mean `total`?"),
     Wrong(
       "median(spo2, 10s) < $limit\n", "news3().total > 90\n",
       "Rules/r.yaml:8:7: unknown score `news3`; did you mean `news2`?"),
@@ -194,8 +199,7 @@ import YAMLText
   @Test("precedence: or, and, not, comparison, sum, product, minus")
   func precedence() throws {
     func code(_ text: String) throws -> [Instruction] {
-      try RuleTexts.plan(RuleTexts.good.replacingOccurrences(of: "median(spo2, 10s) < $limit\n", with: text + "\n"))
-        .rules[0].when.instructions
+      try LanguageTests.checked(text).instructions
     }
     let a: [Instruction] = [.feature(0), .constant(1), .less]
     #expect(try code("spo2 < 1 or spo2 < 1 and spo2 < 1") == a + a + a + [.and, .or])

@@ -17,6 +17,9 @@ enum RuleTexts {
     try VitalRegistryFile.parse(change(try shipped("vitals.yaml")), file: "vitals.yaml")
   }
 
+  /// The shipped registry, read once.
+  static let shippedRegistry: VitalRegistry = (try? registry()) ?? VitalRegistry([])
+
   static func sources() throws -> [RuleSource] {
     let names = try FileManager.default.subpathsOfDirectory(atPath: folder)
     return try names.sorted().filter { $0.hasSuffix(".yaml") }.map { RuleSource(path: $0, text: try shipped($0)) }

@@ -1,0 +1,50 @@
+import VitalModel
+
+/// The keys of a rule: what the reader accepts and the reference prints.
+enum RuleKeys {
+  static let all: [(key: String, meaning: String)] = [
+    ("rule", "the id: lower-case letters, digits and hyphens"),
+    ("title", "what it is called on screens"),
+    ("source", "where the numbers come from"),
+    ("rationale", "why this priority and these times"),
+    ("applies", "whom it is for: `{ age, unless, only, units }`"),
+    ("kind", "`physiological` (default), `technical` or `advisory`"),
+    ("priority", "`info`, `low`, `medium` or `high`"),
+    ("mode", "`live` (default), `shadow` (ledger only) or `off`"),
+    ("each", "`series`: judged for every series of every vital (signal rules)"),
+    ("parameters", "numbers that may be set: `name: { default, min, max, unit, when: [{ flag, value }] }`"),
+    ("when", "the condition that opens the alert"),
+    ("for", "how long `when` must hold: a duration or `$parameter`"),
+    ("clear", "the condition that ends the alert, or `{ when, for }`; without it the alert ends when `when` is false"),
+    ("bypass", "the condition that acts at once, or `{ when, priority }`; priority `high` unless given"),
+    ("max_hold", "rolling window in which short breaches add up to `for`"),
+    ("refractory", "how long after its end an alert stays quiet"),
+    ("hold_last", "`true` (default): an empty window uses the newest sample that is not stale"),
+    (
+      "raise",
+      "text `CONDITION -> PRIORITY` or `{ when, to }`, or a list of them: raises an open alert, never lowers it"
+    ),
+    ("message", "what people read; may hold `{value}` and other placeholders"),
+    ("tests", "series in, alerts out; run by `vigil test`"),
+    ("extends", "name of a template this rule completes"),
+    ("with", "texts for the `<name>` places of the template"),
+  ]
+
+  /// Keys of a template: those of a rule, its name in place of the id.
+  static let template = ["template"] + all.map(\.key).filter { $0 != "rule" && $0 != "tests" }
+
+  static let applies: [(key: String, meaning: String)] = [
+    ("age", "one or two bounds in years or months, as in `>=16y` or `>=3mo <12mo`; unknown ages apply"),
+    ("unless", "flags of patients it is not for"),
+    ("only", "flags a patient must carry"),
+    ("units", "care units it is for"),
+  ]
+
+  static let placeholders: [(name: String, piece: MessagePiece, meaning: String)] = [
+    ("value", .value, "the value `when` compares first"), ("limit", .limit, "the limit it is compared with"),
+    ("duration", .duration, "how long it has held"), ("trend", .trend, "the way the value is moving"),
+    ("code", .code, "the vital"), ("device", .device, "the device"),
+    ("missing", .missing, "components a score could not know"), ("total", .total, "a score's total"),
+    ("unit", .unit, "the vital's unit"),
+  ]
+}
