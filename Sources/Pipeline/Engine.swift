@@ -312,12 +312,10 @@ package final class Engine {
       let changed = takeChanges(patient, index, now: local.now)
       touchedChanges.append(changed)
       for offset in 0..<own.count {
-        // Nothing it reads is another than when it was last judged, and it did not hold then.
-        if changed & layout.codes[code].seriesMasks[offset] == 0,
-          patient.pointee.episodes[index][offset].phase == .idle
-        {
-          continue
-        }
+        // Nothing it reads is another than when it was last judged, and it did not hold then. What is computed only when
+        // asked for may change without any change here.
+        let mask = layout.codes[code].seriesMasks[offset]
+        if mask != .max, changed & mask == 0, patient.pointee.episodes[index][offset].phase == .idle { continue }
         judge(patient, rule: own[offset], subject: index, offset: offset, local)
       }
       judgeTechnical(patient, subject: index, context)
@@ -343,8 +341,9 @@ package final class Engine {
       if changed & plan.scoreMask != 0 { for feed in plan.scoreFeeds { scoreStamp[feed.score] = stamp } }
       for offset in 0..<plan.patientRules.count {
         let rule = plan.patientRules[offset]
-        if changed & plan.patientMasks[offset] != 0 || patient.pointee.patientEpisodes[rule].phase != .idle
-          || changed == .max
+        let mask = plan.patientMasks[offset]
+        if changed & mask != 0 || mask == .max || changed == .max
+          || patient.pointee.patientEpisodes[rule].phase != .idle
         {
           ruleStamp[rule] = stamp
         }
