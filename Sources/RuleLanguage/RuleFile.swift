@@ -60,7 +60,7 @@ struct RuleReader {
 
   private func scope(_ rule: RuleDefinition, each: Bool) -> RuleScope {
     if each { return .everySeries }
-    let codes = rule.codes
+    let codes = rule.judgedCodes
     return codes.count == 1 && rule.score == nil ? .series(codes[0]) : .patient
   }
 
