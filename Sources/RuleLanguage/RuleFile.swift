@@ -82,7 +82,7 @@ struct RuleReader {
 
   private func scope(_ rule: RuleDefinition, each: Bool) -> RuleScope {
     if each { return .everySeries }
-    let codes = rule.judgedCodes
+    let codes = rule.codes
     return codes.count == 1 && rule.score == nil ? .series(codes[0]) : .patient
   }
 

@@ -190,15 +190,6 @@ package struct RuleDefinition: Hashable, Sendable {
 
   package func parameterIndex(_ name: String) -> Int? { parameters.firstIndex { $0.name == name } }
   package var limit: RuleParameter? { parameterIndex("limit").map { parameters[$0] } }
-  /// The vitals its alert is about: those it opens, closes or bypasses by. One that only raises the priority is not among
-  /// them, so that a rule on one vital stays one (SEMANTICS A3).
-  package var judgedCodes: [VitalCode] {
-    var seen: [VitalCode] = []
-    for case .feature(let index) in [when, clear, bypass].compactMap({ $0 }).flatMap(\.instructions) {
-      if let code = features[index].code, !seen.contains(code) { seen.append(code) }
-    }
-    return seen
-  }
   /// The vitals it reads, without duplicates, in order of first use.
   package var codes: [VitalCode] {
     var seen: [VitalCode] = []
