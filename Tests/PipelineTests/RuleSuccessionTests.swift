@@ -16,6 +16,7 @@ import VitalModel
       limit: { default: 120, min: 80, max: 200, unit: "/min" }
     when: median(hr, 5m) > $limit
     for: 30s
+    max_hold: 60s
     clear: { when: "median(hr, 5m) <= $limit", for: 10s }
     bypass: last(hr) > $limit + 60
     message: "{value} {duration}"
