@@ -117,17 +117,18 @@ struct FailureText {
       }
       for (index, item) in items.enumerated() {
         let value = moment.value(index, subject: subject)
-        let isTruth = index >= numbers.count || isTruth(item.tree.instruction)
-        row.append(isTruth ? FailureText.text(Truth(value)) : ProgramWords.number(value))
+        row.append(index < numbers.count ? text(value, of: item.tree.instruction) : FailureText.text(Truth(value)))
       }
       rows.append(row)
     }
     return rows.count > 1 ? FailureText.table(rows) : []
   }
 
-  private func isTruth(_ instruction: Instruction) -> Bool {
-    if case .feature(let index) = instruction { return bench.rule.features[index].kind.isTruth }
-    return false
+  private func text(_ value: Double, of input: Instruction) -> String {
+    guard case .feature(let index) = input else { return ProgramWords.number(value) }
+    let kind = bench.rule.features[index].kind
+    if kind.isTruth { return FailureText.text(Truth(value)) }
+    return ProgramWords.isTime(kind) ? ProgramWords.time(value) : ProgramWords.number(value)
   }
 
   private func text(_ sample: TestSample, of series: TestSeries) -> String {

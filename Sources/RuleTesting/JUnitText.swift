@@ -6,24 +6,34 @@ package enum JUnitText {
     var files: [String] = []
     for result in report.results where !files.contains(result.file) { files.append(result.file) }
     var lines = ["<?xml version=\"1.0\" encoding=\"UTF-8\"?>"]
-    let all = report.results.flatMap(\.outcomes)
+    let all = report.results.flatMap { outcomes(of: $0, report) }
     lines.append(
-      "<testsuites name=\"vigil test\" tests=\"\(all.count)\" failures=\"\(report.failedCount)\" errors=\"0\""
+      "<testsuites name=\"vigil test\" tests=\"\(all.count)\" failures=\"\(failures(all))\" errors=\"0\""
         + " time=\"\(seconds(all))\">")
     for file in files {
       let results = report.results.filter { $0.file == file }
-      let outcomes = results.flatMap(\.outcomes)
-      let failed = outcomes.filter { !$0.passed }.count
+      let own = results.flatMap { outcomes(of: $0, report) }
       lines.append(
-        "  <testsuite name=\"\(attribute(file))\" tests=\"\(outcomes.count)\" failures=\"\(failed)\" errors=\"0\""
-          + " skipped=\"0\" time=\"\(seconds(outcomes))\">")
+        "  <testsuite name=\"\(attribute(file))\" tests=\"\(own.count)\" failures=\"\(failures(own))\" errors=\"0\""
+          + " skipped=\"0\" time=\"\(seconds(own))\">")
       for result in results {
-        for outcome in result.outcomes { lines += testcase(outcome, of: result) }
+        for outcome in outcomes(of: result, report) { lines += testcase(outcome, of: result) }
       }
       lines.append("  </testsuite>")
     }
     lines.append("</testsuites>")
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  private static func failures(_ outcomes: [RuleTestResult.Outcome]) -> Int { outcomes.filter { !$0.passed }.count }
+
+  /// Its tests; where tests are required and there are none, one that says so.
+  private static func outcomes(of result: RuleTestResult, _ report: RuleTestReport) -> [RuleTestResult.Outcome] {
+    guard result.outcomes.isEmpty, report.requiresTests else { return result.outcomes }
+    return [
+      RuleTestResult.Outcome(
+        name: "has tests", line: result.line, passed: false, details: ["\(result.rule) has no tests"], seconds: 0)
+    ]
   }
 
   private static func testcase(_ outcome: RuleTestResult.Outcome, of result: RuleTestResult) -> [String] {
@@ -34,7 +44,7 @@ package enum JUnitText {
     let place = "\(result.file):\(outcome.line)"
     return [
       start + ">",
-      "      <failure message=\"\(attribute("the alerts differ from those expected (\(place))"))\" type=\"alerts\">"
+      "      <failure message=\"\(attribute("not as expected (\(place))"))\" type=\"alerts\">"
         + text(outcome.details.joined(separator: "\n")) + "</failure>",
       "    </testcase>",
     ]

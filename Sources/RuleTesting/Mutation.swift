@@ -36,7 +36,8 @@ struct Mutation {
     var all: [Mutant] = []
     for part in RulePart.all(of: rule) {
       guard let tree = part.tree(of: rule) else { continue }
-      for (changed, text) in numbers(tree) + strictness(tree) + droppedOperands(tree) where changed != tree {
+      for (changed, text) in numbers(tree) + counts(tree) + strictness(tree, in: part) + droppedOperands(tree)
+      where changed != tree {
         all.append(Mutant(rule: part.changed(rule, to: changed), text: "\(part.key): \(text)", line: line(part.key)))
       }
     }
@@ -80,7 +81,8 @@ struct Mutation {
       let step = inProduct ? StepScale.written(value) : scale.step(value)
       return [step, -step].map { step in
         let other = StepScale.moved(value, by: step)
-        return (ProgramTree(.constant(other)), scale.text(value), scale.text(other))
+        let texts = inProduct ? [value, other].map(ProgramWords.number) : [value, other].map(scale.text)
+        return (ProgramTree(.constant(other)), texts[0], texts[1])
       }
     }
     let isProduct = node.instruction == .multiply || node.instruction == .divide
@@ -93,12 +95,29 @@ struct Mutation {
     }
   }
 
-  private func strictness(_ tree: ProgramTree) -> [(ProgramTree, String)] {
+  /// `2 of (a, b, c)` to one more and one fewer.
+  private func counts(_ tree: ProgramTree) -> [(ProgramTree, String)] {
+    everywhere(tree) { node in
+      guard case .atLeast(let needed, let count) = node.instruction else { return [] }
+      return [needed + 1, needed - 1].filter { (1...count).contains($0) }.map { other in
+        let changed = ProgramTree(.atLeast(needed: other, of: count), node.children)
+        return (changed, "`\(words.text(node))` to `\(words.text(changed))`")
+      }
+    }
+  }
+
+  private func strictness(_ tree: ProgramTree, in part: RulePart) -> [(ProgramTree, String)] {
+    let when = RulePart.when.tree(of: rule)
+    let opposite: [Instruction: Instruction] = [
+      .less: .greaterOrEqual, .lessOrEqual: .greater, .greater: .lessOrEqual, .greaterOrEqual: .less,
+    ]
     let other: [Instruction: Instruction] = [
       .less: .lessOrEqual, .lessOrEqual: .less, .greater: .greaterOrEqual, .greaterOrEqual: .greater,
     ]
     return everywhere(tree) { node in
-      guard let instruction = other[node.instruction] else { return [] }
+      guard let instruction = other[node.instruction], let reverse = opposite[node.instruction] else { return [] }
+      // What holds an alert open is not cleared: at the limit of `when` itself a looser `clear` is the same rule.
+      if part == .clear, when == ProgramTree(reverse, node.children) { return [] }
       let changed = ProgramTree(instruction, node.children)
       return [(changed, "`\(words.text(node))` to `\(words.text(changed))`")]
     }

@@ -95,7 +95,7 @@ struct ProgramWords {
   let rule: RuleDefinition
   let plan: RulePlan
 
-  func text(_ tree: ProgramTree) -> String { text(tree, inside: 0) }
+  func text(_ tree: ProgramTree) -> String { text(tree, inside: 0, isTime: false) }
 
   private static let binding: [Instruction: (symbol: String, level: Int)] = [
     .or: ("or", 1), .and: ("and", 2), .less: ("<", 4), .lessOrEqual: ("<=", 4), .greater: (">", 4),
@@ -103,18 +103,20 @@ struct ProgramWords {
     .multiply: ("*", 6), .divide: ("/", 6),
   ]
 
-  private func text(_ tree: ProgramTree, inside level: Int) -> String {
+  /// - Parameter isTime: plain numbers are lengths of time.
+  private func text(_ tree: ProgramTree, inside level: Int, isTime: Bool) -> String {
+    func operand(_ index: Int, _ level: Int) -> String {
+      index < tree.children.count ? text(tree.children[index], inside: level, isTime: isTime) : ""
+    }
     switch tree.instruction {
-    case .not:
-      guard let operand = tree.children.first else { return "not" }
-      return wrapped("not " + text(operand, inside: 3), own: 3, inside: level)
-    case .negate: return "-" + (tree.children.first.map { text($0, inside: 7) } ?? "")
-    case .absolute: return "abs(" + (tree.children.first.map { text($0, inside: 0) } ?? "") + ")"
+    case .not: return wrapped("not " + operand(0, 3), own: 3, inside: level)
+    case .negate: return "-" + operand(0, 7)
+    case .absolute: return "abs(" + operand(0, 0) + ")"
     case .atLeast(let needed, let count):
-      let list = tree.children.map { text($0, inside: 0) }.joined(separator: ", ")
+      let list = tree.children.indices.map { operand($0, 0) }.joined(separator: ", ")
       if needed == 1 { return "any(\(list))" }
       return needed == count ? "all(\(list))" : "\(needed) of (\(list))"
-    case .constant(let number): return ProgramWords.number(number)
+    case .constant(let number): return isTime ? ProgramWords.time(number) : ProgramWords.number(number)
     case .parameter(let index): return "$" + rule.parameters[index].name
     case .feature(let index): return text(rule.features[index])
     case .score(let index, let field): return "\(plan.scores[index].id)().\(field.rawValue)"
@@ -124,25 +126,32 @@ struct ProgramWords {
     case .attribute(.ageMonths): return "age_months"
     case .attribute(.flag(let flag)): return "flag(\(flag))"
     case .attribute(.unit(let unit)): return "unit(\(unit))"
-    default: break
+    default: return binary(tree, inside: level, isTime: isTime)
     }
+  }
+
+  private func binary(_ tree: ProgramTree, inside level: Int, isTime: Bool) -> String {
     guard let (symbol, own) = ProgramWords.binding[tree.instruction], tree.children.count == 2 else { return "?" }
-    if tree.isComparison, let shown = timeComparison(tree, symbol) { return wrapped(shown, own: own, inside: level) }
-    let left = text(tree.children[0], inside: own)
+    // A length of time is compared with lengths of time; what multiplies it is a number.
+    let isProduct = tree.instruction == .multiply || tree.instruction == .divide
+    let isTime = tree.isComparison ? comparesTime(tree) : isTime && !isProduct
+    let left = text(tree.children[0], inside: own, isTime: isTime)
     // Operators bind to the left, so that `a - (b - c)` keeps its brackets.
-    let right = text(tree.children[1], inside: own == 5 || own == 6 ? own + 1 : own)
+    let right = text(tree.children[1], inside: own == 5 || own == 6 ? own + 1 : own, isTime: isTime)
     return wrapped("\(left) \(symbol) \(right)", own: own, inside: level)
   }
 
   private func wrapped(_ text: String, own: Int, inside level: Int) -> String { own < level ? "(\(text))" : text }
 
-  /// A length of time against a number of milliseconds.
-  private func timeComparison(_ tree: ProgramTree, _ symbol: String) -> String? {
-    guard case .constant(let limit) = tree.children[1].instruction,
-      case .feature(let index) = tree.children[0].instruction,
-      ProgramWords.isTime(rule.features[index].kind), let whole = Int64(exactly: limit)
-    else { return nil }
-    return "\(text(tree.children[0], inside: 4)) \(symbol) \(DurationText.format(whole))"
+  private func comparesTime(_ comparison: ProgramTree) -> Bool {
+    guard case .feature(let index) = comparison.inputs.first else { return false }
+    return ProgramWords.isTime(rule.features[index].kind)
+  }
+
+  /// Milliseconds as a duration.
+  static func time(_ milliseconds: Double) -> String {
+    guard let whole = Int64(exactly: milliseconds) else { return number(milliseconds) }
+    return ClockText.format(whole)
   }
 
   static func isTime(_ kind: FeatureKind) -> Bool { kind == .age || kind == .timeBelow || kind == .timeAbove }

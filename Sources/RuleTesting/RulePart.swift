@@ -76,34 +76,11 @@ struct RuleBench {
       return chosen
     }
     small.rules += extra
-    if !small.rules.contains(where: RuleBench.readsScore) { small.scores = [] }
-    return PlanLayout(plan: small)
+    return PlanLayout(plan: small.keepingUsedScores)
   }
 
   /// Position of the rule under test in a layout of ``layout(_:beside:extra:)``.
   func index(in layout: PlanLayout) -> Int { layout.plan.rules.firstIndex { $0.id == rule.id } ?? 0 }
-
-  private static func readsScore(_ rule: RuleDefinition) -> Bool {
-    rule.score != nil
-      || RulePart.all(of: rule).contains { part in
-        part.program(of: rule)?.instructions.contains { instruction in
-          switch instruction {
-          case .score, .scoreComponent: true
-          default: false
-          }
-        } ?? false
-      }
-  }
-
-  /// Runs every test; tests with equal companions share a layout.
-  func observe(_ variant: RuleDefinition) -> [Observed] {
-    var layouts: [[String]: PlanLayout] = [:]
-    return runs.map { run in
-      let layout = layouts[run.test.companions] ?? layout(variant, beside: run.test.companions)
-      layouts[run.test.companions] = layout
-      return run.run(layout, rule: rule.id)
-    }
-  }
 
   /// Whether every test passes under a variant of the rule; stops at the first that does not.
   func allPass(_ variant: RuleDefinition) -> Bool {

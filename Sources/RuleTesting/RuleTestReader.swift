@@ -29,33 +29,24 @@ package struct RuleTestReader {
     let ids = Set(plan.rules.map(\.id))
     var found: [TextProblem] = []
     var files: [RuleTestFile] = []
-    for source in sources.sorted(by: { $0.path < $1.path }) {
-      let file = directory.isEmpty ? source.path : directory + "/" + source.path
-      let documents: [YAMLNode]
-      do throws(TextProblem) {
-        documents = try YAMLDocument.parseAll(source.text, file: file)
-      } catch {
-        found.append(error)
-        continue
-      }
-      for node in documents {
-        guard let id = node["rule"]?.scalar, ids.contains(id), node["rules"] == nil else { continue }
-        var problems = Problems(file: file)
-        files.append(reader.read(node, id: id, &problems))
-        found += problems.sorted
-      }
+    for document in try RuleLibrary.documents(sources: sources, registry: plan.registry, directory: directory)
+    where ids.contains(document.id) {
+      var problems = Problems(file: document.file)
+      files.append(reader.read(document, &problems))
+      found += problems.sorted
     }
     guard found.isEmpty else { throw TextProblems(found) }
     return files
   }
 
-  private func read(_ node: YAMLNode, id: String, _ problems: inout Problems) -> RuleTestFile {
+  private func read(_ document: RuleLibrary.Document, _ problems: inout Problems) -> RuleTestFile {
+    let id = document.id
     var lines: [String: Int] = [:]
-    for entry in node.entries ?? [] {
+    for entry in document.node.entries ?? [] where entry.key.line < RuleTestReader.templateLines {
       if let key = entry.key.scalar { lines[key] = entry.key.line }
     }
-    var file = RuleTestFile(rule: id, file: problems.file, line: node.line, keyLines: lines, tests: [])
-    guard let list = node["tests"] else { return file }
+    var file = RuleTestFile(rule: id, file: document.file, line: document.line, keyLines: lines, tests: [])
+    guard let list = document.tests else { return file }
     guard let elements = list.elements else {
       problems.add(list, "`tests` must be a list of tests, not \(list.kindText)")
       return file
@@ -69,6 +60,9 @@ package struct RuleTestReader {
     }
     return file
   }
+
+  /// Lines of a template are told from those of the rule by their size; what a template brings is at the rule's first line.
+  private static let templateLines = 1 << 23
 
   // MARK: One test
 

@@ -3,8 +3,16 @@ import VitalModel
 /// What a run of rule tests says, in words, as JSON, and as an exit decision.
 package struct RuleTestReport: Sendable {
   package var results: [RuleTestResult]
+  /// Whether a rule without tests counts as a failure.
+  package var requiresTests: Bool
 
-  package init(_ results: [RuleTestResult]) { self.results = results }
+  package init(_ results: [RuleTestResult], requiresTests: Bool = false) {
+    self.results = results
+    self.requiresTests = requiresTests
+  }
+
+  /// Whether everything asked for passed.
+  package var passed: Bool { failedCount == 0 && (!requiresTests || untested.isEmpty) }
 
   package var testCount: Int { results.reduce(0) { $0 + $1.outcomes.count } }
   package var failedCount: Int { results.reduce(0) { $0 + $1.failed } }

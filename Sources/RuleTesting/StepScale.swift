@@ -90,7 +90,7 @@ struct StepScale {
   }
 
   func text(_ value: Double) -> String {
-    if case .time = kind, let whole = Int64(exactly: value), whole >= 0 { return DurationText.format(whole) }
+    if case .time = kind { return ProgramWords.time(value) }
     return ProgramWords.number(value)
   }
 

@@ -28,7 +28,7 @@ enum TestCommand {
     if minimum != nil, !arguments.has("--mutate") {
       throw CommandFailure(ExitCode.usage, "test: `--minimum` needs `--mutate`")
     }
-    let report = RuleTestReport(try results(arguments))
+    let report = RuleTestReport(try results(arguments), requiresTests: arguments.has("--require-tests"))
     if let path = arguments.value("--junit") {
       do {
         try JUnitText.write(report).write(toFile: path, atomically: true, encoding: .utf8)
@@ -41,11 +41,10 @@ enum TestCommand {
     } else {
       for line in report.lines { printLine(line) }
     }
-    var failed = report.failedCount > 0
-    if arguments.has("--require-tests"), !report.untested.isEmpty {
+    var failed = !report.passed
+    if report.requiresTests, !report.untested.isEmpty {
       printError(
         "vigil: test: \(report.untested.count) rules have no tests: \(report.untested.joined(separator: ", "))")
-      failed = true
     }
     if let minimum, !report.mutationReaches(minimum) {
       printError("vigil: test: the mutation score is below \(minimum) %")
@@ -69,7 +68,7 @@ enum TestCommand {
         plan = try chosen.files.plan(set: arguments.value("--set"))
         tests = try read(chosen.files, plan)
       } catch {
-        throw CommandFailure(ExitCode.badConfiguration, error.description)
+        throw CommandFailure(ExitCode.badConfiguration, described(error, chosen.files))
       }
       tests = tests.filter { chosen.holds($0.file) }
       known += tests.map(\.rule)
@@ -85,6 +84,12 @@ enum TestCommand {
     }
     if results.isEmpty { throw CommandFailure(ExitCode.usage, "test: no rules in \(paths.joined(separator: ", "))") }
     return results
+  }
+
+  /// Each problem with the line it is in.
+  private static func described(_ failure: RuleFiles.Failure, _ files: RuleFiles) -> String {
+    guard case .wrong(let problems) = failure else { return failure.description }
+    return RuleLibrary.rendered(problems, sources: files.sources, directory: files.directory)
   }
 
   private static func read(

@@ -147,6 +147,14 @@ import Testing
     #expect(report.summary.hasSuffix("; without tests: low"))
   }
 
+  @Test func aRuleWithoutTestsFailsWhereTestsAreRequired() throws {
+    let results = try Bench.results("")
+    #expect(RuleTestReport(results).passed)
+    let strict = RuleTestReport(results, requiresTests: true)
+    #expect(!strict.passed)
+    #expect(JUnitText.write(strict).contains("tests=\"1\" failures=\"1\""))
+  }
+
   @Test func reportsAreSafeXML() throws {
     let report = try Bench.report(
       """
