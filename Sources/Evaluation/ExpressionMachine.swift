@@ -248,7 +248,7 @@ package final class ExpressionMachine {
       guard feature.code >= 0 else { return .nan }
       position = Int(view.preferred[feature.code])
     }
-    if position < 0 { return feature.kind == .stale || feature.kind == .missing ? 1 : .nan }
+    if position < 0 { return feature.kind.ofNoSeries }
     let series = view.series + position
     if position == reading.overridden, feature.kind.isOfOneValue { return reading.override }
     switch feature.kind {
@@ -332,6 +332,15 @@ package struct CompiledParameter: @unchecked Sendable, BitwiseCopyable {
 }
 
 extension FeatureKind {
+  /// What it is where the patient has no series of the vital: silent, none counted, else unknown.
+  var ofNoSeries: Double {
+    switch self {
+    case .stale, .missing: 1
+    case .count, .countBelow, .countAbove, .crossings: 0
+    default: .nan
+    }
+  }
+
   /// Whether it says what the vital is like, so that a single value could stand for it.
   var isOfOneValue: Bool {
     switch self {

@@ -208,7 +208,8 @@ package final class Directory: NameSource, Sendable {
       let entry = roster.patients[index]
       return PatientFacts(
         tenant: key.tenant, patient: key.patient, birth: entry.birthDay.map { Int64($0) * 86_400_000 },
-        ageYears: entry.age.map { Int($0.double) }, ageMonthsGiven: entry.age.map(PatientFacts.completedMonths),
+        ageYears: entry.age.map { Int(min(max(0, $0.double), 1000)) },
+        ageMonthsGiven: entry.age.map(PatientFacts.completedMonths),
         flags: Set(entry.flags), settings: roster.settings(ofPatient: key.patient), unit: entry.unit, bed: entry.bed,
         isListed: true)
     }

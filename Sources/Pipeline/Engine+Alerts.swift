@@ -29,7 +29,7 @@ extension Engine {
       hold(patient, candidate, .quality, by: "uncertain time", until: .max, context)
       return
     }
-    let slot = patient.pointee.slots + rule
+    let slot = patient.slotPointer(rule)
     // The refractory time yields to bypass and to a priority above the rule's own (SEMANTICS D1).
     if context.engineTime < slot.pointee.refractoryUntil, !candidate.isBypass, !options.without.contains(.refractory),
       raisedPriority(patient, rule: rule, subject: candidate.subject, now: context.now) == nil
@@ -43,7 +43,7 @@ extension Engine {
   }
 
   private func joinedAlert(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> Int? {
-    let target = patient.pointee.slots[rule].joinedRule
+    let target = patient.slot(rule).joinedRule
     guard target >= 0 else { return nil }
     return patient.pointee.alerts.firstIndex { $0.rule == Int(target) }
   }
@@ -64,7 +64,7 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, _ stage: SuppressionStage, by: String,
     until: Int64, _ context: JudgeContext
   ) {
-    let slot = patient.pointee.slots + candidate.rule
+    let slot = patient.slotPointer(candidate.rule)
     let number = Engine.stageNumber(stage)
     let isNew = slot.pointee.heldStage != number
     slot.pointee.heldStage = number
@@ -88,14 +88,15 @@ extension Engine {
   }
 
   private func release(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) {
-    patient.pointee.slots[rule].heldStage = -1
-    patient.pointee.slots[rule].heldUntil = .max
-    patient.pointee.slots[rule].heldBypass = false
+    guard let slot = patient.pointee.ruleSlots.peek(rule) else { return }
+    slot.pointee.heldStage = -1
+    slot.pointee.heldUntil = .max
+    slot.pointee.heldBypass = false
   }
 
   /// What held a candidate may be over: it is told if it still holds.
   func retryHeld(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, _ context: JudgeContext) {
-    let slot = patient.pointee.slots[rule]
+    let slot = patient.slot(rule)
     guard slot.heldStage >= 0 else { return }
     // Bounded by design: what is released here is told, held anew with its reason, or over.
     let wasRetrospective = Engine.stage(slot.heldStage) == .retrospective
@@ -112,7 +113,7 @@ extension Engine {
     patient.pointee.settleDue = .max
     patient.pointee.settleSince = .max
     let retrospective = Engine.stageNumber(.retrospective)
-    for rule in layout.plan.rules.indices where patient.pointee.slots[rule].heldStage == retrospective {
+    for rule in layout.plan.rules.indices where patient.slot(rule).heldStage == retrospective {
       retryHeld(patient, rule: rule, context)
     }
     guard !patient.pointee.missed.isEmpty else { return }
@@ -139,7 +140,7 @@ extension Engine {
     else { return false }
     let priority = priority(patient, of: candidate, context)
     let host = patient.pointee.alerts[index].rule
-    patient.pointee.slots[candidate.rule].joinedRule = Int16(host)
+    patient.slotPointer(candidate.rule).pointee.joinedRule = Int16(host)
     if !patient.pointee.alerts[index].members.contains(definition.id) {
       patient.pointee.alerts[index].members.append(definition.id)
     }
@@ -198,7 +199,7 @@ extension Engine {
   private func priorityAtRisk(_ patient: UnsafeMutablePointer<PatientState>, code: Int) -> Priority {
     var priority = Priority.info
     for alert in patient.pointee.alerts where alert.rule >= 0 && alert.kind == .physiological {
-      let joined = layout.plan.rules.indices.filter { Int(patient.pointee.slots[$0].joinedRule) == alert.rule }
+      let joined = layout.plan.rules.indices.filter { Int(patient.slot($0).joinedRule) == alert.rule }
       if ([alert.rule] + joined).contains(where: { isHeld(patient, rule: $0, byCode: code) }) {
         priority = max(priority, alert.priority)
       }
@@ -265,7 +266,7 @@ extension Engine {
 
   /// A rule no longer holds anywhere: its alert ends, unless a member still holds; a held candidate is over.
   func ruleClosed(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, _ context: JudgeContext) {
-    let slot = patient.pointee.slots + rule
+    let slot = patient.slotPointer(rule)
     let retrospective = Engine.stageNumber(.retrospective)
     if slot.pointee.heldStage == retrospective {
       let definition = layout.plan.rules[rule]
@@ -284,7 +285,7 @@ extension Engine {
     guard let index = patient.pointee.alerts.firstIndex(where: { $0.rule == host }) else { return }
     if ruleHolds(patient, rule: host) { return }
     for other in layout.plan.rules.indices
-    where Int(patient.pointee.slots[other].joinedRule) == host && ruleHolds(patient, rule: other) {
+    where Int(patient.slot(other).joinedRule) == host && ruleHolds(patient, rule: other) {
       return
     }
     end(patient, alert: index, context)
@@ -295,10 +296,10 @@ extension Engine {
     emit(patient, alert: index, phase: .end, showing: nil, context, isNotified: true)
     patient.pointee.alerts.remove(at: index)
     guard host >= 0 else { return }
-    patient.pointee.slots[host].refractoryUntil = context.engineTime + layout.plan.rules[host].refractory
-    for other in layout.plan.rules.indices where Int(patient.pointee.slots[other].joinedRule) == host {
-      patient.pointee.slots[other].joinedRule = -1
-      patient.pointee.slots[other].refractoryUntil = context.engineTime + layout.plan.rules[other].refractory
+    patient.slotPointer(host).pointee.refractoryUntil = context.engineTime + layout.plan.rules[host].refractory
+    for other in layout.plan.rules.indices where Int(patient.slot(other).joinedRule) == host {
+      patient.slotPointer(other).pointee.joinedRule = -1
+      patient.slotPointer(other).pointee.refractoryUntil = context.engineTime + layout.plan.rules[other].refractory
     }
   }
 }

@@ -27,12 +27,12 @@ extension Engine {
     for index in 0..<patient.pointee.seriesCount {
       writeSeries(patient.pointee.series[index], &out)
       for offset in 0..<PatientState.episodeCount(layout, code: patient.pointee.series[index].code) {
-        write(patient.pointee.episodes[index][offset], &out)
+        write(patient.episode(index, offset), &out)
       }
     }
     for rule in layout.plan.rules.indices {
-      write(patient.pointee.patientEpisodes[rule], &out)
-      write(patient.pointee.slots[rule], &out)
+      write(patient.ruleEpisode(rule), &out)
+      write(patient.slot(rule), &out)
     }
     for score in layout.plan.scores.indices { write(patient.pointee.scores[score], &out) }
     out.append(varint: UInt64(patient.pointee.alerts.count))
@@ -142,10 +142,8 @@ extension Engine {
   }
 
   private func write(_ episode: Episode, _ out: inout ByteWriter) {
-    let isBlank =
-      episode.phase == .idle && (0..<4).allSatisfy { episode.segments[$0].end == episode.segments[$0].start }
-    out.append(isBlank ? 0xFF : episode.phase.rawValue)
-    guard !isBlank else { return }
+    out.append(episode.isBlank ? 0xFF : episode.phase.rawValue)
+    guard !episode.isBlank else { return }
     out.append((episode.isBypassed ? 1 : 0) | (episode.isFrozen ? 2 : 0))
     for value in [episode.onset, episode.segmentStart, episode.clearOnset, episode.due] { out.append(zigzag: value) }
     for index in 0..<4 {

@@ -100,7 +100,7 @@ extension Engine {
 
   /// A pressure that makes sense came from a device that had contradicted itself.
   func clearPressureDoubt(_ patient: UnsafeMutablePointer<PatientState>, _ slot: Slot) {
-    let engineTime = options.clock == .wall ? clock : max(patient.pointee.now, slot.eventTime)
+    let engineTime = isWall ? clock : max(patient.pointee.now, slot.eventTime)
     let context = JudgeContext(
       now: max(patient.pointee.now, slot.eventTime), engineTime: engineTime, isRetrospective: false,
       isUncertain: false)
@@ -116,7 +116,7 @@ extension Engine {
     guard slot.payload == 0 || slot.payload > patient.pointee.position else { return nil }
     patient.pointee.position = max(patient.pointee.position, slot.payload)
     if patient.pointee.dirtySince == .max { markDirty(place, slot.payload) }
-    let engineTime = options.clock == .wall ? clock : max(patient.pointee.now, slot.eventTime)
+    let engineTime = isWall ? clock : max(patient.pointee.now, slot.eventTime)
     runDeadlines(place, upTo: engineTime)
     let context = JudgeContext(
       now: max(patient.pointee.now, slot.eventTime), engineTime: engineTime, isRetrospective: false,
@@ -211,7 +211,7 @@ extension Engine {
       let pointer = patients[place]
       let mapping = successors(pointer, succession, old: old)
       let orphans = old.plan.rules.indices.filter { rule in
-        let host = Int(pointer.pointee.slots[rule].joinedRule)
+        let host = Int(pointer.slot(rule).joinedRule)
         return host >= 0 && mapping[host] < 0 && mapping[rule] >= 0
       }
       var state = PatientState(number: pointer.pointee.number, facts: pointer.pointee.facts, layout: new)
@@ -224,7 +224,7 @@ extension Engine {
       refreshAge(pointer, now: max(pointer.pointee.now, 0))
       for score in new.plan.scores.indices {
         _ = pointer.pointee.scores[score].update(
-          new.scores[score], view: pointer.pointee.view, layout: new, now: pointer.pointee.now)
+          new.scores[score], view: pointer.view, layout: new, now: pointer.pointee.now)
       }
       if pointer.pointee.dirtySince == .max { markDirty(place, position) }
       endWithdrawn(pointer)
@@ -260,7 +260,7 @@ extension Engine {
       series.finishRestoring(plan: layout.codes[source.code])
       carryPanes(source, to: &series, old)
       let position = state.addSeries(series, layout: layout)
-      carryEpisodes(from.pointee.episodes[index], to: state.episodes[position], code: source.code, old, mapping)
+      carryEpisodes(from.pointee.episodes[index], to: state.episodes + position, code: source.code, old, mapping)
     }
     for (index, score) in old.plan.scores.enumerated() {
       // A chart that kept its rows keeps its standing, what it lost included.
@@ -272,10 +272,12 @@ extension Engine {
       if let target { state.scores[target] = from.pointee.scores[index] }
     }
     for (rule, target) in mapping.enumerated() where target >= 0 {
-      state.patientEpisodes[target] = from.pointee.patientEpisodes[rule]
-      var slot = from.pointee.slots[rule]
+      if let episode = from.pointee.ruleEpisodes.peek(rule) {
+        state.ruleEpisodes.pointer(target, blank: Episode()).pointee = episode.pointee
+      }
+      guard var slot = from.pointee.ruleSlots.peek(rule)?.pointee else { continue }
       if slot.joinedRule >= 0 { slot.joinedRule = Int16(mapping[Int(slot.joinedRule)]) }
-      state.slots[target] = slot
+      state.ruleSlots.pointer(target, blank: RuleSlot()).pointee = slot
     }
     state.alerts = from.pointee.alerts.map { alert in
       var carried = alert
@@ -311,28 +313,30 @@ extension Engine {
     guard ruleHolds(patient, rule: rule) else { return }
     let subject = heldSeries(patient, rule: rule).first ?? -1
     let context = JudgeContext(
-      now: patient.pointee.now, engineTime: options.clock == .wall ? clock : patient.pointee.now,
+      now: patient.pointee.now, engineTime: isWall ? clock : patient.pointee.now,
       isRetrospective: false, isUncertain: false)
     open(
       patient, Candidate(rule: rule, subject: subject, onset: heldOnset(patient, rule: rule), isBypass: false), context)
   }
 
   private func carryEpisodes(
-    _ from: UnsafeMutablePointer<Episode>, to: UnsafeMutablePointer<Episode>, code: Int, _ old: PlanLayout,
+    _ from: LazyRow<Episode>, to: UnsafeMutablePointer<LazyRow<Episode>>, code: Int, _ old: PlanLayout,
     _ mapping: [Int]
   ) {
+    guard !from.isBlank else { return }
     func order(_ plan: PlanLayout) -> [Int] {
       Array(plan.codes[code].seriesRules) + Array(plan.staleRules) + Array(plan.statusRules)
     }
     let targets = order(layout)
     for (offset, rule) in order(old).enumerated() {
-      if let place = targets.firstIndex(of: mapping[rule]) { to[place] = from[offset] }
+      guard let place = targets.firstIndex(of: mapping[rule]), let episode = from.peek(offset) else { continue }
+      to.pointee.pointer(place, blank: Episode()).pointee = episode.pointee
     }
   }
 
   private func endWithdrawn(_ patient: UnsafeMutablePointer<PatientState>) {
     let context = JudgeContext(
-      now: patient.pointee.now, engineTime: options.clock == .wall ? clock : patient.pointee.now,
+      now: patient.pointee.now, engineTime: isWall ? clock : patient.pointee.now,
       isRetrospective: false, isUncertain: false)
     while let index = patient.pointee.alerts.firstIndex(where: { $0.rule == Engine.withdrawn }) {
       patient.pointee.alerts[index].sequence += 1

@@ -7,7 +7,7 @@ extension Engine {
   func schedule(_ patient: UnsafeMutablePointer<PatientState>, _ due: Int64) {
     guard due < patient.pointee.nextDue else { return }
     patient.pointee.nextDue = due
-    guard options.clock == .wall, due < patient.pointee.filedDue else { return }
+    guard isWall, due < patient.pointee.filedDue else { return }
     patient.pointee.filedDue = due
     deadlines.push(due: due, patient: patient.pointee.number)
   }
@@ -67,7 +67,7 @@ extension Engine {
   /// Puts every restored patient's next deadline back into the heap.
   func fileDeadlines() {
     deadlines = DeadlineHeap()
-    for patient in patients where options.clock == .wall && patient.pointee.nextDue < .max {
+    for patient in patients where isWall && patient.pointee.nextDue < .max {
       patient.pointee.filedDue = patient.pointee.nextDue
       deadlines.push(due: patient.pointee.nextDue, patient: patient.pointee.number)
     }
@@ -120,15 +120,18 @@ extension Engine {
     for index in 0..<patient.pointee.seriesCount {
       consider(patient.pointee.series[index].staleDue, .stale(series: index))
       consider(patient.pointee.series[index].absenceDue, .absent(series: index))
-      let count = PatientState.episodeCount(layout, code: patient.pointee.series[index].code)
-      for offset in 0..<count {
-        consider(max(notBefore, patient.pointee.episodes[index][offset].due), .series(series: index, offset: offset))
+      let row = patient.pointee.episodes[index]
+      for offset in 0..<Int(row.count) {
+        guard let episode = row.peek(offset) else { break }
+        consider(max(notBefore, episode.pointee.due), .series(series: index, offset: offset))
       }
     }
     for rule in layout.plan.rules.indices {
-      consider(max(notBefore, patient.pointee.patientEpisodes[rule].due), .patientRule(rule))
-      if patient.pointee.slots[rule].heldStage >= 0 {
-        consider(patient.pointee.slots[rule].heldUntil, .held(rule: rule))
+      if let episode = patient.pointee.ruleEpisodes.peek(rule) {
+        consider(max(notBefore, episode.pointee.due), .patientRule(rule))
+      }
+      if let slot = patient.pointee.ruleSlots.peek(rule), slot.pointee.heldStage >= 0 {
+        consider(slot.pointee.heldUntil, .held(rule: rule))
       }
     }
     return due == .max ? nil : (due, target)
@@ -140,7 +143,7 @@ extension Engine {
     // What should have been found long ago (we were not running, or it came with a back-log) is settled, not told at
     // once: what is still true is told then (SEMANTICS B5).
     let isLate =
-      options.clock == .wall && deadline.due < clock - options.lateness && !options.without.contains(.retrospective)
+      isWall && deadline.due < clock - options.lateness && !options.without.contains(.retrospective)
     switch deadline.target {
     case .series, .patientRule: context.isRetrospective = isLate
     case .stale, .absent, .held, .settle: break
@@ -154,11 +157,11 @@ extension Engine {
     case .stale(let series): checkStaleness(patient, series, context)
     case .absent(let series): checkAbsence(patient, series, context)
     case .series(let series, let offset):
-      patient.pointee.episodes[series][offset].due = .max
+      patient.episodePointer(series, offset).pointee.due = .max
       let rule = ruleIndex(code: patient.pointee.series[series].code, offset: offset)
       judge(patient, rule: rule, subject: series, offset: offset, context)
     case .patientRule(let rule):
-      patient.pointee.patientEpisodes[rule].due = .max
+      patient.ruleEpisodePointer(rule).pointee.due = .max
       judge(patient, rule: rule, subject: -1, offset: 0, context)
     case .held(let rule): retryHeld(patient, rule: rule, context)
     case .settle: settle(patient, context)
@@ -190,14 +193,15 @@ extension Engine {
     let code = series.pointee.code
     choosePreferred(patient, code: code)
     for (offset, rule) in layout.codes[code].seriesRules.enumerated() {
-      let change = patient.pointee.episodes[index][offset].loseSignal(now: context.now)
+      guard let episode = patient.pointee.episodes[index].peek(offset) else { break }
+      let change = episode.pointee.loseSignal(now: context.now)
       settleChange(change, patient, rule: rule, subject: index, context)
     }
     judgeTechnical(patient, subject: index, context)
     updateScores(patient, code: code, now: context.now)
     for rule in layout.codes[code].patientRules {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
-      let episode = patient.pointee.patientEpisodes + rule
+      guard let episode = patient.pointee.ruleEpisodes.peek(rule) else { continue }
       if episode.pointee.phase == .pending, episode.pointee.isFrozen {
         settleChange(episode.pointee.loseSignal(now: context.now), patient, rule: rule, subject: -1, context)
       }

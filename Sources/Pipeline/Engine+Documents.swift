@@ -161,7 +161,7 @@ extension Engine {
     if candidate.isBypass, let program = layout.rules[candidate.rule].bypassLimit {
       let reading = ExpressionMachine.Reading(now: now, subject: -1, rule: candidate.rule, holdLast: false)
       let value = machine.value(
-        program, features: layout.rules[candidate.rule].features, view: patient.pointee.view, layout: layout,
+        program, features: layout.rules[candidate.rule].features, view: patient.view, layout: layout,
         reading: reading)
       // Sums of decimals are cut to the nearest millionth: 39.0 + 0.3 is 39.3.
       if abs(value) < 1e12 {
@@ -192,7 +192,7 @@ extension Engine {
     guard let feature = compiled.features.first(where: { !$0.kind.isTruth }) else { return nil }
     if feature.kind.isOfTime { return series.lastTime == .min ? nil : vital.decimal(grid: Int64(series.lastValue)) }
     let reading = shown(patient, rule: candidate.rule, subject: candidate.subject, now: now)
-    let value = machine.feature(feature, view: patient.pointee.view, layout: layout, reading: reading)
+    let value = machine.feature(feature, view: patient.view, layout: layout, reading: reading)
     if value.isNaN { return series.lastTime == .min ? nil : vital.decimal(grid: Int64(series.lastValue)) }
     if feature.kind.isOfGrid { return grid(value, vital) }
     return DecimalValue(mantissa: Int64((value * 100).rounded()), exponent: -2).normalizedWhole
@@ -297,7 +297,7 @@ extension Engine {
       out.field("rule", definition.id)
       out.field("version", definition.version)
       out.field("when", definition.when.text)
-      out.field("for", DurationText.format(definition.hold))
+      out.field("for", DurationText.format(hold(patient, rule: rule, now: context.now)))
       out.field("clear", definition.clear?.text)
       out.field("bypass", definition.bypass?.text)
       out.field("evaluated_at", Timestamp.format(context.now))
@@ -330,9 +330,9 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, now: Int64
   ) -> ExpressionMachine.Reading {
     var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: true)
-    var episode = patient.pointee.patientEpisodes[rule]
+    var episode = patient.ruleEpisode(rule)
     if subject >= 0, let offset = layout.codes[patient.pointee.series[subject].code].seriesRules.firstIndex(of: rule) {
-      episode = patient.pointee.episodes[subject][offset]
+      episode = patient.episode(subject, offset)
     }
     if episode.phase != .idle { reading.onset = episode.onset }
     return reading
@@ -343,7 +343,7 @@ extension Engine {
     _ context: JudgeContext, to out: inout JSONText
   ) {
     let reading = shown(patient, rule: rule, subject: subject, now: context.now)
-    let value = machine.feature(feature, view: patient.pointee.view, layout: layout, reading: reading)
+    let value = machine.feature(feature, view: patient.view, layout: layout, reading: reading)
     out.object {
       $0.field("input", feature.describe(layout.plan.registry))
       $0.field("value", value.isNaN ? nil : value)
@@ -380,7 +380,7 @@ extension Engine {
     out.array("raises") { out in
       for (raise, definition) in zip(compiled.raises, layout.plan.rules[rule].raises) {
         let truth = machine.truth(
-          raise.when, features: compiled.features, view: patient.pointee.view, layout: layout, reading: reading)
+          raise.when, features: compiled.features, view: patient.view, layout: layout, reading: reading)
         out.object {
           $0.field("when", definition.when.text)
           $0.field("to", definition.to.text)
@@ -395,6 +395,9 @@ extension Engine {
   ) {
     let definition = layout.plan.scores[score]
     let state = patient.pointee.scores[score]
+    // The score is judged anew only when a value changed: an input confirmed since is younger than it remembers.
+    var confirmed = state
+    _ = confirmed.update(layout.scores[score], view: patient.view, layout: layout, now: now)
     out.object("score") { out in
       out.field("id", definition.id)
       out.field("total", Int(state.total))
@@ -407,9 +410,9 @@ extension Engine {
           out.object {
             $0.field("name", component.name)
             $0.field("points", state.points[index] < 0 ? nil : Int(state.points[index]))
-            $0.field("time", state.times[index] == .min ? nil : Timestamp.format(state.times[index]))
+            $0.field("time", confirmed.times[index] == .min ? nil : Timestamp.format(confirmed.times[index]))
             // How old the input is at this evaluation; of a component that went missing, how old its last one was.
-            $0.field("age_s", state.times[index] == .min ? nil : Int(max(0, now - state.times[index]) / 1000))
+            $0.field("age_s", confirmed.times[index] == .min ? nil : Int(max(0, now - confirmed.times[index]) / 1000))
           }
         }
       }

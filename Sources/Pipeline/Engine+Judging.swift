@@ -8,13 +8,16 @@ extension Engine {
   func judge(
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, offset: Int, _ context: JudgeContext
   ) {
-    let episode =
-      subject >= 0 ? patient.pointee.episodes[subject] + offset : patient.pointee.patientEpisodes + rule
     if !doubted.isEmpty, doubted.contains(where: { $0.rule == rule && $0.subject == subject }) { return }
-    let judgement = judgement(patient, rule: rule, subject: subject, episode: episode.pointee, now: context.now)
-    if episode.pointee.phase == .idle, judgement.when != .yes, judgement.bypass != .yes { return }
-    if episode.pointee.phase == .idle, !applies(patient, rule: rule, now: context.now) { return }
-    let wasHeldForDoubt = patient.pointee.slots[rule].heldStage == Engine.stageNumber(.quality)
+    let isIdle = subject >= 0 ? patient.isIdle(subject, offset) : patient.isIdle(rule: rule)
+    let before = isIdle ? Episode() : subject >= 0 ? patient.episode(subject, offset) : patient.ruleEpisode(rule)
+    let judgement = judgement(patient, rule: rule, subject: subject, episode: before, now: context.now)
+    if isIdle {
+      if !judgement.isReached { return }
+      if !applies(patient, rule: rule, now: context.now) { return }
+    }
+    let episode = subject >= 0 ? patient.episodePointer(subject, offset) : patient.ruleEpisodePointer(rule)
+    let wasHeldForDoubt = patient.slot(rule).heldStage == Engine.stageNumber(.quality)
     let change = episode.pointee.observe(
       judgement, now: context.now, timing: timing(patient, rule: rule, now: context.now))
     if episode.pointee.due < .max { schedule(patient, episode.pointee.due) }
@@ -26,7 +29,7 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, episode: Episode, now: Int64
   ) -> Judgement {
     let compiled = layout.rules[rule]
-    let view = patient.pointee.view
+    let view = patient.view
     var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: compiled.holdLast)
     if episode.phase != .idle { reading.onset = episode.onset }
     func run(_ program: CompiledProgram) -> Judgement.Truth {
@@ -46,15 +49,19 @@ extension Engine {
     return Judgement(when: when, clear: clear, bypass: bypass)
   }
 
-  /// How long a rule waits for this patient: a hold a person set takes the place of the rule's.
+  /// How long a rule's condition must hold for this patient: as a person set it, else as the rule says.
+  func hold(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> Int64 {
+    let definition = layout.plan.rules[rule]
+    guard patient.pointee.settingCount > 0, let parameter = definition.holdParameter else { return definition.hold }
+    let set = patient.view.setting(rule: rule, parameter: parameter, now: now)
+    // Refuses unknown, and what no duration can be.
+    return set >= 0 && set < 1e15 ? Int64(set) : definition.hold
+  }
+
   private func timing(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> EpisodeTiming {
-    guard patient.pointee.settingCount > 0, let parameter = layout.plan.rules[rule].holdParameter,
-      !options.without.contains(.persistence)
-    else { return timings[rule] }
-    let set = patient.pointee.view.setting(rule: rule, parameter: parameter, now: now)
-    guard set >= 0, set < 1e15 else { return timings[rule] }
     var timing = timings[rule]
-    timing.hold = Int64(set)
+    guard patient.pointee.settingCount > 0, !options.without.contains(.persistence) else { return timing }
+    timing.hold = hold(patient, rule: rule, now: now)
     timing.window = max(timing.window, timing.hold)
     return timing
   }
@@ -65,7 +72,7 @@ extension Engine {
     refreshAge(patient, now: now)
     let reading = ExpressionMachine.Reading(now: now, subject: -1, rule: rule, holdLast: false)
     return machine.truth(
-      program, features: layout.rules[rule].features, view: patient.pointee.view, layout: layout, reading: reading)
+      program, features: layout.rules[rule].features, view: patient.view, layout: layout, reading: reading)
       != .no
   }
 
@@ -94,17 +101,17 @@ extension Engine {
     let value = layout.plan.registry.vitals[code].decimal(grid: grid).double
     let now = max(patient.pointee.now, slot.eventTime)
     let context = JudgeContext(
-      now: now, engineTime: options.clock == .wall ? clock : now, isRetrospective: isTakingRetrospective,
+      now: now, engineTime: isWall ? clock : now, isRetrospective: isTakingRetrospective,
       isUncertain: isTakingUncertain)
     // Out of order in stream time: what it would have said then is not true now.
-    if context.isRetrospective, options.clock == .stream { return }
+    if context.isRetrospective, !isWall { return }
     var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: -1, holdLast: true)
     reading.override = value
     reading.overridden = subject
     for (offset, rule) in layout.codes[code].seriesRules.enumerated()
     where reachesBypass(patient, rule: rule, reading) {
       doubted.append((rule, subject))
-      let episode = patient.pointee.episodes[subject] + offset
+      let episode = patient.episodePointer(subject, offset)
       let change = episode.pointee.observe(Engine.atBypass, now: now, timing: timing(patient, rule: rule, now: now))
       settleChange(change, patient, rule: rule, subject: subject, context, unverified: value)
     }
@@ -113,7 +120,7 @@ extension Engine {
     reading.subject = -1
     for rule in layout.codes[code].patientRules where reachesBypass(patient, rule: rule, reading) {
       doubted.append((rule, -1))
-      let change = patient.pointee.patientEpisodes[rule].observe(
+      let change = patient.ruleEpisodePointer(rule).pointee.observe(
         Engine.atBypass, now: now, timing: timing(patient, rule: rule, now: now))
       settleChange(change, patient, rule: rule, subject: -1, context, unverified: value)
     }
@@ -129,7 +136,7 @@ extension Engine {
     let compiled = layout.rules[rule]
     guard !compiled.raises.isEmpty, !options.without.contains(.confirmation) else { return nil }
     let reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: compiled.holdLast)
-    let view = patient.pointee.view
+    let view = patient.view
     for raise in compiled.raises
     where machine.truth(raise.when, features: compiled.features, view: view, layout: layout, reading: reading) == .yes {
       return raise.to > layout.plan.rules[rule].priority ? raise.to : nil
@@ -142,7 +149,7 @@ extension Engine {
   func checkRaises(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
     let refractory = Engine.stageNumber(.refractory)
     for rule in layout.raisingRules {
-      let slot = patient.pointee.slots[rule]
+      let slot = patient.slot(rule)
       let host = slot.joinedRule >= 0 ? Int(slot.joinedRule) : rule
       let index = patient.pointee.alerts.firstIndex { $0.rule == host }
       guard index != nil || slot.heldStage == refractory, let subject = holdingSubject(patient, rule: rule),
@@ -159,11 +166,11 @@ extension Engine {
   /// The series that holds a rule, -1 where the rule is judged once a patient; nil if nothing holds it.
   private func holdingSubject(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> Int? {
     switch layout.plan.rules[rule].scope {
-    case .patient: return patient.pointee.patientEpisodes[rule].holds ? -1 : nil
+    case .patient: return patient.ruleEpisode(rule).holds ? -1 : nil
     case .series(let vital):
       guard let offset = layout.codes[Int(vital.index)].seriesRules.firstIndex(of: rule) else { return nil }
       for index in 0..<patient.pointee.seriesCount
-      where patient.pointee.series[index].code == Int(vital.index) && patient.pointee.episodes[index][offset].holds {
+      where patient.pointee.series[index].code == Int(vital.index) && patient.episode(index, offset).holds {
         return index
       }
       return nil
@@ -180,7 +187,7 @@ extension Engine {
     var reading = reading
     reading.rule = rule
     let reached = machine.truth(
-      bypass, features: layout.rules[rule].features, view: patient.pointee.view, layout: layout, reading: reading)
+      bypass, features: layout.rules[rule].features, view: patient.view, layout: layout, reading: reading)
     return reached == .yes && applies(patient, rule: rule, now: reading.now)
   }
 
@@ -204,17 +211,17 @@ extension Engine {
 
   /// Whether any series of the rule, or the rule itself, still holds.
   func ruleHolds(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> Bool {
-    if patient.pointee.patientEpisodes[rule].holds { return true }
+    if patient.ruleEpisode(rule).holds { return true }
     return heldSeries(patient, rule: rule).contains { _ in true }
   }
 
   /// Earliest onset among what holds of a rule.
   func heldOnset(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> Int64 {
-    let own = patient.pointee.patientEpisodes[rule]
+    let own = patient.ruleEpisode(rule)
     var onset = own.holds ? own.onset : Int64.max
     for index in heldSeries(patient, rule: rule) {
       for offset in episodeOffsets(rule: rule, code: patient.pointee.series[index].code) {
-        onset = min(onset, patient.pointee.episodes[index][offset].onset)
+        onset = min(onset, patient.episode(index, offset).onset)
       }
     }
     return onset == .max ? patient.pointee.now : onset
@@ -225,7 +232,7 @@ extension Engine {
     var found: [Int] = []
     for index in 0..<patient.pointee.seriesCount {
       for offset in episodeOffsets(rule: rule, code: patient.pointee.series[index].code)
-      where patient.pointee.episodes[index][offset].holds {
+      where patient.episode(index, offset).holds {
         found.append(index)
       }
     }
@@ -253,10 +260,10 @@ extension Engine {
     // What is left are silent series of a vital that another source now shows to be well.
     for index in held {
       for offset in episodeOffsets(rule: rule, code: patient.pointee.series[index].code) {
-        patient.pointee.episodes[index][offset].reset()
+        patient.pointee.episodes[index].peek(offset)?.pointee.reset()
       }
     }
-    if patient.pointee.patientEpisodes[rule].holds { return }
+    if patient.ruleEpisode(rule).holds { return }
     ruleClosed(patient, rule: rule, context)
   }
 

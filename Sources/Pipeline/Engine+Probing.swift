@@ -56,11 +56,11 @@ extension Engine {
   /// Where the running episode of a rule began; `.max`: there is none.
   private func probeOnset(_ state: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int) -> Int64 {
     if subject < 0 {
-      let episode = state.pointee.patientEpisodes[rule]
+      let episode = state.ruleEpisode(rule)
       return episode.phase == .idle ? .max : episode.onset
     }
     for offset in episodeOffsets(rule: rule, code: state.pointee.series[subject].code) {
-      let episode = state.pointee.episodes[subject][offset]
+      let episode = state.episode(subject, offset)
       return episode.phase == .idle ? .max : episode.onset
     }
     return .max
@@ -72,6 +72,6 @@ extension Engine {
     let state = patients[placeOf(patient)]
     refreshAge(state, now: reading.now)
     return machine.value(
-      program, features: layout.rules[rule].features, view: state.pointee.view, layout: layout, reading: reading)
+      program, features: layout.rules[rule].features, view: state.view, layout: layout, reading: reading)
   }
 }

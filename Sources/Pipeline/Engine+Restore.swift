@@ -63,12 +63,15 @@ extension Engine {
       let series = try readSeries(&reader)
       let position = patient.pointee.addSeries(series, layout: layout)
       for offset in 0..<PatientState.episodeCount(layout, code: series.code) {
-        patient.pointee.episodes[position][offset] = try readEpisode(&reader)
+        let episode = try readEpisode(&reader)
+        if !episode.isBlank { patient.episodePointer(position, offset).pointee = episode }
       }
     }
     for rule in layout.plan.rules.indices {
-      patient.pointee.patientEpisodes[rule] = try readEpisode(&reader)
-      patient.pointee.slots[rule] = try readSlot(&reader, seriesCount: seriesCount)
+      let episode = try readEpisode(&reader)
+      if !episode.isBlank { patient.ruleEpisodePointer(rule).pointee = episode }
+      let slot = try readSlot(&reader, seriesCount: seriesCount)
+      if !slot.isBlank { patient.slotPointer(rule).pointee = slot }
     }
     for score in layout.plan.scores.indices { patient.pointee.scores[score] = try readScore(&reader) }
     for _ in 0..<(try reader.count(limit: 10_000)) { patient.pointee.alerts.append(try readAlert(&reader)) }

@@ -12,6 +12,8 @@ import VitalModel
 package final class Engine {
   @exclusivity(unchecked) package private(set) var layout: PlanLayout
   package let options: EngineOptions
+  /// ``EngineOptions/clock`` is the wall's; beside it for the hot path.
+  let isWall: Bool
   let names: any NameSource
   let machine = ExpressionMachine()
   /// What happened since the caller last took it.
@@ -59,6 +61,7 @@ package final class Engine {
   package init(layout: PlanLayout, options: EngineOptions, names: any NameSource) {
     self.layout = layout
     self.options = options
+    isWall = if case .wall = options.clock { true } else { false }
     self.names = names
     minimumQuality = UInt16(layout.plan.minimumQuality * 10_000)
     pressureCodes = ["sbp", "dbp", "abp_sys", "abp_dia"].compactMap {
@@ -106,7 +109,7 @@ package final class Engine {
     noteEntry(slot)
     switch slot.kind {
     case .sample: take(slot)
-    case .clock: if options.clock == .wall { runDeadlines(upTo: slot.ingestTime) }
+    case .clock: if isWall { runDeadlines(upTo: slot.ingestTime) }
     case .deviceStatus: applyStatus(slot)
     case .payload, .control, nil: return
     }
@@ -149,13 +152,13 @@ package final class Engine {
     groupPatient = slot.patient
     groupTime = slot.eventTime
     groupIsUncertain = slot.flags.contains(.uncertain)
-    let reference = options.clock == .wall ? clock : patient.pointee.newestEvent
+    let reference = isWall ? clock : patient.pointee.newestEvent
     groupIsRetrospective =
       reference != .min && slot.eventTime < reference - options.lateness
       && !options.without.contains(.retrospective)
     // A back-log is taken in as of its own time: a hold it began must not run out because we read it late.
-    let isBacklog = options.clock == .wall && groupIsRetrospective
-    runDeadlines(place, upTo: options.clock == .wall && !isBacklog ? clock : slot.eventTime, isBacklog: isBacklog)
+    let isBacklog = isWall && groupIsRetrospective
+    runDeadlines(place, upTo: isWall && !isBacklog ? clock : slot.eventTime, isBacklog: isBacklog)
     refreshAge(patient, now: slot.eventTime)
     patient.pointee.newestEvent = max(patient.pointee.newestEvent, slot.eventTime)
     if slot.flags.contains(.simulated) { patient.pointee.isSimulated = true }
@@ -216,7 +219,7 @@ package final class Engine {
     let series = patient.pointee.series + index
     guard wasUsable || series.pointee.heardAt == .min else { return }
     let isFirst = series.pointee.count <= 1
-    series.pointee.heardAt = options.clock == .wall ? clock : max(groupTime, patient.pointee.now)
+    series.pointee.heardAt = isWall ? clock : max(groupTime, patient.pointee.now)
     if wasUsable, series.pointee.absenceDue == .max { watchAbsence(patient, index) }
     if wasUsable, isFirst || series.pointee.isStale || series.pointee.staleDue == .max {
       revive(patient, index)
@@ -288,9 +291,9 @@ package final class Engine {
     }
     patient.pointee.now = max(patient.pointee.now, groupTime)
     // In stream time a retrospective sample is out of order: windows have it, nothing new can be true at "now".
-    if groupIsRetrospective, options.clock == .stream { return }
+    if groupIsRetrospective, !isWall { return }
     let context = JudgeContext(
-      now: patient.pointee.now, engineTime: options.clock == .wall ? clock : patient.pointee.now,
+      now: patient.pointee.now, engineTime: isWall ? clock : patient.pointee.now,
       isRetrospective: groupIsRetrospective, isUncertain: groupIsUncertain)
     judgeTouched(patient, context)
     if context.isRetrospective {
@@ -315,12 +318,46 @@ package final class Engine {
         // Nothing it reads is another than when it was last judged, and it did not hold then. What is computed only when
         // asked for may change without any change here.
         let mask = layout.codes[code].seriesMasks[offset]
-        if mask != .max, changed & mask == 0, patient.pointee.episodes[index][offset].phase == .idle { continue }
+        if mask != .max, changed & mask == 0, patient.isIdle(index, offset) { continue }
         judge(patient, rule: own[offset], subject: index, offset: offset, local)
       }
       judgeTechnical(patient, subject: index, context)
+      if !patient.pointee.episodes[index].isBlank { tidy(patient, series: index, now: local.now) }
     }
     judgeTouchedPatientRules(patient, context)
+  }
+
+  /// Gives the memory of a series' episodes back once none of them holds or remembers anything.
+  private func tidy(_ patient: UnsafeMutablePointer<PatientState>, series index: Int, now: Int64) {
+    let row = patient.pointee.episodes[index]
+    let code = patient.pointee.series[index].code
+    guard patient.pointee.settingCount == 0 else { return }
+    for offset in 0..<PatientState.episodeCount(layout, code: code) {
+      guard let episode = row.peek(offset) else { return }
+      episode.pointee.forget(now: now, window: timings[ruleIndex(code: code, offset: offset)].window)
+      if !episode.pointee.isBlank { return }
+    }
+    patient.pointee.episodes[index].clear()
+  }
+
+  /// The same for rules judged once a patient, and for where rules stand.
+  private func tidyRules(_ patient: UnsafeMutablePointer<PatientState>, now: Int64, engineTime: Int64) {
+    guard patient.pointee.settingCount == 0 else { return }
+    var isBlank = true
+    for rule in layout.plan.rules.indices {
+      guard let episode = patient.pointee.ruleEpisodes.peek(rule) else { break }
+      episode.pointee.forget(now: now, window: timings[rule].window)
+      if !episode.pointee.isBlank { isBlank = false }
+    }
+    if isBlank { patient.pointee.ruleEpisodes.clear() }
+    for rule in layout.plan.rules.indices {
+      guard let slot = patient.pointee.ruleSlots.peek(rule) else { return }
+      if slot.pointee.heldStage >= 0 || slot.pointee.joinedRule >= 0 || slot.pointee.refractoryUntil > engineTime {
+        return
+      }
+      if patient.pointee.alerts.contains(where: { $0.rule == rule }) { return }
+    }
+    patient.pointee.ruleSlots.clear()
   }
 
   /// The features of a series that changed since its rules were last judged; all of them where more than values may have.
@@ -330,7 +367,7 @@ package final class Engine {
     series.pointee.refresh(now: now, plan: layout.codes[series.pointee.code])
     let changed = series.pointee.changed
     series.pointee.changed = 0
-    return doubted.isEmpty && patient.pointee.view.settingCount == 0 ? changed : .max
+    return doubted.isEmpty && patient.view.settingCount == 0 ? changed : .max
   }
 
   private func judgeTouchedPatientRules(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
@@ -342,8 +379,7 @@ package final class Engine {
       for offset in 0..<plan.patientRules.count {
         let rule = plan.patientRules[offset]
         let mask = plan.patientMasks[offset]
-        if changed & mask != 0 || mask == .max || changed == .max
-          || patient.pointee.patientEpisodes[rule].phase != .idle
+        if changed & mask != 0 || mask == .max || changed == .max || !patient.isIdle(rule: rule)
         {
           ruleStamp[rule] = stamp
         }
@@ -357,6 +393,9 @@ package final class Engine {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
     }
     if !layout.raisingRules.isEmpty { checkRaises(patient, context) }
+    if !patient.pointee.ruleEpisodes.isBlank || !patient.pointee.ruleSlots.isBlank {
+      tidyRules(patient, now: context.now, engineTime: context.engineTime)
+    }
   }
 
   func updateScores(_ patient: UnsafeMutablePointer<PatientState>, code: Int, now: Int64) {
@@ -365,24 +404,22 @@ package final class Engine {
 
   private func updateScore(_ patient: UnsafeMutablePointer<PatientState>, _ score: Int, now: Int64) -> Bool {
     (patient.pointee.scores + score).pointee.update(
-      layout.scores[score], view: patient.pointee.view, layout: layout, now: now)
+      layout.scores[score], view: patient.view, layout: layout, now: now)
   }
 
   /// Rules about the signal itself, looked at only where they could change.
   func judgeTechnical(_ patient: UnsafeMutablePointer<PatientState>, subject: Int, _ context: JudgeContext) {
     let base = layout.codes[patient.pointee.series[subject].code].seriesRules.count
-    let episodes = patient.pointee.episodes[subject] + base
     let isMissing = patient.pointee.series[subject].isStale && patient.pointee.series[subject].hasRhythm
     let isMarked = patient.pointee.series[subject].lastStatus != .ok
     for (offset, rule) in layout.staleRules.enumerated() {
-      if isMissing || isMarked || episodes[offset].phase != .idle {
+      if isMissing || isMarked || !patient.isIdle(subject, base + offset) {
         judge(patient, rule: rule, subject: subject, offset: base + offset, context)
       }
     }
     let statusBase = base + layout.staleRules.count
     for (offset, rule) in layout.statusRules.enumerated() {
-      let phase = patient.pointee.episodes[subject][statusBase + offset].phase
-      if isMarked || phase != .idle {
+      if isMarked || !patient.isIdle(subject, statusBase + offset) {
         judge(patient, rule: rule, subject: subject, offset: statusBase + offset, context)
       }
     }

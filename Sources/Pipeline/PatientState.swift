@@ -17,6 +17,12 @@ struct RuleSlot: BitwiseCopyable {
   var heldBypass = false
   /// Position of the series that met the rule first; -1: rules judged once a patient.
   var subject: Int16 = -1
+
+  /// Whether it says nothing a new slot does not.
+  var isBlank: Bool {
+    heldStage < 0 && joinedRule < 0 && refractoryUntil == .min && !heldBypass && heldOnset == 0 && subject < 0
+      && heldUntil == .max
+  }
 }
 
 /// An alert that people have been told of and that has not ended. Identity is frozen at its start (SEMANTICS C1).
@@ -55,7 +61,9 @@ struct MissedEpisode {
 /// Everything the engine keeps of one patient. Owned by one engine, freed by ``free()``.
 struct PatientState {
   var number: UInt32
-  var facts: PatientFacts
+  var facts: PatientFacts { didSet { isListed = facts.isListed } }
+  /// Whether the roster lists the patient; beside ``facts`` for the hot path.
+  private(set) var isListed: Bool
   var flagBits: UInt64
   /// Completed years and months; NaN unknown.
   var age: Double
@@ -78,7 +86,8 @@ struct PatientState {
   var isSimulated = false
 
   var series: UnsafeMutablePointer<SeriesWindows>
-  var episodes: UnsafeMutablePointer<UnsafeMutablePointer<Episode>>
+  /// Of each series: its own rules' episodes, then the technical ones'.
+  var episodes: UnsafeMutablePointer<LazyRow<Episode>>
   var seriesCount = 0
   var seriesCapacity = 4
   let preferred: UnsafeMutablePointer<Int16>
@@ -87,14 +96,16 @@ struct PatientState {
   private(set) var settings: UnsafeMutablePointer<CompiledSetting>?
   private(set) var settingCount = 0
   let scores: UnsafeMutablePointer<ScoreState>
-  let patientEpisodes: UnsafeMutablePointer<Episode>
-  let slots: UnsafeMutablePointer<RuleSlot>
+  /// Of rules judged once a patient, by rule; and where each rule stands.
+  var ruleEpisodes: LazyRow<Episode>
+  var ruleSlots: LazyRow<RuleSlot>
   var alerts: [ActiveAlert] = []
   var missed: [MissedEpisode] = []
 
   init(number: UInt32, facts: PatientFacts, layout: PlanLayout) {
     self.number = number
     self.facts = facts
+    isListed = facts.isListed
     flagBits = layout.flagBits(facts)
     age = .nan
     ageMonths = .nan
@@ -106,10 +117,8 @@ struct PatientState {
     scores = .allocate(capacity: max(1, layout.plan.scores.count))
     scores.initialize(repeating: ScoreState(), count: max(1, layout.plan.scores.count))
     let rules = max(1, layout.plan.rules.count)
-    patientEpisodes = .allocate(capacity: rules)
-    patientEpisodes.initialize(repeating: Episode(), count: rules)
-    slots = .allocate(capacity: rules)
-    slots.initialize(repeating: RuleSlot(), count: rules)
+    ruleEpisodes = LazyRow(count: rules)
+    ruleSlots = LazyRow(count: rules)
     compileSettings(layout)
   }
 
@@ -125,15 +134,15 @@ struct PatientState {
   mutating func free() {
     for index in 0..<seriesCount {
       series[index].free()
-      episodes[index].deallocate()
+      episodes[index].free()
     }
     series.deallocate()
     episodes.deallocate()
     preferred.deallocate()
     settings?.deallocate()
     scores.deallocate()
-    patientEpisodes.deallocate()
-    slots.deallocate()
+    ruleEpisodes.free()
+    ruleSlots.free()
     alerts = []
     missed = []
   }
@@ -148,7 +157,7 @@ struct PatientState {
     if seriesCount == seriesCapacity {
       let grownSeries = UnsafeMutablePointer<SeriesWindows>.allocate(capacity: seriesCapacity * 2)
       grownSeries.moveInitialize(from: series, count: seriesCount)
-      let grownEpisodes = UnsafeMutablePointer<UnsafeMutablePointer<Episode>>.allocate(capacity: seriesCapacity * 2)
+      let grownEpisodes = UnsafeMutablePointer<LazyRow<Episode>>.allocate(capacity: seriesCapacity * 2)
       grownEpisodes.moveInitialize(from: episodes, count: seriesCount)
       series.deallocate()
       episodes.deallocate()
@@ -158,9 +167,7 @@ struct PatientState {
     }
     (series + seriesCount).initialize(to: windows)
     let count = max(1, PatientState.episodeCount(layout, code: windows.code))
-    let own = UnsafeMutablePointer<Episode>.allocate(capacity: count)
-    own.initialize(repeating: Episode(), count: count)
-    (episodes + seriesCount).initialize(to: own)
+    (episodes + seriesCount).initialize(to: LazyRow(count: count))
     seriesCount += 1
     return seriesCount - 1
   }
@@ -172,23 +179,15 @@ struct PatientState {
     return -1
   }
 
-  var view: PatientView {
-    PatientView(
-      series: series, seriesCount: seriesCount, preferred: preferred, scores: scores, age: age, flagBits: flagBits,
-      flagsKnown: facts.isListed, ageMonths: ageMonths, settings: UnsafePointer(settings), settingCount: settingCount)
-  }
-
   /// Bytes this patient takes, all told.
   func bytes(layout: PlanLayout) -> Int {
-    let rules = max(1, layout.plan.rules.count)
     var total = MemoryLayout<PatientState>.stride + vitalCount * 2
     total += max(1, layout.plan.scores.count) * MemoryLayout<ScoreState>.stride
-    total += rules * (MemoryLayout<Episode>.stride + MemoryLayout<RuleSlot>.stride)
+    total += ruleEpisodes.bytes + ruleSlots.bytes
     total += settingCount * MemoryLayout<CompiledSetting>.stride
-    total += seriesCapacity * (MemoryLayout<SeriesWindows>.stride + MemoryLayout<Int>.stride)
+    total += seriesCapacity * (MemoryLayout<SeriesWindows>.stride + MemoryLayout<LazyRow<Episode>>.stride)
     for index in 0..<seriesCount {
-      total += series[index].heapBytes
-      total += max(1, PatientState.episodeCount(layout, code: series[index].code)) * MemoryLayout<Episode>.stride
+      total += series[index].heapBytes + episodes[index].bytes
     }
     return total
   }

@@ -72,17 +72,18 @@ extension Engine {
     state.ageMonths = facts.ageMonths(at: now).map(Double.init) ?? .nan
     let reading = ExpressionMachine.Reading(now: now, subject: -1, rule: rule, holdLast: false)
     return machine.truth(
-      program, features: layout.rules[rule].features, view: state.view, layout: layout, reading: reading) != .no
+      program, features: layout.rules[rule].features, view: withUnsafeMutablePointer(to: &state) { $0.view },
+      layout: layout, reading: reading) != .no
   }
 
   /// What was held because its rule was on trial is told once the rule is in force, if it still holds.
   func tellOffTrial(_ patient: UnsafeMutablePointer<PatientState>) {
     let shadow = Engine.stageNumber(.shadow)
     let context = JudgeContext(
-      now: patient.pointee.now, engineTime: options.clock == .wall ? clock : patient.pointee.now,
+      now: patient.pointee.now, engineTime: isWall ? clock : patient.pointee.now,
       isRetrospective: false, isUncertain: false)
     for rule in layout.plan.rules.indices
-    where patient.pointee.slots[rule].heldStage == shadow && layout.plan.rules[rule].mode == .live {
+    where patient.slot(rule).heldStage == shadow && layout.plan.rules[rule].mode == .live {
       retryHeld(patient, rule: rule, context)
     }
   }

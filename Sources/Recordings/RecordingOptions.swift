@@ -67,7 +67,7 @@ package enum RecordingError: Error, Hashable, Sendable {
   /// A table's cell cannot be read.
   case badCell(file: String, line: Int, column: String)
 
-  init(_ error: CompressionError, file: String, line: Int) {
+  package init(_ error: CompressionError, file: String, line: Int) {
     self =
       switch error {
       case .truncated: .truncated(file: file, line: line)

@@ -104,7 +104,7 @@ struct BranchCheck {
       isDuration = Aggregate.of(feature.kind).result == .duration
     }
     func number(_ value: Double) -> String {
-      isDuration ? DurationText.format(Int64(value)) : NumberText.plain(value)
+      isDuration ? NumberText.duration(value) : NumberText.plain(value)
     }
     switch (bounds.low, bounds.high) {
     case (.some(let low), .some(let high)): return "\(name) lies between \(number(low)) and \(number(high))\(unit)"
@@ -226,28 +226,82 @@ struct BranchCheck {
 
   private func checkRefusals(_ problems: inout Problems) {
     guard rule.kind == .physiological else { return }
-    if let clear = conditions.clear { checkTechnicalEnd(clear, &problems) }
-    if let when = conditions.when { checkScoreHoldsBack(when, &problems) }
+    guard let when = conditions.when else { return }
+    if let clear = conditions.clear { checkTechnicalEnd(clear, when, &problems) }
+    checkScoreHoldsBack(when, &problems)
   }
 
-  /// A technical condition must not end an active alert.
-  private func checkTechnicalEnd(_ clear: RuleCondition, _ problems: inout Problems) {
+  /// A technical condition must not end an active alert: with some signals lost, the vitals `when` reads must still have a
+  /// say. A rule that watches two sources may go on with one of them.
+  private func checkTechnicalEnd(_ clear: RuleCondition, _ when: RuleCondition, _ problems: inout Problems) {
     var cases = cases(rule.parameters.map(\.value.double), isSteady: false)
     let ends = cases.formula(clear.checked)
-    for (index, variable) in cases.variables.enumerated() {
-      guard case .feature(let feature) = variable, let isBetter = feature.technicalIsHigh else { continue }
-      let found = cases.first { values in
-        guard ends.holds(values), isBetter ? values[index] > 0 : values[index] == 0 else { return false }
-        var other = values
-        other[index] = isBetter ? 0 : 1
-        return !ends.holds(other)
+    let watched = codes(when.checked.instructions)
+    let opening = lossesThatOpen(when)
+    let technical = cases.variables.map { variable -> Bool? in
+      guard case .feature(let feature) = variable else { return nil }
+      return feature.technicalIsHigh
+    }
+    guard cases.isComplete, technical.contains(where: { $0 != nil }) else { return }
+    // What the vitals of `when` may be is left open; signals and everything else are given.
+    let given = cases.variables.indices.filter { index in
+      technical[index] != nil || codes(of: cases.variables[index]).isDisjoint(with: watched)
+    }
+    var holds: [[Double]: Bool] = [:]
+    _ = cases.first { values in
+      holds[given.map { values[$0] }, default: true] =
+        holds[given.map { values[$0] }, default: true] && ends.holds(values)
+      return false
+    }
+    func isLost(_ index: Int, _ value: Double) -> Bool { technical[index].map { (value != 0) == $0 } ?? false }
+    let sorted = holds.filter(\.value).keys.sorted { $0.lexicographicallyPrecedes($1) }
+    for key in sorted {
+      guard let place = given.indices.first(where: { isLost(given[$0], key[$0]) }) else { continue }
+      // A signal whose loss opens the alert shows by its return that the alert may end.
+      if given.indices.contains(where: { opening.contains(cases.variables[given[$0]]) && !isLost(given[$0], key[$0]) })
+      {
+        continue
       }
-      guard found != nil else { continue }
+      let well = given.indices.map { technical[given[$0]].map { $0 ? 0.0 : 1.0 } ?? key[$0] }
+      guard holds[well] != true, case .feature(let feature) = cases.variables[given[place]] else { continue }
       add(
         clear.checked, clear,
         "a technical condition (`\(feature.kind.rawValue)`) may not end an active alert: a lost signal is no recovery",
         &problems)
       return
+    }
+  }
+
+  /// Signals of `when` whose loss can make it true.
+  private func lossesThatOpen(_ when: RuleCondition) -> Set<BranchVariable> {
+    var cases = cases(rule.parameters.map(\.value.double), isSteady: false)
+    let opens = cases.formula(when.checked)
+    var found: Set<BranchVariable> = []
+    for (index, variable) in cases.variables.enumerated() {
+      guard case .feature(let feature) = variable, let isHigh = feature.technicalIsHigh else { continue }
+      let opened = cases.first { values in
+        guard (values[index] != 0) == isHigh, opens.holds(values) else { return false }
+        var well = values
+        well[index] = isHigh ? 0 : 1
+        return !opens.holds(well)
+      }
+      if opened != nil { found.insert(variable) }
+    }
+    return found
+  }
+
+  private func codes(_ instructions: [Instruction]) -> Set<VitalCode> {
+    var codes: Set<VitalCode> = []
+    for case .feature(let index) in instructions { if let code = rule.features[index].code { codes.insert(code) } }
+    return codes
+  }
+
+  private func codes(of variable: BranchVariable) -> Set<VitalCode> {
+    switch variable {
+    case .level(let code): [code]
+    case .feature(let feature): feature.code.map { [$0] } ?? []
+    case .composite(let instructions): codes(instructions)
+    case .score, .component, .attribute: []
     }
   }
 

@@ -19,7 +19,7 @@ extension ExpressionChecker {
       }
       code = try vital(word, first.column)
     }
-    if eachSeries, !aggregate.windows.isEmpty, aggregate.kind != .missing {
+    if eachSeries, !aggregate.windows.isEmpty {
       throw ExpressionProblem(column, "`\(name)` cannot be used with `each: series`")
     }
     var feature = Feature(kind: aggregate.kind, code: code)
@@ -210,7 +210,7 @@ enum ParameterValues {
     func add(_ value: DecimalValue?) {
       guard let value, !list.contains(where: { $0.0 == value.double }) else { return }
       let isDuration = parameter.unit == "ms" && value.exponent == 0
-      let text = isDuration ? DurationText.format(value.mantissa) : value.description
+      let text = isDuration ? NumberText.duration(value.double) : value.description
       list.append((value.double, " with `\(parameter.name)` at \(text)"))
     }
     for one in parameter.cases { add(one.value) }
@@ -225,5 +225,14 @@ enum NumberText {
   static func plain(_ value: Double) -> String {
     if value == value.rounded(), Swift.abs(value) < 1e15 { return String(Int64(value)) }
     return "\(value)"
+  }
+
+  /// Milliseconds as a duration, where they are a whole number of at most 100 years; arithmetic may leave that.
+  static func milliseconds(_ value: Double) -> Int64? {
+    Swift.abs(value) <= 3_155_760_000_000 ? Int64(exactly: value) : nil
+  }
+
+  static func duration(_ value: Double) -> String {
+    milliseconds(value).map { DurationText.format($0) } ?? "\(plain(value)) ms"
   }
 }

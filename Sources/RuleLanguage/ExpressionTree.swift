@@ -33,10 +33,10 @@ enum ExpressionTree {
     private func name(_ tree: CheckedExpression) -> String {
       switch tree.content {
       case .constant(let value):
-        return tree.type == .duration ? DurationText.format(Int64(value)) : NumberText.plain(value)
+        return tree.type == .duration ? NumberText.duration(value) : NumberText.plain(value)
       case .parameter(let index):
         let parameter = rule.parameters[index]
-        let value = parameter.unit == "ms" ? DurationText.format(parameter.value.mantissa) : "\(parameter.value)"
+        let value = parameter.unit == "ms" ? NumberText.duration(parameter.value.double) : "\(parameter.value)"
         return "$\(parameter.name) = \(value)"
       case .feature(let index): return RuleText.feature(rule.features[index], rule, registry)
       case .score(let index, let field): return "\(scores[index].id)().\(field.rawValue)"
@@ -62,10 +62,9 @@ enum ExpressionTree {
         if isSeen { continue }
         seen.append(feature)
         let vital = registry[code]
-        let span = vital.rejectAbove.scaled(toExponent: vital.resolutionExponent).flatMap { high in
-          vital.rejectBelow.scaled(toExponent: vital.resolutionExponent).map { high - $0 + 1 }
-        }
-        let distinct = min(window.samples, Int(clamping: span ?? Int64(window.samples)))
+        let step = DecimalValue(mantissa: 1, exponent: Int8(vital.resolutionExponent)).double
+        let span = ((vital.rejectAbove.double - vital.rejectBelow.double) / step).rounded() + 1
+        let distinct = span < Double(window.samples) ? Int(max(span, 1)) : window.samples
         let bytes = window.samples * ExpressionTree.bytesPerSample + distinct * ExpressionTree.bytesPerValue
         total += bytes
         lines.append(

@@ -6,9 +6,8 @@ package enum LanguageReference {
   package static var markdown: String {
     ([
       "# Rule language reference", "",
-      "Made from the checker's own tables; the tutorial is in [rules.md](rules.md). A page that differs from the tables fails",
-      "the tests.", "",
-    ] + keys + expressions + aggregates + windows + functions + truth + problems).joined(separator: "\n") + "\n"
+      "Made from the checker's own tables: a page that differs from them fails the tests.", "",
+    ] + keys + expressions + aggregates + windows + functions + truth + problems).joined(separator: "\n")
   }
 
   private static func table(_ head: [String], _ rows: [[String]]) -> [String] {

@@ -12,7 +12,8 @@ struct PlainEnglish {
     switch tree.content {
     case .unary(.not, let inner): return negated(inner)
     case .binary(.and, _, _):
-      return operands(tree, .and).map { condition($0, isInner: true) }.joined(separator: " and ")
+      let text = operands(tree, .and).map { condition($0, isInner: true) }.joined(separator: " and ")
+      return isInner ? "both " + text : text
     case .binary(.or, _, _):
       let text = operands(tree, .or).map { condition($0, isInner: true) }.joined(separator: " or ")
       return isInner ? "either " + text : text
@@ -46,11 +47,12 @@ struct PlainEnglish {
     _ instruction: Instruction, _ left: CheckedExpression, _ right: CheckedExpression, isNot: Bool = false
   ) -> String {
     let words: String
+    let isLevel = left.type.quantity.map { $0.form == .absolute && !$0.isOne } ?? false
     switch instruction {
-    case .less: words = "below "
-    case .lessOrEqual: words = "at or below "
-    case .greater: words = "above "
-    case .greaterOrEqual: words = "at or above "
+    case .less: words = isLevel ? "below " : "less than "
+    case .lessOrEqual: words = isLevel ? "at or below " : "at most "
+    case .greater: words = isLevel ? "above " : "more than "
+    case .greaterOrEqual: words = isLevel ? "at or above " : "at least "
     case .notEqual: words = isNot ? "" : "not "
     default: words = isNot && instruction == .equal ? "not " : ""
     }
@@ -112,7 +114,11 @@ struct PlainEnglish {
   }
 
   func title(_ code: VitalCode?) -> String {
-    guard let title = code.map({ registry[$0].title }) else { return "value" }
+    guard let code else { return "value" }
+    func short(_ vital: VitalDefinition) -> String { vital.title.prefix { $0 != "(" }.trimmed }
+    // What stands in parentheses is in the way aloud, unless it tells two vitals apart.
+    let isAlone = registry.vitals.filter { short($0) == short(registry[code]) }.count == 1
+    let title = isAlone ? short(registry[code]) : registry[code].title
     let second = title.dropFirst().first
     return second?.isUppercase == true || second?.isNumber == true
       ? title : title.prefix(1).lowercased() + title.dropFirst()
@@ -225,7 +231,7 @@ struct PlainEnglish {
   /// `90 %`, `15 seconds`, `39.1 °C`.
   static func number(_ value: Double, _ type: ValueType) -> String {
     switch type {
-    case .duration: return duration(Int64(value))
+    case .duration: return NumberText.milliseconds(value).map { duration($0) } ?? "\(NumberText.plain(value)) ms"
     case .quantity(let quantity):
       let unit = unit(quantity.text)
       return NumberText.plain(value) + (unit.isEmpty ? "" : " " + unit)

@@ -52,10 +52,32 @@ struct RuleReader {
     checkSafety(map, rule, &problems)
     if problems.all.count == before {
       BranchCheck(rule: rule, conditions: conditions, registry: registry, scores: scores).run(&problems)
+      checkUse(map, rule, &problems)
     }
     guard problems.all.count == before else { return nil }
     rule.canonicalText = RuleText.canonical(rule, registry: registry, scores: scores)
     return ReadRule(definition: rule, conditions: conditions)
+  }
+
+  /// A parameter nothing reads is a setting without effect. Those of a template may be there for other rules.
+  private func checkUse(_ map: YAMLMapping, _ rule: RuleDefinition, _ problems: inout Problems) {
+    var used: Set<Int> = []
+    let programs = [rule.when] + [rule.clear, rule.bypass].compactMap { $0 } + rule.raises.map(\.when)
+    for case .parameter(let index) in programs.flatMap(\.instructions) { used.insert(index) }
+    for case .parameter(let index) in rule.features.flatMap(\.arguments) { used.insert(index) }
+    for entry in map.mapping("parameters", &problems)?.entries ?? [] {
+      guard let name = entry.key.scalar, let index = rule.parameterIndex(name), !used.contains(index),
+        !RuleTemplates.isTemplate(line: entry.key.line), !durationParameters(map).contains(name),
+        name != "limit" || !rule.message.contains(.limit)
+      else { continue }
+      problems.add(entry.key, "parameter `\(name)` is used nowhere")
+    }
+  }
+
+  /// Names behind `for: $hold` and its like.
+  private func durationParameters(_ map: YAMLMapping) -> [String] {
+    let places = [map.node["for"], map.node["max_hold"], map.node["refractory"], map.node["clear"]?["for"]]
+    return places.compactMap { $0?.scalar }.filter { $0.hasPrefix("$") }.map { String($0.dropFirst()) }
   }
 
   private func scope(_ rule: RuleDefinition, each: Bool) -> RuleScope {

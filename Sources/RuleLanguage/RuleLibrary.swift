@@ -119,6 +119,30 @@ package enum RuleLibrary {
     return ExpressionTree.text(rule, registry: registry, scores: loaded.scores)
   }
 
+  /// The typed tree of an expression by itself (no parameters) and the memory its windows cost.
+  package static func expressionTree(
+    ofText text: String, sources: [RuleSource], registry: VitalRegistry, directory: String = "Rules"
+  ) throws(TextProblems) -> String {
+    let loaded = load(sources, registry, directory)
+    guard loaded.found.isEmpty else { throw TextProblems(loaded.found) }
+    var checker = ExpressionChecker(
+      registry: registry, scores: loaded.scores, parameters: [], parameterTypes: [], eachSeries: false)
+    do throws(ExpressionProblem) {
+      checker.place = .clear
+      let checked = try checker.check(try ExpressionParser.parse(text))
+      var rule = ReadRule(definition: RuleDefinition(), conditions: RuleConditions())
+      rule.definition.features = checker.features
+      let node = YAMLNode(.scalar(text, .plain), line: 1, column: 1)
+      rule.conditions.when = RuleCondition(checked: checked, text: text, node: node)
+      return ExpressionTree.text(rule, registry: registry, scores: loaded.scores)
+    } catch {
+      throw TextProblems([
+        TextProblem(
+          file: "expression", line: 1, column: error.column + 1, message: error.message, suggestion: error.suggestion)
+      ])
+    }
+  }
+
   private static func read(
     _ id: String, _ sources: [RuleSource], _ set: String?, _ registry: VitalRegistry, _ directory: String
   ) throws(TextProblems) -> (ReadRule, Document, Loaded)? {
@@ -164,10 +188,13 @@ package enum RuleLibrary {
     var templates = RuleTemplates()
     var documents: [Document] = []
     var found: [TextProblem] = []
+    /// Rules whose templates could not be written out: what else is wrong with them would only confuse.
+    var unresolved: Set<String> = []
 
     mutating func read(
       _ document: Document, _ adapted: RuleReader.Adaptation, _ registry: VitalRegistry
     ) -> ReadRule? {
+      if unresolved.contains(document.id) { return nil }
       var problems = Problems(file: document.file)
       var rule = RuleReader(registry: registry, scores: scores).read(document.node, adapted: adapted, &problems)
       let templates = templates
@@ -185,20 +212,24 @@ package enum RuleLibrary {
     return loaded
   }
 
-  /// A patient's flags are one 64-bit set at run time.
+  /// A patient's flags and care unit are one 64-bit set at run time.
   private static func checkFlags(
     _ rules: [RuleDefinition], _ scores: [ScoreDefinition], _ directory: String, _ found: inout [TextProblem]
   ) {
     var flags = Set(scores.flatMap(\.flags))
-    for rule in rules { flags.formUnion(rule.flags) }
+    for rule in rules {
+      flags.formUnion(rule.flags)
+      for case .attribute(.unit(let unit)) in rule.programs.flatMap(\.instructions) { flags.insert("unit \(unit)") }
+    }
     guard flags.count > flagsMax else { return }
     found.append(
       TextProblem(
-        file: directory, line: 0, column: 0, message: "\(flags.count) different flags, at most \(flagsMax) are possible"
+        file: directory, line: 0, column: 0,
+        message: "\(flags.count) different flags and care units, at most \(flagsMax) are possible"
       ))
   }
 
-  /// Different patient flags all rules and scores of a plan may ask for.
+  /// Different patient flags and care units all rules and scores of a plan may ask for.
   package static let flagsMax = 64
 
   private static func readScores(
@@ -242,8 +273,9 @@ package enum RuleLibrary {
         continue
       }
       var problems = Problems(file: file)
-      let resolved = loaded.templates.resolved(node, &problems)
+      let resolved = loaded.templates.resolved(node, rule: id, &problems)
       loaded.found += problems.sorted.map { loaded.templates.restored($0, rule: id) }
+      if !problems.isEmpty { loaded.unresolved.insert(id) }
       loaded.documents.append(
         Document(id: id, file: file, node: resolved, tests: node["tests"], line: node.line))
     }

@@ -35,9 +35,10 @@ enum RuleProse {
   private static func conditions(_ read: ReadRule, _ english: PlainEnglish) -> [String] {
     let rule = read.definition
     var lines: [String] = []
-    let kind = rule.kind == .physiological ? "" : "\(rule.kind.rawValue) "
+    let kind =
+      rule.kind == .physiological ? "an alert" : rule.kind == .technical ? "a technical alert" : "an advisory alert"
     if let when = read.conditions.when {
-      lines.append("Raises a \(kind)alert of \(rule.priority.text) priority when \(english.condition(when.checked)).")
+      lines.append("Raises \(kind) of \(rule.priority.text) priority when \(english.condition(when.checked)).")
     }
     if rule.hold > 0 || rule.holdParameter != nil {
       let name = rule.holdParameter.map { " (\(rule.parameters[$0].name))" } ?? ""

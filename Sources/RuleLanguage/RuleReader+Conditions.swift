@@ -179,11 +179,15 @@ extension RuleReader {
       }
       if AgeBound.isEmpty(bounds) { problems.add(node, "no age is \(node.scalar ?? "")") }
     }
-    for flag in block.strings("unless", orSingle: true, &problems) ?? [] {
+    let unless = block.strings("unless", orSingle: true, &problems) ?? []
+    for flag in unless {
       code += [.attribute(.flag(flag)), .not]
       join("not \(flag)")
     }
     for flag in block.strings("only", orSingle: true, &problems) ?? [] {
+      if unless.contains(flag) {
+        problems.add(block.place(of: "only"), "no patient is left: `\(flag)` is in `only` and in `unless`")
+      }
       code.append(.attribute(.flag(flag)))
       join(flag)
     }
@@ -223,7 +227,9 @@ extension RuleReader {
         return nil
       }
       let parameter = rule.parameters[index]
-      guard parameter.cases.isEmpty, let value = parameter.value.scaled(toExponent: 0), value >= 0 else {
+      guard parameter.cases.isEmpty, let value = parameter.value.scaled(toExponent: 0), value >= 0,
+        value <= 3_155_760_000_000
+      else {
         problems.add(node, "`\(key)` needs one duration: `\(text)` is negative or differs between patients")
         return nil
       }

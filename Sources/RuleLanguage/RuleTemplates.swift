@@ -13,6 +13,28 @@ struct RuleTemplates {
 
   private(set) var all: [Template] = []
   private var files: [String] = []
+  /// Texts of templates whose places were filled, by rule and line: to find columns of the text as written.
+  private var filled: [String: [Int: [FilledText]]] = [:]
+
+  /// A text with its filled places.
+  private struct FilledText {
+    /// Column of its first character.
+    var column: Int
+    /// Characters of each piece as filled and as written.
+    var pieces: [(filled: Int, written: Int)]
+
+    /// The column as written of a column as filled.
+    func written(_ place: Int) -> Int {
+      var rest = place - column
+      var result = column
+      for piece in pieces {
+        if rest < piece.filled { return result + min(rest, piece.written) }
+        rest -= piece.filled
+        result += piece.written
+      }
+      return result + rest
+    }
+  }
   /// More lines than a text of `YAMLDocument.bytesMax` can have.
   private static let lineStep = 1 << 23
   /// Templates that extend templates.
@@ -32,18 +54,18 @@ struct RuleTemplates {
   }
 
   /// The rule with everything it extends written out.
-  func resolved(_ node: YAMLNode, _ problems: inout Problems) -> YAMLNode {
+  mutating func resolved(_ node: YAMLNode, rule: String, _ problems: inout Problems) -> YAMLNode {
     guard node.entries != nil, let extends = node["extends"] else {
       if let with = node.entries?.first(where: { $0.key.scalar == "with" }) {
         problems.add(with.key, "`with` without `extends` fills nothing")
       }
       return node
     }
-    return resolved(node, extends, depth: 0, &problems)
+    return resolved(node, extends, rule: rule, depth: 0, &problems)
   }
 
-  private func resolved(
-    _ node: YAMLNode, _ extends: YAMLNode, depth: Int, _ problems: inout Problems
+  private mutating func resolved(
+    _ node: YAMLNode, _ extends: YAMLNode, rule: String, depth: Int, _ problems: inout Problems
   ) -> YAMLNode {
     guard let name = extends.scalar, let template = all.first(where: { $0.name == name }) else {
       let text = extends.scalar ?? ""
@@ -55,10 +77,10 @@ struct RuleTemplates {
       problems.add(extends, "templates extend each other more than \(RuleTemplates.depthMax) deep")
       return without(["extends", "with"], node)
     }
-    let filled = filled(template, with: node["with"], at: extends, &problems)
+    let filled = fill(template, with: node["with"], at: extends, rule: rule, &problems)
     let merged = RuleTemplates.merged(without(["template"], filled), below: without(["extends", "with"], node))
     guard let further = merged["extends"] else { return merged }
-    return resolved(merged, further, depth: depth + 1, &problems)
+    return resolved(merged, further, rule: rule, depth: depth + 1, &problems)
   }
 
   private func without(_ keys: Set<String>, _ node: YAMLNode) -> YAMLNode {
@@ -86,8 +108,8 @@ struct RuleTemplates {
 
   // MARK: Places to fill
 
-  private func filled(
-    _ template: Template, with: YAMLNode?, at extends: YAMLNode, _ problems: inout Problems
+  private mutating func fill(
+    _ template: Template, with: YAMLNode?, at extends: YAMLNode, rule: String, _ problems: inout Problems
   ) -> YAMLNode {
     var values: [String: String] = [:]
     var unused: [String: YAMLNode] = [:]
@@ -100,14 +122,15 @@ struct RuleTemplates {
         unused[key] = entry.key
       }
     }
-    var missing: Set<String> = []
     let number = (files.firstIndex(of: template.file) ?? 0) + 1
-    let node = fill(template.node, values, line: number * RuleTemplates.lineStep, &unused, &missing)
-    for name in missing.sorted() {
+    var filling = Filling(values: values, line: number * RuleTemplates.lineStep, unused: unused)
+    let node = filling.fill(template.node)
+    filled[rule, default: [:]].merge(filling.texts) { $0 + $1 }
+    for name in filling.missing.sorted() {
       problems.add(extends, "template `\(template.name)` needs `\(name)` in `with`")
     }
     let places = Set(RuleTemplates.places(template.node))
-    for (name, key) in unused.sorted(by: { $0.key < $1.key }) {
+    for (name, key) in filling.unused.sorted(by: { $0.key < $1.key }) {
       problems.add(
         key, "template `\(template.name)` has no place `<\(name)>`",
         suggestion: Suggestion.nearest(name, among: places))
@@ -115,41 +138,58 @@ struct RuleTemplates {
     return node
   }
 
-  private func fill(
-    _ node: YAMLNode, _ values: [String: String], line: Int, _ unused: inout [String: YAMLNode],
-    _ missing: inout Set<String>
-  ) -> YAMLNode {
-    var copy = node
-    copy.line += line
-    switch node.content {
-    case .null: break
-    case .scalar(let text, let style):
+  /// One template being filled for one rule.
+  private struct Filling {
+    let values: [String: String]
+    /// Added to every line.
+    let line: Int
+    /// Keys of `with` no place has asked for.
+    var unused: [String: YAMLNode]
+    var missing: Set<String> = []
+    var texts: [Int: [FilledText]] = [:]
+
+    init(values: [String: String], line: Int, unused: [String: YAMLNode]) {
+      self.values = values
+      self.line = line
+      self.unused = unused
+    }
+
+    mutating func fill(_ node: YAMLNode) -> YAMLNode {
+      var copy = node
+      copy.line += line
+      switch node.content {
+      case .null: break
+      case .scalar(let text, let style): copy.content = .scalar(fill(text, copy, style), style)
+      case .sequence(let elements): copy.content = .sequence(elements.map { fill($0) })
+      case .mapping(let entries):
+        copy.content = .mapping(
+          entries.map { entry in
+            var key = entry.key
+            key.line += line
+            return YAMLNode.Entry(key: key, value: fill(entry.value))
+          })
+      }
+      return copy
+    }
+
+    private mutating func fill(_ text: String, _ node: YAMLNode, _ style: YAMLNode.Style) -> String {
       var result = ""
+      var filled = FilledText(column: node.column + (style == .plain ? 0 : 1), pieces: [])
       for piece in RuleTemplates.pieces(text) {
         guard let name = piece.name else {
           result += piece.text
+          filled.pieces.append((piece.text.unicodeScalars.count, piece.text.unicodeScalars.count))
           continue
         }
         unused[name] = nil
-        if let value = values[name] {
-          result += value
-        } else {
-          missing.insert(name)
-        }
+        if values[name] == nil { missing.insert(name) }
+        let value = values[name] ?? ""
+        result += value
+        filled.pieces.append((value.unicodeScalars.count, name.unicodeScalars.count + 2))
       }
-      copy.content = .scalar(result, style)
-    case .sequence(let elements):
-      copy.content = .sequence(elements.map { fill($0, values, line: line, &unused, &missing) })
-    case .mapping(let entries):
-      var list: [YAMLNode.Entry] = []
-      for entry in entries {
-        var key = entry.key
-        key.line += line
-        list.append(YAMLNode.Entry(key: key, value: fill(entry.value, values, line: line, &unused, &missing)))
-      }
-      copy.content = .mapping(list)
+      if filled.pieces.count > 1 { texts[node.line, default: []].append(filled) }
+      return result
     }
-    return copy
   }
 
   private static func places(_ node: YAMLNode) -> [String] {
@@ -162,7 +202,7 @@ struct RuleTemplates {
   }
 
   /// A text cut at its `<name>` places; a name is letters, digits and `_`, without spaces, so `a <b` stays a comparison.
-  private static func pieces(_ text: String) -> [(text: String, name: String?)] {
+  fileprivate static func pieces(_ text: String) -> [(text: String, name: String?)] {
     var list: [(String, String?)] = []
     var rest = text[...]
     var plain = ""
@@ -189,12 +229,14 @@ struct RuleTemplates {
     let number = problem.line / RuleTemplates.lineStep
     guard number > 0, number <= files.count else { return problem }
     var copy = problem
+    let text = filled[rule]?[problem.line]?.filter { $0.column <= problem.column }.max { $0.column < $1.column }
+    if let text { copy.column = text.written(problem.column) }
     copy.file = files[number - 1]
     copy.line = problem.line % RuleTemplates.lineStep
     copy.message += " (in rule `\(rule)`)"
     return copy
   }
 
-  /// The line as its file counts it.
-  static func line(_ line: Int) -> Int { line % lineStep }
+  /// Whether a line was written in a template and not in the rule itself.
+  static func isTemplate(line: Int) -> Bool { line >= lineStep }
 }

@@ -64,7 +64,7 @@ enum RuleText {
   static func feature(_ feature: Feature, _ rule: RuleDefinition, _ registry: VitalRegistry) -> String {
     let numbers = feature.arguments.map { argument in
       switch argument {
-      case .constant(let value): "\(value)"
+      case .constant(let value): NumberText.plain(value)
       case .parameter(let index): "$\(rule.parameters[index].name)"
       }
     }

@@ -7,6 +7,13 @@ package struct Judgement: Sendable, Equatable {
   package var clear: Truth
   package var bypass: Truth
 
+  /// Whether the condition or its bypass limit is reached.
+  package var isReached: Bool {
+    if case .yes = when { return true }
+    if case .yes = bypass { return true }
+    return false
+  }
+
   @inlinable
   package init(when: Truth, clear: Truth, bypass: Truth) {
     self.when = when
@@ -97,6 +104,18 @@ package struct Episode: Sendable, BitwiseCopyable {
   }
 
   package init() {}
+
+  /// Idle, and no earlier breach counts.
+  package var isBlank: Bool {
+    guard case .idle = phase else { return false }
+    return (0..<4).allSatisfy { segments[$0].end == segments[$0].start }
+  }
+
+  /// Forgets earlier breaches of an idle episode once all of them have left the window they add up in.
+  package mutating func forget(now: Int64, window: Int64) {
+    guard case .idle = phase, segments[3].end <= now - window else { return }
+    reset()
+  }
 
   package var holds: Bool { phase == .open || phase == .clearing }
 

@@ -270,8 +270,8 @@ package struct PatientFacts: Hashable, Sendable {
 
   /// Completed months of an age given in years: 0.25 is 3, 0.58 is 7; never beyond the completed years.
   package static func completedMonths(ofYears years: DecimalValue) -> Int {
-    let completed = Int(years.double)
-    return min(completed * 12 + 11, Int((years.double * 12).rounded()))
+    let bounded = min(max(0, years.double), 1000)
+    return min(Int(bounded) * 12 + 11, Int((bounded * 12).rounded()))
   }
 
   /// The setting of a rule's parameter in force at a time, nil if there is none.

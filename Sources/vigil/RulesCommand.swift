@@ -39,6 +39,7 @@ enum RulesCommand {
       Flag("--device", "ID", "compare: device of a wide CSV"),
       Flag("--tenant", "NAME", "compare: tenant of the alerts (default demo)"),
       Flag("--without", "STAGE,...", repeats: true, "compare: switch suppression stages off"),
+      Flag("--explain-expr", "show: the typed trees of the conditions and the memory of their windows"),
       Flag("--json", "facts as JSON lines"),
     ],
     positional: "list | show ID [VERSION] | diff A B | deploy DIR | rollback | compare A B INPUT... | shadow", run: run)
@@ -75,6 +76,7 @@ enum RulesCommand {
     var name: String
     var plan: RulePlan
     var files: RuleFiles
+    var set: String?
     var deployment: RuleDeployment?
 
     /// A rule's text as written.
@@ -118,7 +120,7 @@ enum RulesCommand {
     let set = arguments.value("--set") ?? (isFile ? nil : history?.last?.set ?? "adult-ward")
     do throws(RuleFiles.Failure) {
       let files = try RuleFiles.read(path)
-      return Version(name: path, plan: try files.plan(set: set), files: files)
+      return Version(name: path, plan: try files.plan(set: set), files: files, set: set)
     } catch {
       throw CommandFailure(ExitCode.badConfiguration, error.description)
     }
@@ -142,7 +144,7 @@ enum RulesCommand {
     do throws(RuleFiles.Failure) {
       return Version(
         name: "\(deployment.number) (\(deployment.shortVersion))", plan: try deployment.plan(),
-        files: deployment.baseFiles, deployment: deployment)
+        files: deployment.baseFiles, set: deployment.set, deployment: deployment)
     } catch {
       throw CommandFailure(ExitCode.badConfiguration, "deployment \(deployment.number): \(error.description)")
     }
@@ -238,7 +240,11 @@ enum RulesCommand {
       throw CommandFailure(ExitCode.usage, "no rule `\(id)` in \(version.name)\(hint)")
     }
     for rule in rules {
-      if arguments.has("--json") { printLine(json(rule)) } else { printLine(words(rule, text: version.text(rule))) }
+      if arguments.has("--json") {
+        printLine(json(rule))
+      } else {
+        printLine(try words(rule, version, isTree: arguments.has("--explain-expr")))
+      }
     }
     return ExitCode.ok
   }
@@ -265,24 +271,38 @@ enum RulesCommand {
     return out.text
   }
 
-  private static func words(_ rule: RuleDefinition, text: String?) -> String {
-    var lines = ["\(rule.id): \(rule.title)\(rule.variant.isEmpty ? "" : " (\(rule.variant))")"]
-    func add(_ name: String, _ value: String?) {
-      if let value, !value.isEmpty { lines.append("  \(name): \(value)") }
+  /// The rule in plain English, or the typed trees of its conditions.
+  private static func words(
+    _ rule: RuleDefinition, _ version: Version, isTree: Bool
+  ) throws(CommandFailure) -> String {
+    let from = version.deployment?.sources(ofRule: rule.id, version: rule.version)
+    let sources = from?.sources ?? version.files.sources
+    let set = from.map(\.set) ?? version.set
+    let directory = version.files.directory
+    do throws(TextProblems) {
+      let registry = version.plan.registry
+      let text =
+        isTree
+        ? try RuleLibrary.expressionTree(
+          rule.id, sources: sources, set: set, registry: registry, directory: directory)
+        : try RuleLibrary.prose(rule.id, sources: sources, set: set, registry: registry, directory: directory)
+      return (text ?? "") + standing(rule, version)
+    } catch {
+      throw CommandFailure(ExitCode.badConfiguration, RuleLibrary.rendered(error, sources: sources))
     }
-    add("version", rule.version)
-    add("tells", "\(rule.kind.rawValue), \(rule.priority.text) priority, mode \(rule.mode.rawValue)")
-    add("for", rule.applies?.text ?? "everybody")
-    add("alerts when", rule.when.text + (rule.hold > 0 ? ", for \(DurationText.format(rule.hold))" : ""))
-    add("at once when", rule.bypass.map { "\($0.text), at \(rule.bypassPriority.text) priority" })
-    add(
-      "ends when", rule.clear.map { $0.text + (rule.clearFor > 0 ? ", for \(DurationText.format(rule.clearFor))" : "") }
-    )
-    for parameter in rule.parameters { add("$" + parameter.name, RuleDifference.text(parameter)) }
-    add("rationale", rule.rationale)
-    add("source", rule.source)
-    if let text { lines.append("\n" + text) }
-    return lines.joined(separator: "\n")
+  }
+
+  /// What a deployment makes of the rule as written.
+  private static func standing(_ rule: RuleDefinition, _ version: Version) -> String {
+    guard let deployment = version.deployment else { return "" }
+    let mode = rule.mode == .live ? "live" : rule.mode.rawValue
+    var line = "Deployment \(deployment.number): \(mode)"
+    if !rule.variant.isEmpty { line += ", \(rule.variant) beside the version in force" }
+    let isGated = rule.applies?.instructions.contains { instruction in
+      if case .attribute(.unit) = instruction { true } else { false }
+    }
+    if isGated == true, let applies = rule.applies { line += ", for \(applies.text)" }
+    return line + "\n"
   }
 
   // MARK: diff

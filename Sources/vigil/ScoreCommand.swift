@@ -1,6 +1,6 @@
 import Compression
 import Evaluation
-import Foundation
+import Recordings
 import Service
 import VitalModel
 import YAMLText
@@ -25,7 +25,7 @@ enum ScoreCommand {
     do throws(CompressionError) {
       source = path == "-" ? try openByteSource(descriptor: 0, name: name) : try openByteSource(path: path)
     } catch {
-      throw CommandFailure(ExitCode.failed, "\(name): \(error)")
+      throw CommandFailure(ExitCode.failed, RecordingError(error, file: name, line: 0).description)
     }
     let columns = ScoreColumns(score, registry: registry)
     var run = ScoreRun(

@@ -1,5 +1,6 @@
 import Compression
 import Foundation
+import Recordings
 import VitalModel
 
 /// One cell of a row to be scored.
@@ -201,6 +202,8 @@ struct TextLines {
   private var buffer: [UInt8] = []
   private var start = 0
   private var atEnd = false
+  /// Lines given out so far.
+  private var given = 0
 
   init(_ source: any ByteSource, name: String) {
     self.source = source
@@ -231,19 +234,24 @@ struct TextLines {
     }
   }
 
-  private func text(upTo end: Int) -> String {
+  private mutating func text(upTo end: Int) -> String {
+    given += 1
     let stop = end > start && buffer[end - 1] == 13 ? end - 1 : end
     return String(decoding: buffer[start..<stop], as: UTF8.self)
   }
 
   private mutating func fill() throws(CommandFailure) {
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
-    do {
-      let count = try chunk.withUnsafeMutableBytes { try source.read(into: $0) }
+    var outcome: Result<Int, CompressionError> = .success(0)
+    chunk.withUnsafeMutableBytes { raw in
+      outcome = Result { () throws(CompressionError) in try source.read(into: raw) }
+    }
+    switch outcome {
+    case .success(let count):
       buffer += chunk[..<count]
       atEnd = count == 0
-    } catch {
-      throw CommandFailure(ExitCode.failed, "\(name): \(error)")
+    case .failure(let error):
+      throw CommandFailure(ExitCode.failed, RecordingError(error, file: name, line: given).description)
     }
   }
 }

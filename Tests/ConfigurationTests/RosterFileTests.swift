@@ -122,4 +122,116 @@ import YAMLText
       #expect(error.description == "r:1:1: no column `patient_id`")
     }
   }
+
+  // MARK: Settings
+
+  private static func rules() -> [RuleDefinition] {
+    var rule = RuleDefinition()
+    rule.id = "spo2-low"
+    rule.parameters = [
+      RuleParameter(
+        name: "limit", value: DecimalValue(mantissa: 90), lowest: DecimalValue(mantissa: 80),
+        highest: DecimalValue(mantissa: 95), unit: "%"),
+      RuleParameter(
+        name: "hold", value: DecimalValue(mantissa: 15_000), lowest: nil, highest: DecimalValue(mantissa: 60_000),
+        unit: ""),
+    ]
+    return [rule]
+  }
+
+  private func settingProblems(_ fields: String) -> [String] {
+    let text = "patients: [{ id: p }]\nsettings:\n  - { \(fields) }\n"
+    do throws(TextProblems) {
+      _ = try RosterFile.parse(text, file: "r", rules: RosterFileTests.rules())
+      return []
+    } catch {
+      return error.all.map(\.description)
+    }
+  }
+
+  @Test func readsSettings() throws {
+    let text = """
+      patients: [{ id: p }, { id: q }]
+      settings:
+        - patient: p
+          rule: spo2-low
+          parameter: limit
+          value: 88
+          author: dr-a
+          reason: known COPD
+          from: 2026-11-20T08:00:00Z
+          until: 2026-11-27T08:00:00Z
+        - { patient: p, rule: spo2-low, parameter: limit, value: 86, author: dr-b, reason: worse, from: 2026-11-27T08:00:00Z }
+        - { patient: p, rule: spo2-low, parameter: hold, value: 30s, author: dr-a, reason: movement }
+      """
+    let roster = try RosterFile.parse(text, file: "r", rules: RosterFileTests.rules())
+    let settings = roster.settings(ofPatient: "p")
+    #expect(settings.map(\.parameter) == ["hold", "limit", "limit"])
+    #expect(settings.map(\.value) == [30_000, 88, 86].map { DecimalValue(mantissa: $0) })
+    #expect(settings.map(\.author) == ["dr-a", "dr-a", "dr-b"])
+    #expect(settings[1].reason == "known COPD")
+    let change = try #require(Timestamp.parse("2026-11-27T08:00:00Z"))
+    #expect(settings[1].isInForce(at: change - 1) && !settings[1].isInForce(at: change))
+    #expect(settings[2].isInForce(at: change))
+    #expect(roster.settings(ofPatient: "q").isEmpty)
+    let back = try Roster(canonicalJSON: roster.canonicalJSON)
+    #expect(back == roster && back.canonicalJSON == roster.canonicalJSON)
+  }
+
+  @Test(
+    "what is wrong with a setting is told with its place",
+    arguments: [
+      ("patient: p, rule: spo2-low, parameter: limit, value: 88, author: a, reason: r", []),
+      ("patient: p, rule: spo2-low, parameter: limit, value: 88, author: a", ["r:3:5: a setting needs `reason`"]),
+      (
+        "patient: p, rule: spo2-low, parameter: limit, value: 88, author: \" \", reason: r",
+        ["r:3:72: `author` in a setting is empty"]
+      ),
+      (
+        "patient: q, rule: spo2-low, parameter: limit, value: 88, author: a, reason: r",
+        ["r:3:16: no patient `q` in the list of patients; did you mean `p`?"]
+      ),
+      (
+        "patient: p, rule: spo2-lov, parameter: limit, value: 88, author: a, reason: r",
+        ["r:3:25: no rule `spo2-lov` is in force; did you mean `spo2-low`?"]
+      ),
+      (
+        "patient: p, rule: spo2-low, parameter: limt, value: 88, author: a, reason: r",
+        ["r:3:46: rule `spo2-low` has no parameter `limt`; did you mean `limit`?"]
+      ),
+      (
+        "patient: p, rule: spo2-low, parameter: limit, value: 79, author: a, reason: r",
+        ["r:3:60: `limit` 79 is below its minimum 80 %"]
+      ),
+      (
+        "patient: p, rule: spo2-low, parameter: hold, value: 2m, author: a, reason: r",
+        ["r:3:59: `hold` 120000 is above its maximum 60000"]
+      ),
+      (
+        "patient: p, rule: spo2-low, parameter: limit, value: low, author: a, reason: r",
+        ["r:3:60: `value` must be a number or a duration, not `low`"]
+      ),
+      (
+        "patient: p, rule: spo2-low, parameter: limit, value: 88, author: a, reason: r, from: 2026-01-02T00:00:00Z, "
+          + "until: 2026-01-01T00:00:00Z", ["r:3:114: the setting ends before it begins"]
+      ),
+      (
+        "patient: p, rule: spo2-low, parameter: limit, value: 88, author: a, reason: r, untill: 2026-01-01T00:00:00Z",
+        ["r:3:86: unknown key `untill` in a setting; did you mean `until`?"]
+      ),
+    ])
+  func wrongSettings(fields: String, says: [String]) { #expect(settingProblems(fields) == says) }
+
+  @Test func overlappingSettingsNameBothPlaces() {
+    let one = "{ patient: p, rule: spo2-low, parameter: limit, value: 88, author: a, reason: r }"
+    let text = "patients: [{ id: p }]\nsettings:\n  - \(one)\n  - \(one)\n"
+    let problems: [String]
+    do throws(TextProblems) {
+      _ = try RosterFile.parse(text, file: "r")
+      problems = []
+    } catch {
+      problems = error.all.map(\.description)
+    }
+    #expect(problems == ["r:4:5: this setting of `limit` overlaps the one at line 3, column 5"])
+  }
 }

@@ -89,8 +89,8 @@ import VitalModel
     #expect(Int(score.total) == vector.total)
     #expect(Int(score.singleMax) == vector.parts.max())
     #expect(score.isComplete)
-    let trigger =
-      score.total >= 7 ? "high" : score.total >= 5 ? "medium" : score.singleMax == 3 ? "low-medium" : "low"
+    let definition = try #require(strip.layout.plan.scores.first { $0.id == "news2" })
+    let trigger = definition.trigger(total: Int(score.total), single: Int(score.singleMax), isComplete: true)?.name
     #expect(trigger == vector.trigger)
   }
 

@@ -2,6 +2,7 @@ import Foundation
 import RuleLanguage
 import TestSupport
 import Testing
+import VitalModel
 import YAMLText
 
 @Suite struct FuzzTests {
@@ -9,7 +10,7 @@ import YAMLText
   func mutations(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     let score = RuleSource(path: "scores/news2.yaml", text: try RuleTexts.shipped("scores/news2.yaml"))
-    let texts = [RuleTexts.good, ShowTests.rule, TemplateTests.template + "\n---\n" + TemplateTests.rule].map {
+    let texts = [RuleTexts.good, ShowTests.rules, TemplateTests.template + "\n---\n" + TemplateTests.rule].map {
       Array($0.unicodeScalars)
     }
     let words = [
@@ -36,7 +37,11 @@ import YAMLText
       view.append(contentsOf: text)
       let sources = [RuleSource(path: "r.yaml", text: String(view)), score]
       do throws(TextProblems) {
-        _ = try RuleLibrary.plan(sources: sources, set: nil, registry: RuleTexts.shippedRegistry)
+        let registry = RuleTexts.shippedRegistry
+        for rule in try RuleLibrary.plan(sources: sources, set: nil, registry: registry).rules {
+          _ = try RuleLibrary.prose(rule.id, sources: sources, set: nil, registry: registry)
+          _ = try RuleLibrary.expressionTree(rule.id, sources: sources, set: nil, registry: registry)
+        }
       } catch {
         refused += 1
         #expect(!error.all.isEmpty && error.all.allSatisfy { !$0.message.isEmpty && !$0.file.isEmpty })

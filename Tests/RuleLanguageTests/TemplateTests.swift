@@ -70,7 +70,7 @@ import YAMLText
       try version("", ""), try version("", "", add: "\nraise: hr > 110 -> high"),
       try version("", "", add: "\nraise: hr > 120 -> high"), try version("", "", add: "\napplies: { units: [a] }"),
       try version("", "", add: "\napplies: { units: [b] }"), try version("", "", add: "\napplies: { age: \">=3mo\" }"),
-      try version("for: $hold", "for: 15s"), try version("max: 95,", "max: 94,"), try version("min: 80,", "min: 81,"),
+      try version("max: 95,", "max: 94,"), try version("min: 80,", "min: 81,"),
       try version("median(spo2, 10s) < $limit\n", "median(spo2, 10s every 5s) < $limit\n"),
       try version("median(spo2, 10s) < $limit\n", "median(spo2, 10 samples) < $limit\n"),
       try version("median(spo2, 10s) < $limit\n", "quantile(spo2, 0.4, 10s) < $limit\n"),

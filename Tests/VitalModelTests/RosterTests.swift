@@ -135,4 +135,50 @@ private func time(_ text: String) throws -> Int64 { try #require(Timestamp.parse
   func wrongCanonicalTextIsRefused(_ text: String) {
     #expect(throws: RosterError.self) { try Roster(canonicalJSON: text) }
   }
+
+  private static func setting(_ from: Int64?, _ until: Int64?, patient: String = "p") -> RosterSetting {
+    RosterSetting(
+      patient: patient,
+      setting: ParameterSetting(
+        rule: "r", parameter: "limit", value: DecimalValue(mantissa: 88), author: "a", reason: "b", from: from,
+        until: until))
+  }
+
+  @Test func settingsOfOneParameterNeverOverlap() throws {
+    let patients = [RosterPatient(id: "p")]
+    func problem(_ settings: [RosterSetting]) -> RosterError? {
+      do throws(RosterError) {
+        _ = try Roster(patients: patients, settings: settings)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    #expect(problem([Self.setting(10, nil), Self.setting(nil, 10)]) == nil)
+    #expect(
+      problem([Self.setting(10, nil), Self.setting(nil, 11)]) == .overlappingSettings(rule: "r", parameter: "limit"))
+    #expect(problem([Self.setting(10, 10)]) == .emptySetting(rule: "r", parameter: "limit"))
+    #expect(problem([Self.setting(nil, nil, patient: "q")]) == .unknownSettingPatient("q"))
+  }
+
+  @Test func aJournalWithoutSettingsIsRead() throws {
+    let text = #"{"patients":[],"devices":[],"assignments":[]}"#
+    #expect(try Roster(canonicalJSON: text) == Roster())
+  }
+
+  @Test func completedMonths() {
+    func months(_ text: String) -> Int? { DecimalValue(text).map { PatientFacts.completedMonths(ofYears: $0) } }
+    #expect(months("0.25") == 3)
+    #expect(months("0.58") == 7)
+    #expect(months("0.99") == 11)
+    #expect(months("5") == 60)
+    #expect(PatientFacts.completedMonths(ofYears: DecimalValue(mantissa: .max)) == 12_000)
+    var facts = PatientFacts(tenant: "t", patient: "p", birth: 0)
+    #expect(facts.ageMonths(at: 2_629_745_999) == 0)
+    #expect(facts.ageMonths(at: 2_629_746_000) == 1)
+    #expect(facts.ageMonths(at: 31_556_952_000) == 12 && facts.age(at: 31_556_952_000) == 1)
+    facts = PatientFacts(tenant: "t", patient: "p", ageYears: 4)
+    #expect(facts.ageMonths(at: 0) == 48)
+    #expect(PatientFacts(tenant: "t", patient: "p").ageMonths(at: 0) == nil)
+  }
 }
