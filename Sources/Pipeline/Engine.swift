@@ -379,8 +379,7 @@ package final class Engine {
       for offset in 0..<plan.patientRules.count {
         let rule = plan.patientRules[offset]
         let mask = plan.patientMasks[offset]
-        if changed & mask != 0 || mask == .max || changed == .max || !patient.isIdle(rule: rule)
-        {
+        if changed & mask != 0 || mask == .max || changed == .max || !patient.isIdle(rule: rule) {
           ruleStamp[rule] = stamp
         }
       }

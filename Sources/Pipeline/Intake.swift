@@ -142,7 +142,7 @@ package final class Intake {
 
   private func judge(_ slot: inout Slot, digest: UInt64) -> Admission {
     let place = placeOf(slot)
-    if isWall, let refusal = correctClock(&slot, place) { return .refused(refusal) }
+    if options.clock == .wall, let refusal = correctClock(&slot, place) { return .refused(refusal) }
     guard let patient = patient(for: slot, place) else { return .refused(.unassignedDevice) }
     slot.patient = patient
     let index = seriesIndex(slot, place)

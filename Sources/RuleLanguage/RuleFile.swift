@@ -46,7 +46,9 @@ struct RuleReader {
     rule.applies = applies(map, &problems)
     readTimes(map, &rule, typed.map(\.type), &problems)
     rule.features = checker.features
-    rule.score = checker.score
+    // A score only a `raise` looks at does not make it a rule of that score.
+    rule.score =
+      [rule.when, rule.clear, rule.bypass].compactMap { $0 }.flatMap(\.instructions).compactMap(\.score).first
     rule.scope = scope(rule, each: each)
     rule.message = message(map, rule, &problems)
     checkSafety(map, rule, &problems)
@@ -82,7 +84,7 @@ struct RuleReader {
 
   private func scope(_ rule: RuleDefinition, each: Bool) -> RuleScope {
     if each { return .everySeries }
-    let codes = rule.codes
+    let codes = rule.judgedCodes
     return codes.count == 1 && rule.score == nil ? .series(codes[0]) : .patient
   }
 

@@ -28,7 +28,8 @@ enum RuleText {
           + cases)
     }
     var codes = rule.codes
-    if let score = rule.score {
+    let used = Set(rule.programs.flatMap(\.instructions).compactMap(\.score))
+    for score in used.sorted() {
       lines.append(scores[score].canonicalText(registry: registry))
       codes += scores[score].codes
     }

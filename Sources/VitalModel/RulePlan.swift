@@ -190,6 +190,15 @@ package struct RuleDefinition: Hashable, Sendable {
 
   package func parameterIndex(_ name: String) -> Int? { parameters.firstIndex { $0.name == name } }
   package var limit: RuleParameter? { parameterIndex("limit").map { parameters[$0] } }
+  /// The vitals its own conditions read; what only a `raise` looks at does not decide how it is judged.
+  package var judgedCodes: [VitalCode] {
+    var seen: [VitalCode] = []
+    for case .feature(let index) in [when, clear, bypass].compactMap({ $0 }).flatMap(\.instructions) {
+      if let code = features[index].code, !seen.contains(code) { seen.append(code) }
+    }
+    return seen
+  }
+
   /// The vitals it reads, without duplicates, in order of first use.
   package var codes: [VitalCode] {
     var seen: [VitalCode] = []

@@ -225,7 +225,7 @@ extension RulePlan {
 
 extension Instruction {
   /// Position of the score it reads, nil if it reads none.
-  fileprivate var score: Int? {
+  package var score: Int? {
     switch self {
     case .score(let index, _), .scoreComponent(let index, _): index
     default: nil
