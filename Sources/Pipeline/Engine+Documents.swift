@@ -137,7 +137,7 @@ extension Engine {
       let vital = layout.plan.registry.vitals[series.code]
       document.device = names.deviceName(series.device)
       document.code = vital.key
-      if definition.kind == .physiological {
+      if definition.scope != .everySeries {
         document.unit = vital.unit
         document.value = measured(patient, candidate, vital: vital, now: context.now)
         document.limit = limit(patient, candidate, now: context.now)
