@@ -48,33 +48,6 @@ package final class PlanLayout: @unchecked Sendable {
     package var component: Int
   }
 
-  /// What the engine needs to know of one vital.
-  // `@unchecked`: tables as above.
-  package struct CodePlan: @unchecked Sendable, BitwiseCopyable {
-    package var windows: Table<Window>
-    /// What a series computes once a message for all rules; position is the bit in ``SeriesWindows/changed``.
-    package var features: Table<SeriesFeature>
-    /// How much event time a series keeps at least, milliseconds, and how many samples.
-    package var retention: Int64
-    package var keptCount: Int
-    /// Lengths of silence rules ask for, ascending, milliseconds.
-    package var absences: Table<Int64>
-    /// Rules judged for each series of this vital.
-    package var seriesRules: Table<Int>
-    /// For each of them the features whose change may change its answer; all bits: it must be judged every time.
-    package var seriesMasks: Table<UInt64>
-    /// Rules judged once a patient that read this vital, and the features of this vital they read.
-    package var patientRules: Table<Int>
-    package var patientMasks: Table<UInt64>
-    /// The features scores read of this vital.
-    package var scoreMask: UInt64
-    package var scoreFeeds: Table<ScoreFeed>
-    package var registryStaleness: Int64
-    package var resolutionExponent: Int
-    /// Numbers in unit 0 need no conversion, only rounding.
-    package var isPlain: Bool
-  }
-
   /// One rule's programs, compiled.
   // `@unchecked`: tables as above.
   package struct CompiledRule: @unchecked Sendable, BitwiseCopyable {
@@ -155,10 +128,10 @@ package final class PlanLayout: @unchecked Sendable {
       })
     scores = memory.table(
       plan.scores.map { CompiledScore($0, drafts: drafts, flags: flags, registry: plan.registry, memory: memory) })
-    codes = memory.table(
+    let facts = memory.table(
       zip(plan.registry.vitals, drafts).map { vital, draft in
         let first = vital.units.first
-        return CodePlan(
+        return CodeFacts(
           windows: memory.table(draft.windows), features: memory.table(draft.features),
           retention: draft.retention, keptCount: draft.keptCount, absences: memory.table(draft.absences.sorted()),
           seriesRules: memory.table(draft.seriesRules), seriesMasks: memory.table(draft.seriesMasks),
@@ -167,6 +140,7 @@ package final class PlanLayout: @unchecked Sendable {
           resolutionExponent: vital.resolutionExponent,
           isPlain: first.map { $0.numerator == $0.denominator && $0.offset.mantissa == 0 } ?? false)
       })
+    codes = memory.table(facts.indices.compactMap { index in facts.baseAddress.map { CodePlan($0 + index) } })
   }
 
   private static func flags(of plan: RulePlan) -> [String] {

@@ -11,6 +11,8 @@ import VitalModel
 // no property is handed out inout while a method that touches it runs.
 package final class Engine {
   @exclusivity(unchecked) package private(set) var layout: PlanLayout
+  /// The layout's tables of vitals; beside it for the hot path, which then touches no reference count.
+  @exclusivity(unchecked) private(set) var codes: PlanLayout.Table<PlanLayout.CodePlan>
   package let options: EngineOptions
   /// ``EngineOptions/clock`` is the wall's; beside it for the hot path.
   let isWall: Bool
@@ -60,6 +62,7 @@ package final class Engine {
 
   package init(layout: PlanLayout, options: EngineOptions, names: any NameSource) {
     self.layout = layout
+    codes = layout.codes
     self.options = options
     isWall = if case .wall = options.clock { true } else { false }
     self.names = names
@@ -81,6 +84,7 @@ package final class Engine {
 
   func adopt(_ layout: PlanLayout) {
     self.layout = layout
+    codes = layout.codes
     ruleStamp = Array(repeating: 0, count: layout.plan.rules.count)
     scoreStamp = Array(repeating: 0, count: layout.plan.scores.count)
     timings = layout.plan.rules.map { rule in
@@ -182,7 +186,7 @@ package final class Engine {
     if index < 0 { index = addSeries(slot, to: patient) }
     let series = patient.pointee.series + index
     let code = series.pointee.code
-    let plan = layout.codes[code]
+    let plan = codes[code]
     if slot.eventTime >= series.pointee.newestTime {
       series.pointee.newestTime = slot.eventTime
       series.pointee.lastStatus = slot.status
@@ -231,7 +235,7 @@ package final class Engine {
   private func addSeries(_ slot: Slot, to patient: UnsafeMutablePointer<PatientState>) -> Int {
     let code = Int(slot.code.index)
     var series = SeriesWindows(
-      series: slot.series, device: slot.device, code: code, source: slot.source, plan: layout.codes[code])
+      series: slot.series, device: slot.device, code: code, source: slot.source, plan: codes[code])
     let source = names.sourceName(slot.source)
     let rank = layout.plan.registry.vitals[code].sources.firstIndex(of: source)
     series.rank = UInt8(clamping: rank ?? 200)
@@ -253,7 +257,7 @@ package final class Engine {
 
   func scheduleStaleness(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int) {
     let series = patient.pointee.series + index
-    let registry = layout.codes[series.pointee.code].registryStaleness
+    let registry = codes[series.pointee.code].registryStaleness
     series.pointee.staleDue = series.pointee.heardAt + series.pointee.staleness(registry: registry)
     schedule(patient, series.pointee.staleDue)
   }
@@ -306,7 +310,7 @@ package final class Engine {
   private func judgeTouched(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
     for index in touched {
       let code = patient.pointee.series[index].code
-      let own = layout.codes[code].seriesRules
+      let own = codes[code].seriesRules
       var local = context
       // A back-log is judged as of its own newest sample, so that what happened inside the gap is seen as it was.
       if context.isRetrospective, patient.pointee.series[index].lastTime != .min {
@@ -317,7 +321,7 @@ package final class Engine {
       for offset in 0..<own.count {
         // Nothing it reads is another than when it was last judged, and it did not hold then. What is computed only when
         // asked for may change without any change here.
-        let mask = layout.codes[code].seriesMasks[offset]
+        let mask = codes[code].seriesMasks[offset]
         if mask != .max, changed & mask == 0, patient.isIdle(index, offset) { continue }
         judge(patient, rule: own[offset], subject: index, offset: offset, local)
       }
@@ -364,7 +368,7 @@ package final class Engine {
   @inline(__always)
   private func takeChanges(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int, now: Int64) -> UInt64 {
     let series = patient.pointee.series + index
-    series.pointee.refresh(now: now, plan: layout.codes[series.pointee.code])
+    series.pointee.refresh(now: now, plan: codes[series.pointee.code])
     let changed = series.pointee.changed
     series.pointee.changed = 0
     return doubted.isEmpty && patient.view.settingCount == 0 ? changed : .max
@@ -373,7 +377,7 @@ package final class Engine {
   private func judgeTouchedPatientRules(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
     stamp &+= 1
     for (place, index) in touched.enumerated() {
-      let plan = layout.codes[patient.pointee.series[index].code]
+      let plan = codes[patient.pointee.series[index].code]
       let changed = touchedChanges[place]
       if changed & plan.scoreMask != 0 { for feed in plan.scoreFeeds { scoreStamp[feed.score] = stamp } }
       for offset in 0..<plan.patientRules.count {
@@ -398,7 +402,7 @@ package final class Engine {
   }
 
   func updateScores(_ patient: UnsafeMutablePointer<PatientState>, code: Int, now: Int64) {
-    for feed in layout.codes[code].scoreFeeds { _ = updateScore(patient, feed.score, now: now) }
+    for feed in codes[code].scoreFeeds { _ = updateScore(patient, feed.score, now: now) }
   }
 
   private func updateScore(_ patient: UnsafeMutablePointer<PatientState>, _ score: Int, now: Int64) -> Bool {
@@ -408,7 +412,7 @@ package final class Engine {
 
   /// Rules about the signal itself, looked at only where they could change.
   func judgeTechnical(_ patient: UnsafeMutablePointer<PatientState>, subject: Int, _ context: JudgeContext) {
-    let base = layout.codes[patient.pointee.series[subject].code].seriesRules.count
+    let base = codes[patient.pointee.series[subject].code].seriesRules.count
     let isMissing = patient.pointee.series[subject].isStale && patient.pointee.series[subject].hasRhythm
     let isMarked = patient.pointee.series[subject].lastStatus != .ok
     for (offset, rule) in layout.staleRules.enumerated() {
