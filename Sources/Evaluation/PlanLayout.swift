@@ -59,7 +59,15 @@ package final class PlanLayout: @unchecked Sendable {
     package var raises: Table<CompiledRaise>
     package var parameters: Table<CompiledParameter>
     package var features: Table<CompiledFeature>
+    /// Rules judged once a patient: the vitals they read through windows, which slide on without a sample of their own.
+    package var windowInputs: Table<WindowInput>
     package var holdLast: Bool
+  }
+
+  /// A vital a rule reads through windows, and the bits of those features.
+  package struct WindowInput: Sendable, BitwiseCopyable {
+    package var code: Int
+    package var mask: UInt64
   }
 
   /// How far back a session's samples are kept, milliseconds: a day.
@@ -120,7 +128,8 @@ package final class PlanLayout: @unchecked Sendable {
           bypass: rule.bypass.map(compile), bypassLimit: rule.bypassLimit.map(compile),
           raises: memory.table(rule.raises.map { CompiledRaise(when: compile($0.when), to: $0.to) }),
           parameters: memory.table(rule.parameters.map { CompiledParameter($0, flags: flags, memory: memory) }),
-          features: memory.table(features), holdLast: rule.holdLast)
+          features: memory.table(features), windowInputs: memory.table(PlanLayout.windowInputs(rule, features)),
+          holdLast: rule.holdLast)
       })
     scoreRules = memory.table(
       plan.scores.indices.map { score in
@@ -182,21 +191,29 @@ package final class PlanLayout: @unchecked Sendable {
     return (stale, status)
   }
 
-  /// The bits of the features a rule is judged by of one vital. Every bit where an answer may change without
-  /// any of them: limits that differ between patients, silence, windows of other vitals that slide on.
+  /// The bits of the features a rule is judged by of one vital. Every bit where an answer may change without any of them:
+  /// limits that differ between patients. Staleness, sensor state, source and silence are no features: whatever changes
+  /// them marks everything as changed.
   private static func mask(_ rule: RuleDefinition, _ features: [CompiledFeature], of code: Int) -> UInt64 {
     var mask: UInt64 = 0
     let programs = [rule.when, rule.clear, rule.bypass].compactMap { $0 }
     for case .feature(let index) in programs.flatMap(\.instructions) {
       let feature = features[index]
+      if feature.kind.isTruth { continue }
       if feature.cached < 0 { return .max }
-      if feature.code != code {
-        if feature.kind.isWindowed { return .max }
-        continue
-      }
+      if feature.code != code { continue }
       mask |= 1 << UInt64(min(feature.cached, 63))
     }
     return mask
+  }
+
+  private static func windowInputs(_ rule: RuleDefinition, _ features: [CompiledFeature]) -> [WindowInput] {
+    guard rule.scope == .patient, rule.judgedCodes.count > 1 else { return [] }
+    return rule.judgedCodes.compactMap { code in
+      let isWindowed = features.contains { $0.code == Int(code.index) && $0.kind.isWindowed && !$0.kind.isTruth }
+      guard isWindowed else { return nil }
+      return WindowInput(code: Int(code.index), mask: mask(rule, features, of: Int(code.index)))
+    }
   }
 
   /// A patient's flags and care unit as a bit set over ``flags``.

@@ -122,7 +122,7 @@ extension Engine {
       consider(patient.pointee.series[index].absenceDue, .absent(series: index))
       let row = patient.pointee.episodes[index]
       for offset in 0..<Int(row.count) {
-        guard let episode = row.peek(offset) else { break }
+        guard let episode = row.peek(offset) else { continue }
         consider(max(notBefore, episode.pointee.due), .series(series: index, offset: offset))
       }
     }
@@ -193,7 +193,7 @@ extension Engine {
     let code = series.pointee.code
     choosePreferred(patient, code: code)
     for (offset, rule) in codes[code].seriesRules.enumerated() {
-      guard let episode = patient.pointee.episodes[index].peek(offset) else { break }
+      guard let episode = patient.pointee.episodes[index].peek(offset) else { continue }
       let change = episode.pointee.loseSignal(now: context.now)
       settleChange(change, patient, rule: rule, subject: index, context)
     }

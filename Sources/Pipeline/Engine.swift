@@ -189,6 +189,7 @@ package final class Engine {
     let plan = codes[code]
     if slot.eventTime >= series.pointee.newestTime {
       series.pointee.newestTime = slot.eventTime
+      if series.pointee.lastStatus.rawValue != slot.status.rawValue { series.pointee.changed = .max }
       series.pointee.lastStatus = slot.status
       series.pointee.lastQuality = slot.quality
     }
@@ -211,6 +212,9 @@ package final class Engine {
       hear(patient, index, wasUsable: false)
       if !slot.status.isSensorOff { checkBypass(ofDoubtful: grid, patient: patient, subject: index, slot: slot) }
       return
+    }
+    if let shortest = plan.absences.first, slot.eventTime &- series.pointee.lastTime >= shortest {
+      series.pointee.changed = .max
     }
     let insertion = series.pointee.insert(
       time: slot.eventTime, value: value, quality: slot.quality, status: slot.status, plan: plan)
@@ -293,13 +297,17 @@ package final class Engine {
       touchedChanges.removeAll(keepingCapacity: true)
       doubted.removeAll(keepingCapacity: true)
     }
-    patient.pointee.now = max(patient.pointee.now, groupTime)
+    let before = patient.pointee.now
+    patient.pointee.now = max(before, groupTime)
     // In stream time a retrospective sample is out of order: windows have it, nothing new can be true at "now".
     if groupIsRetrospective, !isWall { return }
     let context = JudgeContext(
       now: patient.pointee.now, engineTime: isWall ? clock : patient.pointee.now,
       isRetrospective: groupIsRetrospective, isUncertain: groupIsUncertain)
     judgeTouched(patient, context)
+    if DecimalFloor.divide(patient.pointee.now, 60_000) != DecimalFloor.divide(before, 60_000) {
+      tidy(patient, context)
+    }
     if context.isRetrospective {
       oweSettlement(patient)
     } else if patient.pointee.settleDue != .max {
@@ -308,6 +316,7 @@ package final class Engine {
   }
 
   private func judgeTouched(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
+    stamp &+= 1
     for index in touched {
       let code = patient.pointee.series[index].code
       let own = codes[code].seriesRules
@@ -326,42 +335,36 @@ package final class Engine {
         judge(patient, rule: own[offset], subject: index, offset: offset, local)
       }
       judgeTechnical(patient, subject: index, context)
-      if !patient.pointee.episodes[index].isBlank { tidy(patient, series: index, now: local.now) }
     }
     judgeTouchedPatientRules(patient, context)
   }
 
-  /// Gives the memory of a series' episodes back once none of them holds or remembers anything.
-  private func tidy(_ patient: UnsafeMutablePointer<PatientState>, series index: Int, now: Int64) {
-    let row = patient.pointee.episodes[index]
-    let code = patient.pointee.series[index].code
+  /// Gives back the memory of episodes and standings that say nothing any more; once a minute of a patient's time.
+  private func tidy(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
+    // A hold set for this patient may add up over a longer window than the rule's.
     guard patient.pointee.settingCount == 0 else { return }
-    for offset in 0..<PatientState.episodeCount(layout, code: code) {
-      guard let episode = row.peek(offset) else { return }
-      episode.pointee.forget(now: now, window: timings[ruleIndex(code: code, offset: offset)].window)
-      if !episode.pointee.isBlank { return }
-    }
-    patient.pointee.episodes[index].clear()
-  }
-
-  /// The same for rules judged once a patient, and for where rules stand.
-  private func tidyRules(_ patient: UnsafeMutablePointer<PatientState>, now: Int64, engineTime: Int64) {
-    guard patient.pointee.settingCount == 0 else { return }
-    var isBlank = true
-    for rule in layout.plan.rules.indices {
-      guard let episode = patient.pointee.ruleEpisodes.peek(rule) else { break }
-      episode.pointee.forget(now: now, window: timings[rule].window)
-      if !episode.pointee.isBlank { isBlank = false }
-    }
-    if isBlank { patient.pointee.ruleEpisodes.clear() }
-    for rule in layout.plan.rules.indices {
-      guard let slot = patient.pointee.ruleSlots.peek(rule) else { return }
-      if slot.pointee.heldStage >= 0 || slot.pointee.joinedRule >= 0 || slot.pointee.refractoryUntil > engineTime {
-        return
+    for index in 0..<patient.pointee.seriesCount {
+      let code = patient.pointee.series[index].code
+      let row = patient.pointee.episodes + index
+      for offset in 0..<Int(row.pointee.count) {
+        guard let episode = row.pointee.peek(offset) else { continue }
+        episode.pointee.forget(now: context.now, window: timings[ruleIndex(code: code, offset: offset)].window)
+        if episode.pointee.isBlank { row.pointee.clear(offset) }
       }
-      if patient.pointee.alerts.contains(where: { $0.rule == rule }) { return }
     }
-    patient.pointee.ruleSlots.clear()
+    for rule in layout.plan.rules.indices {
+      if let episode = patient.pointee.ruleEpisodes.peek(rule) {
+        episode.pointee.forget(now: context.now, window: timings[rule].window)
+        if episode.pointee.isBlank { patient.pointee.ruleEpisodes.clear(rule) }
+      }
+      guard let slot = patient.pointee.ruleSlots.peek(rule) else { continue }
+      let isSpoken =
+        slot.pointee.heldStage >= 0 || slot.pointee.joinedRule >= 0
+        || slot.pointee.refractoryUntil > context.engineTime
+      if !isSpoken, !patient.pointee.alerts.contains(where: { $0.rule == rule }) {
+        patient.pointee.ruleSlots.clear(rule)
+      }
+    }
   }
 
   /// The features of a series that changed since its rules were last judged; all of them where more than values may have.
@@ -371,11 +374,12 @@ package final class Engine {
     series.pointee.refresh(now: now, plan: codes[series.pointee.code])
     let changed = series.pointee.changed
     series.pointee.changed = 0
+    series.pointee.taken = changed
+    series.pointee.takenFor = stamp
     return doubted.isEmpty && patient.view.settingCount == 0 ? changed : .max
   }
 
   private func judgeTouchedPatientRules(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
-    stamp &+= 1
     for (place, index) in touched.enumerated() {
       let plan = codes[patient.pointee.series[index].code]
       let changed = touchedChanges[place]
@@ -383,7 +387,10 @@ package final class Engine {
       for offset in 0..<plan.patientRules.count {
         let rule = plan.patientRules[offset]
         let mask = plan.patientMasks[offset]
-        if changed & mask != 0 || mask == .max || changed == .max || !patient.isIdle(rule: rule) {
+        if ruleStamp[rule] == stamp { continue }
+        if changed & mask != 0 || mask == .max || changed == .max || !patient.isIdle(rule: rule)
+          || haveWindowsMoved(patient, rule: rule, now: context.now)
+        {
           ruleStamp[rule] = stamp
         }
       }
@@ -396,9 +403,20 @@ package final class Engine {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
     }
     if !layout.raisingRules.isEmpty { checkRaises(patient, context) }
-    if !patient.pointee.ruleEpisodes.isBlank || !patient.pointee.ruleSlots.isBlank {
-      tidyRules(patient, now: context.now, engineTime: context.engineTime)
+  }
+
+  /// Whether windows a rule reads of any vital have another value at `now`, with or without a sample in this message.
+  @inline(__always)
+  private func haveWindowsMoved(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> Bool {
+    for input in layout.rules[rule].windowInputs {
+      let position = Int(patient.pointee.preferred[input.code])
+      guard position >= 0 else { continue }
+      let series = patient.pointee.series + position
+      series.pointee.refresh(now: now, plan: codes[input.code])
+      let taken = series.pointee.takenFor == stamp ? series.pointee.taken : 0
+      if (series.pointee.changed | taken) & input.mask != 0 { return true }
     }
+    return false
   }
 
   func updateScores(_ patient: UnsafeMutablePointer<PatientState>, code: Int, now: Int64) {
