@@ -7,8 +7,6 @@ package struct ScoreState: BitwiseCopyable {
   package var points: InlineArray<12, Int8> = .init(repeating: -1)
   /// Grid value each component was judged by; hundredths for ratios.
   package var inputs: InlineArray<12, Int32> = .init(repeating: 0)
-  /// Event time of the input each component was judged by; of the older of two.
-  package var times: InlineArray<12, Int64> = .init(repeating: .min)
   /// Components that had a value once and have none now.
   package var lost: UInt16 = 0
   package var knownCount: Int8 = 0
@@ -34,7 +32,6 @@ package struct ScoreState: BitwiseCopyable {
       if let found {
         lost &= ~(1 << UInt16(index))
         inputs[index] = Int32(clamping: found.grid)
-        times[index] = found.time
       } else if points[index] >= 0 {
         lost |= 1 << UInt16(index)
       }
@@ -46,6 +43,22 @@ package struct ScoreState: BitwiseCopyable {
     }
     if changed || Int(knownCount + missingCount) != score.components.count { addUp(score.components.count) }
     return changed
+  }
+
+  /// Event time of each component's input: of the older of two for a ratio, of the last one where it went missing; `.min`
+  /// where there never was one. Not kept: the score is judged anew only when a value changed, and an equal value that came
+  /// since confirms it.
+  package static func inputTimes(
+    _ score: CompiledScore, view: PatientView, layout: PlanLayout, now: Int64
+  ) -> [Int64] {
+    let oxygen = score.oxygen < 0 ? nil : onOxygen(score.components[score.oxygen], view: view)
+    return score.components.map { component in
+      if let found = judge(component, oxygen: oxygen, view: view, layout: layout, now: now) { return found.time }
+      return component.inputs.map { input in
+        let position = Int(view.preferred[input.code])
+        return position < 0 ? .min : view.series[position].lastTime
+      }.max() ?? .min
+    }
   }
 
   private mutating func addUp(_ count: Int) {

@@ -164,7 +164,6 @@ extension Engine {
     for index in 0..<ScoreState.componentsMax {
       out.append(UInt8(bitPattern: score.points[index]))
       out.append(zigzag: Int64(score.inputs[index]))
-      out.append(zigzag: score.times[index])
     }
     out.append(littleEndian: score.lost)
     out.append(UInt8(bitPattern: score.knownCount))

@@ -34,6 +34,7 @@ extension Engine {
           at: max(series.newestTime, 0))
       }
     }
+    followCanaries()
   }
 
   /// A device said that it is online or offline, or its last will did.

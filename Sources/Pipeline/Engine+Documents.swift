@@ -137,7 +137,7 @@ extension Engine {
       let vital = layout.plan.registry.vitals[series.code]
       document.device = names.deviceName(series.device)
       document.code = vital.key
-      if definition.kind == .physiological {
+      if definition.scope != .everySeries {
         document.unit = vital.unit
         document.value = measured(patient, candidate, vital: vital, now: context.now)
         document.limit = limit(patient, candidate, now: context.now)
@@ -395,9 +395,7 @@ extension Engine {
   ) {
     let definition = layout.plan.scores[score]
     let state = patient.pointee.scores[score]
-    // The score is judged anew only when a value changed: an input confirmed since is younger than it remembers.
-    var confirmed = state
-    _ = confirmed.update(layout.scores[score], view: patient.view, layout: layout, now: now)
+    let times = ScoreState.inputTimes(layout.scores[score], view: patient.view, layout: layout, now: now)
     out.object("score") { out in
       out.field("id", definition.id)
       out.field("total", Int(state.total))
@@ -410,9 +408,9 @@ extension Engine {
           out.object {
             $0.field("name", component.name)
             $0.field("points", state.points[index] < 0 ? nil : Int(state.points[index]))
-            $0.field("time", confirmed.times[index] == .min ? nil : Timestamp.format(confirmed.times[index]))
+            $0.field("time", times[index] == .min ? nil : Timestamp.format(times[index]))
             // How old the input is at this evaluation; of a component that went missing, how old its last one was.
-            $0.field("age_s", confirmed.times[index] == .min ? nil : Int(max(0, now - confirmed.times[index]) / 1000))
+            $0.field("age_s", times[index] == .min ? nil : Int(max(0, now - times[index]) / 1000))
           }
         }
       }

@@ -181,7 +181,6 @@ extension Engine {
     for index in 0..<ScoreState.componentsMax {
       score.points[index] = Int8(bitPattern: try reader.byte())
       score.inputs[index] = Int32(truncatingIfNeeded: try reader.zigzag())
-      score.times[index] = try reader.zigzag()
     }
     score.lost = try reader.littleEndian()
     score.knownCount = Int8(bitPattern: try reader.byte())

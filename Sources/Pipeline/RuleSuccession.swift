@@ -57,10 +57,29 @@ extension Engine {
       // One alert a patient and rule: what people were told goes on, else what is for this patient.
       let heir =
         rivals.first { rule in patient.pointee.alerts.contains { $0.rule == rule } }
+        ?? rivals.first { isStanding(patient, rule: $0, in: old) }
         ?? rivals.first { isFor(patient.pointee.facts, rule: $0, of: old, now: now) } ?? rivals[0]
       for rival in rivals where rival != heir { mapping[rival] = -1 }
     }
     return mapping
+  }
+
+  /// Whether an episode of the rule has begun for the patient; its states are those of `layout`.
+  private func isStanding(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, in layout: PlanLayout
+  ) -> Bool {
+    if !patient.isIdle(rule: rule) { return true }
+    return (0..<patient.pointee.seriesCount).contains { index in
+      let own = layout.codes[patient.pointee.series[index].code].seriesRules
+      return own.indices.contains { own[$0] == rule && !patient.isIdle(index, $0) }
+    }
+  }
+
+  /// Moves what stands of a rule to the version that is for the patient, where versions are in force by care unit and
+  /// patients may have been moved: one alert a patient and rule.
+  func followCanaries() {
+    guard layout.plan.rules.contains(where: { $0.variant == RuleDefinition.canaryVariant }) else { return }
+    adoptPlan(layout)
   }
 
   /// Whether a rule of a layout is for a patient, by the roster's facts alone.

@@ -89,6 +89,10 @@ package struct RuleDifference: Sendable {
     note("clear", old.clear?.text ?? "none", new.clear?.text ?? "none")
     note("clear for", DurationText.format(old.clearFor), DurationText.format(new.clearFor))
     note("bypass", old.bypass?.text ?? "none", new.bypass?.text ?? "none")
+    func raises(_ rule: RuleDefinition) -> String {
+      rule.raises.isEmpty ? "none" : rule.raises.map { "\($0.when.text) -> \($0.to.text)" }.joined(separator: "; ")
+    }
+    note("raise", raises(old), raises(new))
     note("refractory", DurationText.format(old.refractory), DurationText.format(new.refractory))
     return fields
   }

@@ -158,7 +158,7 @@ extension RulesCommand {
     var counts: [String: Int] = [:]
     for row in rows {
       let facts = FactsText(row.document)
-      guard facts.string("suppressed", "stage") == SuppressionStage.shadow.rawValue else { continue }
+      guard facts.string("suppressed", "reason") == SuppressionStage.shadow.rawValue else { continue }
       if arguments.has("--json") {
         printLine(row.document)
         continue

@@ -16,6 +16,7 @@ import VitalModel
       limit: { default: 120, min: 80, max: 200, unit: "/min" }
     when: median(hr, 5m) > $limit
     for: 30s
+    max_hold: 60s
     clear: { when: "median(hr, 5m) <= $limit", for: 10s }
     bypass: last(hr) > $limit + 60
     message: "{value} {duration}"
@@ -130,5 +131,28 @@ import VitalModel
     strip.feed("21..60: p1.spo2=97")
     #expect(strip.transitions == ["15 start low medium", "31 end low medium"])
     #expect(strip.documents.last?.alertID == start.alertID && strip.documents.last?.ruleVersion == start.ruleVersion)
+  }
+
+  @Test("a patient moved during a canary has one alert, and a pending hold goes on under the other version")
+  func movedPatients() throws {
+    func roster(_ unit: String) throws -> Roster {
+      var patient = RosterPatient(id: "p1")
+      patient.unit = unit
+      return try Roster(patients: [patient])
+    }
+    let layout = try sideBySide(RuleDefinition.canaryVariant, limit: 92, units: ["ward-7"])
+    for (from, to) in [("ward-7", "ward-8"), ("ward-8", "ward-7")] {
+      let open = Strip(layout, roster: try roster(from)).feed("0..20: spo2=85")
+      open.engine.adoptRoster(open.directory.adopt(try roster(to)))
+      open.feed("21..40: spo2=85\n41..60: spo2=97")
+      #expect(open.transitions == ["15 start low medium", "51 end low medium"], "\(from)")
+      #expect(Set(open.documents.map(\.alertID)).count == 1)
+      let pending = Strip(layout, roster: try roster(from)).feed("0..10: spo2=85")
+      pending.engine.adoptRoster(pending.directory.adopt(try roster(to)))
+      pending.feed("11..20: spo2=85")
+      #expect(pending.transitions == ["15 start low medium"], "\(from)")
+      let version = layout.plan.rules.first { ($0.variant.isEmpty) == (to == "ward-8") }?.version
+      #expect(pending.documents.first?.ruleVersion == version)
+    }
   }
 }

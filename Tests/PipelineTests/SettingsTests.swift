@@ -1,4 +1,5 @@
 import Evaluation
+import Foundation
 import Testing
 import VitalModel
 
@@ -163,6 +164,21 @@ import VitalModel
     #expect(strip.engine.output.transitions[1].isNotified)
     strip.feed("400..420: resp=12 spo2=85\n421..440: resp=12 spo2=97")
     #expect(strip.transitions.last == "431 end low high")
+  }
+
+  @Test("A3: a rule on one vital that other vitals raise is judged for each of its series and shows its value")
+  func written() throws {
+    let rules = TestRules.low + "\nraise: \"any(resp > 24, resp < 8) within 5m -> high\""
+    let layout = try Shipped.layout(rules)
+    #expect(layout.plan.rules[0].scope == .series(try #require(layout.plan.registry.code("spo2"))))
+    let strip = Strip(layout).feed("0..20: spo2@a=97 spo2@b=85\n25: resp=30")
+    #expect(strip.transitions == ["15 start low medium", "25 escalate low high"])
+    #expect(strip.documents.map(\.message) == ["85 15 s 90", "85 25 s 90"])
+    let held = TestRules.low.replacingOccurrences(of: "for: 15s", with: "for: $hold")
+      .replacingOccurrences(of: "parameters:\n", with: "parameters:\n  hold: { default: 15s, min: 0s, max: 60s }\n")
+    let set = try SettingsTests.strip(try Shipped.layout(held), [SettingsTests.setting("hold", 30_000)])
+    #expect(
+      set.feed("0..40: spo2=85 p2.spo2=85").transitions.sorted() == ["15 start low medium", "30 start low medium"])
   }
 
   @Test("unknown raises nothing, a lower priority lowers nothing, and confirmation can be switched off")

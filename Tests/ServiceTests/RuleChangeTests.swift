@@ -19,6 +19,7 @@ import VitalModel
       limit: { default: LIMIT, min: 80, max: 95, unit: "%" }
     when: last(spo2) < $limit
     for: 15s
+    max_hold: 60s
     clear: { when: "last(spo2) >= $limit + 2", for: 10s }
     bypass: last(spo2) < $limit - 10
     message: "SpO2 {value} %"

@@ -1,4 +1,5 @@
 import AlertJournal
+import Configuration
 import Foundation
 import KeyValueStore
 import Pipeline
@@ -318,5 +319,58 @@ private func rule(_ document: [String: Any], _ field: String) -> String {
     #expect(ward.log.has("rule files taken up", "\"number\":4"))
     try ward.restart()
     #expect(try ward.inForce.number == 4)
+  }
+
+  @Test("states under older rules go once every evaluator is past the change, and the next start needs none of them")
+  func oldStatesGo() throws {
+    let ward = try Ward.withOneRule()
+    try ward.start()
+    for number in 0..<8 { try ward.send("d-\(number)", "spo2", "85", at: ward.now) }
+    _ = try ward.settle(8)
+    let positions = [
+      try ward.deploy(try ward.rules(limit: 92)).position, try ward.deploy(try ward.rules(limit: 93)).position,
+    ]
+    func count(_ rules: UInt64) throws -> Int {
+      var found = 0
+      try ward.running.store.state.load(rules: rules) { _ in found += 1 }
+      return found
+    }
+    let newest = positions[1]
+    #expect(eventually { (try? ward.running.store.state.progress().values.allSatisfy { $0.floor >= newest }) == true })
+    #expect(try count(positions[0]) == 8 && count(newest) == 8)
+    try #require(try ward.running.watch).trim(ward.now)
+    #expect(try count(positions[0]) == 0 && count(newest) == 8)
+    try ward.restart()
+    #expect(!ward.log.has("states damaged"))
+    for step in 1...16 {
+      ward.clock.advance(milliseconds: 1000)
+      for number in 0..<8 { try ward.send("d-\(number)", "spo2", "85", at: ward.now, seq: step) }
+      try ward.flush()
+      _ = try ward.settle(step * 8)
+    }
+    #expect(eventually { ward.inbox.opened("low").count == 8 })
+  }
+
+  @Test("in production files alone change nothing, and a deploy needs a second person and a signature")
+  func production() throws {
+    let ward = try Ward.withOneRule()
+    try ward.start()
+    let before = try ward.inForce
+    ward.stop()
+    let path = ward.options.rules + "/adult/low.yaml"
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    try text.replacingOccurrences(of: "default: 90", with: "default: 88").write(
+      toFile: path, atomically: true, encoding: .utf8)
+    var settings = try ward.settings()
+    settings.configuration.profile = .production
+    let service = try VigilService(settings)
+    defer { service.stop() }
+    #expect(service.rules.withLock { $0 } == before)
+    #expect(ward.log.has("rule files changed; in production they come into force by `vigil rules deploy`"))
+    var change = RuleChange(files: try ward.rules(limit: 92))
+    (change.author, change.approver, change.reason) = ("ann", "bob", "why")
+    let next = try change.deployment(after: before, now: ward.now).deployment
+    #expect(throws: RuleRefusal("production needs a signature: --key FILE")) { try service.deploy(next) }
+    #expect(service.rules.withLock { $0 } == before)
   }
 }
