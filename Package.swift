@@ -84,7 +84,8 @@ let package = Package(
       name: "VigilBenchmarks",
       dependencies: [
         "RingBufferModule", "Decoding", "VitalModel", "ChunkCoding", "SeriesStore", "KeyValueStore", "Service",
-        "MQTTIngress", "HTTPAPI", "Configuration", "Evaluation", "Pipeline", "RuleLanguage", "Recordings", "Suppression",
+        "MQTTIngress", "HTTPAPI", "Configuration", "Evaluation", "Pipeline", "RuleLanguage", "Recordings",
+        "Suppression",
         "CAllocationCount",
       ],
       path: "Benchmarks/VigilBenchmarks"),

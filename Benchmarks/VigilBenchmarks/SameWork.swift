@@ -21,11 +21,12 @@ final class SameWork {
   private let timings: [EpisodeTiming]
   /// Milliseconds between the ends of windows: of all rules the same.
   private let every: Int64
+  private let length: Int64
   /// The alert lines.
-  private(set) var lines: [UInt8] = []
-  private(set) var samples = 0
-  private(set) var alerts = 0
-  private(set) var refused = 0
+  @exclusivity(unchecked) private(set) var lines: [UInt8] = []
+  @exclusivity(unchecked) private(set) var samples = 0
+  @exclusivity(unchecked) private(set) var alerts = 0
+  @exclusivity(unchecked) private(set) var refused = 0
 
   init(rules: String, input: String) throws {
     let registry = try VitalRegistryFile.parse(
@@ -37,8 +38,9 @@ final class SameWork {
     table = SameWorkTable(layout)
     timings = plan.rules.map { EpisodeTiming(hold: $0.hold, window: max($0.maxHold, $0.hold), clearFor: $0.clearFor) }
     let shapes = Set(plan.rules.flatMap(\.features).map(\.window))
-    guard case .hopping(_, let every)? = shapes.first, shapes.count == 1 else { throw SameWorkError.windows }
+    guard case .hopping(let length, let every)? = shapes.first, shapes.count == 1 else { throw SameWorkError.windows }
     self.every = every
+    self.length = length
     reader = RecordingReader([RecordingFile(path: input)], registry: registry)
   }
 
@@ -113,6 +115,13 @@ final class SameWork {
     let count = series.aggregate(.count, window: 0, now: end, plan: plan)
     // The sum is whole in grid steps: mean x count, rounded, is that number again.
     let sum = (series.aggregate(.mean, window: 0, now: end, plan: plan) * count).rounded()
+    // No rule asks for the extremes: they are read from the samples the series keeps, as an alert's explanation is.
+    var least = Int32.max
+    var greatest = Int32.min
+    for sample in series.samples where sample.time >= end - length && sample.time < end {
+      least = min(least, sample.value)
+      greatest = max(greatest, sample.value)
+    }
     var out = JSONText()
     out.object {
       $0.field("patient", reader.names.patients[table.patients[place]])
@@ -120,8 +129,8 @@ final class SameWork {
       $0.field("start", Int(onset))
       $0.field("time", Int(end))
       $0.field("mean", canonical(sum) / count)
-      $0.field("min", canonical(series.aggregate(.min, window: 0, now: end, plan: plan)))
-      $0.field("max", canonical(series.aggregate(.max, window: 0, now: end, plan: plan)))
+      $0.field("min", canonical(Double(least)))
+      $0.field("max", canonical(Double(greatest)))
       $0.field("n", Int(count))
     }
     lines += out.bytes

@@ -5,14 +5,14 @@ import VitalModel
 /// The series of the comparison and the episode of each: one rule a vital, one series a patient and vital.
 final class SameWorkTable {
   private let layout: PlanLayout
-  private(set) var series: UnsafeMutablePointer<SeriesWindows>
-  private(set) var episodes: UnsafeMutablePointer<Episode>
-  private(set) var patients: UnsafeMutablePointer<UInt32>
-  private(set) var count = 0
-  private var capacity = 1024
+  @exclusivity(unchecked) private(set) var series: UnsafeMutablePointer<SeriesWindows>
+  @exclusivity(unchecked) private(set) var episodes: UnsafeMutablePointer<Episode>
+  @exclusivity(unchecked) private(set) var patients: UnsafeMutablePointer<UInt32>
+  @exclusivity(unchecked) private(set) var count = 0
+  @exclusivity(unchecked) private var capacity = 1024
   /// Patient times vital → position; -1 none.
-  private var places: UnsafeMutablePointer<Int32>
-  private var placeCount: Int
+  @exclusivity(unchecked) private var places: UnsafeMutablePointer<Int32>
+  @exclusivity(unchecked) private var placeCount: Int
   /// What expressions may ask beside the one series at hand: it is the preferred one of its vital, there are no scores.
   private let preferred: UnsafeMutablePointer<Int16>
   private let scores: UnsafeMutablePointer<ScoreState>

@@ -12,7 +12,7 @@ package final class RecordingReader {
   /// Patients, devices, tenants and sources met so far; rows carry their numbers. Source 0 is "none given".
   package let names: RecordingNames
   /// What was met so far.
-  package private(set) var counts = RecordingCounts()
+  @exclusivity(unchecked) package private(set) var counts = RecordingCounts()
   /// Columns nobody knows, each once, with the number of its cells that were not empty.
   package private(set) var unknownColumns: [(name: String, cells: Int)] = []
 
@@ -20,11 +20,11 @@ package final class RecordingReader {
   private let options: RecordingOptions
   private let refuse: (RecordingRefusal) -> Void
   private var files: [RecordingFile]
-  private var nextFile = 0
-  private var lines: LineScanner?
-  private var parser: (any RecordingParser)?
-  private var context: ParserContext
-  private var lastTimes: [Int64] = []
+  @exclusivity(unchecked) private var nextFile = 0
+  @exclusivity(unchecked) private var lines: LineScanner?
+  @exclusivity(unchecked) private var parser: (any RecordingParser)?
+  @exclusivity(unchecked) private var context: ParserContext
+  @exclusivity(unchecked) private var lastTimes: [Int64] = []
 
   /// Files are opened when their turn comes; the packing is told by the first bytes of each.
   ///

@@ -1,0 +1,207 @@
+import Glibc
+import VitalModel
+
+/// One observation in the plainest form of the native format: what recordings hold by the million.
+package struct PlainMessage: BitwiseCopyable {
+  /// Bytes of the line; the device's are empty where it names none.
+  package var patient = UnsafeRawBufferPointer(start: nil, count: 0)
+  package var device = UnsafeRawBufferPointer(start: nil, count: 0)
+  /// Milliseconds since 1970, within ``Timestamp/accepted``.
+  package var time: Int64 = 0
+  package var code = VitalCode(index: 0)
+  /// Position in ``VitalDefinition/units``.
+  package var unit: UInt8 = 0
+  /// The number exactly as it stands there, inside the vital's reject limits.
+  package var value = DecimalValue(mantissa: 0)
+  /// The device's number of the message; -1: none.
+  package var sequence: Int64 = -1
+}
+
+/// Reads lines `{"patient":"p1","device":"d1","seq":7,"time":1795214280123,"code":"hr","value":72.5,"unit":"/min"}` in one
+/// pass: members in any order, strings of plain ASCII, times in whole milliseconds, numbers without exponent, values that are
+/// accepted.
+///
+/// It refuses nothing: whatever is not plainly so is left to ``MessageDecoder``, which says what it is. What it does read
+/// is what ``MessageDecoder`` would have read.
+package struct PlainMessageScanner {
+  private let names: NameTable
+  private let vitals: VitalTable
+
+  package init(registry: VitalRegistry) {
+    names = NameTable(registry)
+    vitals = VitalTable(registry)
+  }
+
+  private enum Member {
+    static let patient: UInt8 = 1
+    static let device: UInt8 = 2
+    static let time: UInt8 = 4
+    static let code: UInt8 = 8
+    static let value: UInt8 = 16
+    static let unit: UInt8 = 32
+    static let sequence: UInt8 = 64
+    static let needed = patient | time | code | value
+  }
+
+  /// The line's one observation; nil: it needs the full decoder. The bytes in it live as long as the line.
+  package func scan(_ line: UnsafeRawBufferPointer) -> PlainMessage? {
+    guard let base = line.baseAddress, line.count <= DecodingLimits.payloadBytesMax else { return nil }
+    var cursor = Cursor(at: base.assumingMemoryBound(to: UInt8.self), end: line.count)
+    guard cursor.take(0x7B) else { return nil }
+    var message = PlainMessage()
+    var code = UnsafeRawBufferPointer(start: nil, count: 0)
+    var unit = code
+    var seen: UInt8 = 0
+    while true {
+      guard let key = cursor.string(), cursor.take(0x3A) else { return nil }
+      let member: UInt8
+      if key.isWord("patient") {
+        member = Member.patient
+        guard let text = cursor.string(), text.count <= DecodingLimits.patientBytesMax else { return nil }
+        message.patient = text
+      } else if key.isWord("device") {
+        member = Member.device
+        guard let text = cursor.string() else { return nil }
+        message.device = text
+      } else if key.isWord("time") {
+        member = Member.time
+        guard let time = cursor.whole() else { return nil }
+        message.time = time
+      } else if key.isWord("code") {
+        member = Member.code
+        guard let text = cursor.string(), text.count <= DecodingLimits.shortTextBytesMax else { return nil }
+        code = text
+      } else if key.isWord("value") {
+        member = Member.value
+        guard let value = cursor.decimal() else { return nil }
+        message.value = value
+      } else if key.isWord("unit") {
+        member = Member.unit
+        guard let text = cursor.string(), text.count <= DecodingLimits.shortTextBytesMax else { return nil }
+        unit = text
+      } else if key.isWord("seq") {
+        member = Member.sequence
+        guard let sequence = cursor.whole() else { return nil }
+        message.sequence = sequence
+      } else {
+        return nil
+      }
+      guard seen & member == 0 else { return nil }
+      seen |= member
+      if cursor.take(0x2C) { continue }
+      guard cursor.take(0x7D), cursor.isAtEnd else { return nil }
+      break
+    }
+    guard seen & Member.needed == Member.needed, message.time >= 100_000_000_000,
+      Timestamp.accepted.contains(message.time), let meaning = names.lookup(code), !vitals.hasLetters(meaning.code)
+    else { return nil }
+    message.code = meaning.code
+    message.unit = meaning.unit < 0 ? 0 : UInt8(clamping: Int(meaning.unit))
+    if seen & Member.unit != 0 {
+      guard let number = vitals.unit(unit, of: meaning.code) else { return nil }
+      message.unit = number
+    }
+    let isCredible = vitals.isCredible(message.value, unit: message.unit, of: message.code, source: SourceText())
+    return isCredible ? message : nil
+  }
+
+  private struct Cursor {
+    let base: UnsafePointer<UInt8>
+    let end: Int
+    var index = 0
+
+    init(at base: UnsafePointer<UInt8>, end: Int) {
+      self.base = base
+      self.end = end
+    }
+
+    @inline(__always)
+    var isAtEnd: Bool {
+      mutating get {
+        skipSpace()
+        return index == end
+      }
+    }
+
+    @inline(__always)
+    private mutating func skipSpace() {
+      while index < end, base[index] == 0x20 { index += 1 }
+    }
+
+    @inline(__always)
+    mutating func take(_ byte: UInt8) -> Bool {
+      skipSpace()
+      guard index < end, base[index] == byte else { return false }
+      index += 1
+      return true
+    }
+
+    /// The bytes between two quotes: at least one, printable ASCII, no escapes.
+    @inline(__always)
+    mutating func string() -> UnsafeRawBufferPointer? {
+      guard take(0x22) else { return nil }
+      let start = index
+      while index < end {
+        let byte = base[index]
+        if byte == 0x22 { break }
+        guard byte >= 0x20, byte < 0x7F, byte != 0x5C else { return nil }
+        index += 1
+      }
+      guard index < end, index > start else { return nil }
+      index += 1
+      return UnsafeRawBufferPointer(start: base + start, count: index - 1 - start)
+    }
+
+    /// Digits of a number up to 18, no leading zeros; nil also where a point or an exponent follows.
+    @inline(__always)
+    mutating func whole() -> Int64? {
+      skipSpace()
+      let start = index
+      var number: Int64 = 0
+      while index < end {
+        let digit = base[index] &- 48
+        guard digit <= 9 else { break }
+        number = number &* 10 &+ Int64(digit)
+        index += 1
+      }
+      let count = index - start
+      guard count > 0, count <= 18, count == 1 || base[start] != 48, isDelimited else { return nil }
+      return number
+    }
+
+    /// A number without exponent, its digits as they stand, at most 18.
+    @inline(__always)
+    mutating func decimal() -> DecimalValue? {
+      skipSpace()
+      let isNegative = index < end && base[index] == 0x2D
+      if isNegative { index += 1 }
+      let start = index
+      var point = -1
+      var mantissa: Int64 = 0
+      while index < end {
+        let byte = base[index]
+        let digit = byte &- 48
+        if digit <= 9 {
+          mantissa = mantissa &* 10 &+ Int64(digit)
+        } else if byte == 0x2E, point < 0 {
+          point = index
+        } else {
+          break
+        }
+        index += 1
+      }
+      let places = point < 0 ? 0 : index - point - 1
+      let wholes = (point < 0 ? index : point) - start
+      guard wholes > 0, wholes + places <= 18, point < 0 || places > 0, wholes == 1 || base[start] != 48, isDelimited
+      else { return nil }
+      return DecimalValue(mantissa: isNegative ? -mantissa : mantissa, exponent: Int8(-places))
+    }
+
+    @inline(__always)
+    private var isDelimited: Bool {
+      guard index < end else { return false }
+      let byte = base[index]
+      return byte == 0x2C || byte == 0x7D || byte == 0x20
+    }
+  }
+}
