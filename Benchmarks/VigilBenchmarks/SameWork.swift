@@ -46,7 +46,7 @@ final class SameWork {
 
   func run() throws {
     var end = Int64.min
-    while let row = try reader.next() {
+    try reader.forEach { row in
       if row.time >= end {
         if end == .min { end = row.time - row.time % every + every }
         while row.time >= end {
@@ -55,20 +55,20 @@ final class SameWork {
         }
       }
       for cell in row.cells { take(cell, of: row) }
+      return true
     }
     refused = reader.counts.samples - reader.counts.cells
   }
 
   private func take(_ cell: RecordedCell, of row: RecordedRow) {
     let code = Int(cell.code.index)
-    let plan = layout.codes[code]
-    guard let grid = cell.value.scaled(toExponent: plan.resolutionExponent), let value = Int32(exactly: grid) else {
-      return
-    }
+    guard let grid = cell.value.scaled(toExponent: layout.codes[code].resolutionExponent),
+      let value = Int32(exactly: grid)
+    else { return }
     samples += 1
     let place = table.place(patient: row.patient, code: code)
     _ = (table.series + place).pointee.insert(
-      time: row.time, value: value, quality: cell.quality, status: cell.status, plan: plan)
+      time: row.time, value: value, quality: cell.quality, status: cell.status, plan: layout.codes[code])
   }
 
   /// Judges every series at the end of a window.

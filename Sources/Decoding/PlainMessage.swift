@@ -23,13 +23,39 @@ package struct PlainMessage: BitwiseCopyable {
 ///
 /// It refuses nothing: whatever is not plainly so is left to ``MessageDecoder``, which says what it is. What it does read
 /// is what ``MessageDecoder`` would have read.
-package struct PlainMessageScanner {
+package final class PlainMessageScanner {
   private let names: NameTable
   private let vitals: VitalTable
+  private let accepted = Timestamp.accepted
+  /// Short names met lately, by their bytes; the length is in the last byte.
+  private let known: UnsafeMutablePointer<(name: UInt64, meaning: NameTable.Meaning)>
+  private static let knownBits: UInt64 = 4
 
   package init(registry: VitalRegistry) {
     names = NameTable(registry)
     vitals = VitalTable(registry)
+    let count = 1 << Int(PlainMessageScanner.knownBits)
+    known = .allocate(capacity: count)
+    known.initialize(repeating: (0, NameTable.Meaning(code: VitalCode(index: 0), unit: -1)), count: count)
+  }
+
+  deinit { known.deallocate() }
+
+  /// What a code's name means, whatever its case; nil: nothing, or letters instead of numbers.
+  @inline(__always)
+  private func meaning(_ name: UnsafeRawBufferPointer) -> NameTable.Meaning? {
+    guard name.count < 8 else { return lookUp(name) }
+    var bytes = UInt64(name.count) << 56
+    for index in 0..<name.count { bytes |= UInt64(name[index]) << UInt64(index * 8) }
+    let place = known + Int((bytes &* 0x9E37_79B9_7F4A_7C15) >> (64 - PlainMessageScanner.knownBits))
+    if place.pointee.name == bytes { return place.pointee.meaning }
+    guard let meaning = lookUp(name) else { return nil }
+    place.pointee = (bytes, meaning)
+    return meaning
+  }
+
+  private func lookUp(_ name: UnsafeRawBufferPointer) -> NameTable.Meaning? {
+    names.lookup(name).flatMap { vitals.hasLetters($0.code) ? nil : $0 }
   }
 
   private enum Member {
@@ -53,38 +79,29 @@ package struct PlainMessageScanner {
     var unit = code
     var seen: UInt8 = 0
     while true {
-      guard let key = cursor.string(), cursor.take(0x3A) else { return nil }
-      let member: UInt8
-      if key.isWord("patient") {
-        member = Member.patient
+      guard let member = cursor.member() else { return nil }
+      switch member {
+      case Member.patient:
         guard let text = cursor.string(), text.count <= DecodingLimits.patientBytesMax else { return nil }
         message.patient = text
-      } else if key.isWord("device") {
-        member = Member.device
+      case Member.device:
         guard let text = cursor.string() else { return nil }
         message.device = text
-      } else if key.isWord("time") {
-        member = Member.time
+      case Member.time:
         guard let time = cursor.whole() else { return nil }
         message.time = time
-      } else if key.isWord("code") {
-        member = Member.code
+      case Member.code:
         guard let text = cursor.string(), text.count <= DecodingLimits.shortTextBytesMax else { return nil }
         code = text
-      } else if key.isWord("value") {
-        member = Member.value
+      case Member.value:
         guard let value = cursor.decimal() else { return nil }
         message.value = value
-      } else if key.isWord("unit") {
-        member = Member.unit
+      case Member.unit:
         guard let text = cursor.string(), text.count <= DecodingLimits.shortTextBytesMax else { return nil }
         unit = text
-      } else if key.isWord("seq") {
-        member = Member.sequence
+      default:
         guard let sequence = cursor.whole() else { return nil }
         message.sequence = sequence
-      } else {
-        return nil
       }
       guard seen & member == 0 else { return nil }
       seen |= member
@@ -93,7 +110,7 @@ package struct PlainMessageScanner {
       break
     }
     guard seen & Member.needed == Member.needed, message.time >= 100_000_000_000,
-      Timestamp.accepted.contains(message.time), let meaning = names.lookup(code), !vitals.hasLetters(meaning.code)
+      accepted.contains(message.time), let meaning = meaning(code)
     else { return nil }
     message.code = meaning.code
     message.unit = meaning.unit < 0 ? 0 : UInt8(clamping: Int(meaning.unit))
@@ -136,11 +153,70 @@ package struct PlainMessageScanner {
       return true
     }
 
+    @inline(__always)
+    private var eight: UInt64 {
+      UnsafeRawPointer(base + index).loadUnaligned(as: UInt64.self).littleEndian
+    }
+
+    /// A key with its colon.
+    @inline(__always)
+    mutating func member() -> UInt8? {
+      skipSpace()
+      if index + 10 <= end {
+        let bytes = eight
+        // `"time":`, `"code":`, `"value":`, `"device"`, `"patient`
+        if bytes & 0x00FF_FFFF_FFFF_FFFF == 0x003A_2265_6D69_7422 { return passed(7, Member.time) }
+        if bytes & 0x00FF_FFFF_FFFF_FFFF == 0x003A_2265_646F_6322 { return passed(7, Member.code) }
+        if bytes == 0x3A22_6575_6C61_7622 { return passed(8, Member.value) }
+        if bytes == 0x2265_6369_7665_6422, base[index + 8] == 0x3A { return passed(9, Member.device) }
+        if bytes == 0x746E_6569_7461_7022, base[index + 8] == 0x22, base[index + 9] == 0x3A {
+          return passed(10, Member.patient)
+        }
+      }
+      guard let key = string(), take(0x3A) else { return nil }
+      if key.isWord("patient") { return Member.patient }
+      if key.isWord("device") { return Member.device }
+      if key.isWord("time") { return Member.time }
+      if key.isWord("code") { return Member.code }
+      if key.isWord("value") { return Member.value }
+      if key.isWord("unit") { return Member.unit }
+      if key.isWord("seq") { return Member.sequence }
+      return nil
+    }
+
+    @inline(__always)
+    private mutating func passed(_ count: Int, _ member: UInt8) -> UInt8 {
+      index += count
+      return member
+    }
+
+    /// Has the high bit of every byte that equals `byte`, up to the first such byte; above it there may be others.
+    @inline(__always)
+    private static func places(of byte: UInt64, in bytes: UInt64) -> UInt64 {
+      let zeroes = bytes ^ (byte &* 0x0101_0101_0101_0101)
+      return (zeroes &- 0x0101_0101_0101_0101) & ~zeroes & 0x8080_8080_8080_8080
+    }
+
     /// The bytes between two quotes: at least one, printable ASCII, no escapes.
     @inline(__always)
     mutating func string() -> UnsafeRawBufferPointer? {
       guard take(0x22) else { return nil }
       let start = index
+      while index + 8 <= end {
+        let bytes = eight
+        let quotes = Cursor.places(of: 0x22, in: bytes)
+        let low = (bytes &- 0x2020_2020_2020_2020) & ~bytes
+        let wrong =
+          (bytes | low) & 0x8080_8080_8080_8080 | Cursor.places(of: 0x5C, in: bytes)
+          | Cursor.places(of: 0x7F, in: bytes)
+        // What stands below the first quote; all of it where there is none.
+        guard wrong & ((quotes & (0 &- quotes)) &- 1) == 0 else { return nil }
+        if quotes != 0 {
+          index += quotes.trailingZeroBitCount >> 3
+          break
+        }
+        index += 8
+      }
       while index < end {
         let byte = base[index]
         if byte == 0x22 { break }
@@ -158,6 +234,16 @@ package struct PlainMessageScanner {
       skipSpace()
       let start = index
       var number: Int64 = 0
+      if index + 8 <= end {
+        let bytes = eight
+        let rest = (bytes &+ 0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0
+        if bytes & 0xF0F0_F0F0_F0F0_F0F0 | rest >> 4 == 0x3333_3333_3333_3333 {
+          let pairs = ((bytes & 0x0F0F_0F0F_0F0F_0F0F) &* 2561) >> 8
+          let fours = ((pairs & 0x00FF_00FF_00FF_00FF) &* 6_553_601) >> 16
+          number = Int64(((fours & 0x0000_FFFF_0000_FFFF) &* 42_949_672_960_001) >> 32)
+          index += 8
+        }
+      }
       while index < end {
         let digit = base[index] &- 48
         guard digit <= 9 else { break }

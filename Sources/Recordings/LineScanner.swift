@@ -69,7 +69,9 @@ final class LineScanner {
   }
 
   private func fill() throws(CompressionError) {
-    let count = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[end...]))
+    // Blocks that stay in the processor's cache until their lines are read.
+    let until = min(buffer.count, end + (1 << 17))
+    let count = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[end..<until]))
     end += count
     atEnd = count == 0
   }
