@@ -72,6 +72,9 @@ package final class PlanLayout: @unchecked Sendable {
 
   /// How far back a session's samples are kept, milliseconds: a day.
   package static let sessionSpan: Int64 = 86_400_000
+  /// Up to this length a hopping window runs over the samples kept, one in and one out, milliseconds: merging panes at every hop
+  /// costs more than a byte a sample does.
+  static let hoppingSpan: Int64 = 300_000
   /// A care unit as one of ``flags``.
   static func unitFlag(_ unit: String) -> String { "unit:" + unit }
 
