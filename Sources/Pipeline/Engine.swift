@@ -54,6 +54,7 @@ package final class Engine {
   /// Episodes a doubtful value of this message brought to their bypass limit: the good values beside it do not clear them.
   @exclusivity(unchecked) var doubted: [(rule: Int, subject: Int)] = []
   @exclusivity(unchecked) private var ruleStamp: [UInt64] = []
+  @exclusivity(unchecked) private var seenStamp: [UInt64] = []
   @exclusivity(unchecked) private var scoreStamp: [UInt64] = []
   @exclusivity(unchecked) private var stamp: UInt64 = 0
   private let minimumQuality: UInt16
@@ -86,6 +87,7 @@ package final class Engine {
     self.layout = layout
     codes = layout.codes
     ruleStamp = Array(repeating: 0, count: layout.plan.rules.count)
+    seenStamp = ruleStamp
     scoreStamp = Array(repeating: 0, count: layout.plan.scores.count)
     timings = layout.plan.rules.map { rule in
       let hold = options.without.contains(.persistence) ? 0 : rule.hold
@@ -388,10 +390,14 @@ package final class Engine {
         let rule = plan.patientRules[offset]
         let mask = plan.patientMasks[offset]
         if ruleStamp[rule] == stamp { continue }
-        if changed & mask != 0 || mask == .max || changed == .max || !patient.isIdle(rule: rule)
-          || haveWindowsMoved(patient, rule: rule, now: context.now)
-        {
+        if changed & mask != 0 || mask == .max || changed == .max {
           ruleStamp[rule] = stamp
+        } else if seenStamp[rule] != stamp {
+          // The same for every vital of the message: asked once.
+          seenStamp[rule] = stamp
+          if !patient.isIdle(rule: rule) || haveWindowsMoved(patient, rule: rule, now: context.now) {
+            ruleStamp[rule] = stamp
+          }
         }
       }
     }
