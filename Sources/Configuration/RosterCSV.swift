@@ -61,10 +61,10 @@ extension RosterFile {
 
   /// Reads either format.
   package static func parseAny(
-    _ text: String, file: String, registry: VitalRegistry? = nil, rules: [RuleDefinition]? = nil
+    _ text: String, file: String, registry: VitalRegistry? = nil, rules: [RuleDefinition]? = nil, isOfOneSet: Bool = true
   ) throws(TextProblems) -> Roster {
     looksLikeCSV(text)
-      ? try parseCSV(text, file: file) : try parse(text, file: file, registry: registry, rules: rules)
+      ? try parseCSV(text, file: file) : try parse(text, file: file, registry: registry, rules: rules, isOfOneSet: isOfOneSet)
   }
 
   private static func sex(_ text: String) -> PatientSex? {

@@ -10,11 +10,12 @@ package enum RosterFile {
 
   /// - Parameters:
   ///   - registry: refuses cadences of vitals it does not know; nil: not checked.
+  ///   - isOfOneSet: whether a setting of a rule that is not among `rules` is a mistake; a replay may run another set.
   ///   - rules: the rules in force: settings of others, of parameters they do not have, and outside a parameter's bounds
   ///     are refused; nil: not checked.
   /// - Throws: every problem of the file at once.
   package static func parse(
-    _ text: String, file: String, registry: VitalRegistry? = nil, rules: [RuleDefinition]? = nil
+    _ text: String, file: String, registry: VitalRegistry? = nil, rules: [RuleDefinition]? = nil, isOfOneSet: Bool = true
   ) throws(TextProblems) -> Roster {
     let root: YAMLNode
     do throws(TextProblem) {
@@ -28,7 +29,7 @@ package enum RosterFile {
     if let top = YAMLMapping(root, of: "roster", keys: ["patients", "devices", "assignments", "settings"], &problems) {
       reader.read(top, &problems)
       let patients = reader.patients.map(\.id)
-      settings = RosterSettingReader(patients: patients, rules: rules).read(top, &problems)
+      settings = RosterSettingReader(patients: patients, rules: rules, isOfOneSet: isOfOneSet).read(top, &problems)
     }
     try problems.check()
     return try roster(file, reader.patients, reader.devices, reader.assignments, settings)

@@ -9,6 +9,8 @@ struct RosterSettingReader {
   let patients: [String]
   /// The rules in force; nil: names and bounds are not checked.
   let rules: [RuleDefinition]?
+  /// Whether a setting of any other rule is a mistake.
+  let isOfOneSet: Bool
 
   func read(_ top: YAMLMapping, _ problems: inout Problems) -> [RosterSetting] {
     var found: [(setting: RosterSetting, node: YAMLNode)] = []
@@ -72,6 +74,7 @@ struct RosterSettingReader {
     // Versions of one id may be in force side by side: the setting must fit each.
     let versions = rules.filter { $0.id == id }
     guard !versions.isEmpty else {
+      if !isOfOneSet { return }
       problems.add(
         entry.value("rule", &problems) ?? entry.node, "no rule `\(id)` is in force",
         suggestion: Suggestion.nearest(id, among: rules.map(\.id)))
@@ -87,6 +90,10 @@ struct RosterSettingReader {
       let parameter = rule.parameters[index]
       let place = entry.value("value", &problems) ?? entry.node
       let unit = parameter.unit.isEmpty ? "" : " " + parameter.unit
+      guard parameter.lowest != nil, parameter.highest != nil else {
+        problems.add(place, "`\(name)` of rule `\(id)` has no bounds (`min`, `max`), so it cannot be set for a patient")
+        return
+      }
       if let lowest = parameter.lowest, value.double < lowest.double {
         problems.add(place, "`\(name)` \(value) is below its minimum \(lowest)\(unit)")
         return

@@ -52,6 +52,15 @@ package struct CompiledFeature: Sendable, BitwiseCopyable {
     guard let vital = feature.code else { return }
     let index = Int(vital.index)
     if kind == .missing { drafts[index].absences.insert(length) }
+    if kind == .age {
+      // An age grows without a sample: looked at again when it reaches or passes a number the rule knows.
+      for case .constant(let age) in rule.programs.flatMap(\.instructions) where age >= 1 && age < 604_800_000 {
+        drafts[index].absences.formUnion([Int64(age), Int64(age) + 1])
+      }
+      for parameter in rule.parameters where parameter.value.double >= 1 && parameter.value.double < 604_800_000 {
+        drafts[index].absences.formUnion([Int64(parameter.value.double), Int64(parameter.value.double) + 1])
+      }
+    }
     if kind.isTruth { return }
     let isConstant = firstParameter < 0 && secondParameter < 0 && !isSinceOnset && kind != .age
     if isConstant {

@@ -35,7 +35,11 @@ extension PlanLayout {
     for setting in facts.settings {
       // Versions of one id may run side by side.
       for (index, rule) in plan.rules.enumerated() where rule.id == setting.rule {
-        guard let parameter = rule.parameterIndex(setting.parameter) else { continue }
+        // What lies outside the bounds, or has none, was refused where the roster was read; it has no effect here either.
+        guard let parameter = rule.parameterIndex(setting.parameter),
+          let lowest = rule.parameters[parameter].lowest, let highest = rule.parameters[parameter].highest,
+          (lowest.double...max(lowest.double, highest.double)).contains(setting.value.double)
+        else { continue }
         compiled.append(
           CompiledSetting(
             rule: Int32(index), parameter: Int32(parameter), value: setting.value.double, from: setting.from ?? .min,

@@ -56,6 +56,9 @@ package final class PlanLayout: @unchecked Sendable {
     package var clear: CompiledProgram?
     package var bypass: CompiledProgram?
     package var bypassLimit: CompiledProgram?
+    /// What the first comparison compares, and with what, for messages.
+    package var firstMeasure: CompiledProgram?
+    package var firstLimit: CompiledProgram?
     package var raises: Table<CompiledRaise>
     package var parameters: Table<CompiledParameter>
     package var features: Table<CompiledFeature>
@@ -129,6 +132,8 @@ package final class PlanLayout: @unchecked Sendable {
         return CompiledRule(
           applies: rule.applies.map(compile), when: compile(rule.when), clear: rule.clear.map(compile),
           bypass: rule.bypass.map(compile), bypassLimit: rule.bypassLimit.map(compile),
+          firstMeasure: rule.firstComparison.map { compile($0.left) },
+          firstLimit: rule.firstComparison.map { compile($0.right) },
           raises: memory.table(rule.raises.map { CompiledRaise(when: compile($0.when), to: $0.to) }),
           parameters: memory.table(rule.parameters.map { CompiledParameter($0, flags: flags, memory: memory) }),
           features: memory.table(features), windowInputs: memory.table(PlanLayout.windowInputs(rule, features)),

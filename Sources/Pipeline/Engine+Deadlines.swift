@@ -193,9 +193,12 @@ extension Engine {
     let code = series.pointee.code
     choosePreferred(patient, code: code)
     for (offset, rule) in codes[code].seriesRules.enumerated() {
-      guard let episode = patient.pointee.episodes[index].peek(offset) else { continue }
-      let change = episode.pointee.loseSignal(now: context.now)
-      settleChange(change, patient, rule: rule, subject: index, context)
+      if let episode = patient.pointee.episodes[index].peek(offset) {
+        let change = episode.pointee.loseSignal(now: context.now)
+        settleChange(change, patient, rule: rule, subject: index, context)
+      }
+      // Silence itself may be what the rule waits for.
+      judge(patient, rule: rule, subject: index, offset: offset, context)
     }
     judgeTechnical(patient, subject: index, context)
     updateScores(patient, code: code, now: context.now)

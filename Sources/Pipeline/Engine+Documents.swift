@@ -149,6 +149,14 @@ extension Engine {
       let isSingle = definition.when.instructions.contains(.score(score, .singleMax))
       document.value = DecimalValue(mantissa: isSingle ? Int64(state.singleMax) : Int64(state.total))
       document.limit = limit(patient, candidate, now: context.now)
+    } else if let measure = layout.rules[candidate.rule].firstMeasure {
+      // Several vitals: what the first comparison compares, and with the vital's name where that is one vital.
+      document.value = compared(measure, patient, candidate, now: context.now)
+      document.limit = limit(patient, candidate, now: context.now)
+      if let code = definition.firstComparedVital {
+        document.code = layout.plan.registry[code].key
+        document.unit = layout.plan.registry[code].unit
+      }
     }
     document.message = message(patient, candidate, document, context, end: end)
     return document
@@ -169,7 +177,20 @@ extension Engine {
       }
     }
     let definition = layout.plan.rules[candidate.rule]
-    return definition.limit.map { value(of: $0, rule: definition, patient, now: now).value }
+    if let limit = definition.limit { return value(of: limit, rule: definition, patient, now: now).value }
+    guard let program = layout.rules[candidate.rule].firstLimit else { return nil }
+    return compared(program, patient, candidate, now: now)
+  }
+
+  /// One side of a rule's first comparison, in canonical units.
+  private func compared(
+    _ program: CompiledProgram, _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, now: Int64
+  ) -> DecimalValue? {
+    let value = machine.value(
+      program, features: layout.rules[candidate.rule].features, view: patient.view, layout: layout,
+      reading: shown(patient, rule: candidate.rule, subject: candidate.subject, now: now))
+    guard abs(value) < 1e12 else { return nil }
+    return DecimalValue(mantissa: Int64((value * 100).rounded()), exponent: -2).normalizedWhole
   }
 
   /// A parameter's value for this patient, and the setting it comes from, if a person set it.
@@ -326,10 +347,10 @@ extension Engine {
   }
 
   /// How a feature is looked at for a document: as the rule did, since the onset of its episode.
-  private func shown(
-    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, now: Int64
+  func shown(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, now: Int64, holdLast: Bool = true
   ) -> ExpressionMachine.Reading {
-    var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: true)
+    var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: holdLast)
     var episode = patient.ruleEpisode(rule)
     if subject >= 0, let offset = layout.codes[patient.pointee.series[subject].code].seriesRules.firstIndex(of: rule) {
       episode = patient.episode(subject, offset)

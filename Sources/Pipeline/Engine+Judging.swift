@@ -128,20 +128,22 @@ extension Engine {
 
   // MARK: Raised priorities
 
-  /// The priority a rule's conditions lift its alert to: that of the first condition that holds. Unknown lifts nothing, and
-  /// so does a condition that would lower the rule's own priority (SEMANTICS D3).
+  /// The priority a rule's conditions lift its alert to: the highest of those that hold. Unknown lifts nothing, and so does a
+  /// condition that would lower the rule's own priority (SEMANTICS D3).
   func raisedPriority(
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, now: Int64
   ) -> Priority? {
     let compiled = layout.rules[rule]
     guard !compiled.raises.isEmpty, !options.without.contains(.confirmation) else { return nil }
-    let reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: compiled.holdLast)
+    let reading = shown(patient, rule: rule, subject: subject, now: now, holdLast: compiled.holdLast)
     let view = patient.view
-    for raise in compiled.raises
-    where machine.truth(raise.when, features: compiled.features, view: view, layout: layout, reading: reading) == .yes {
-      return raise.to > layout.plan.rules[rule].priority ? raise.to : nil
+    var priority = layout.plan.rules[rule].priority
+    for raise in compiled.raises where raise.to > priority {
+      let truth = machine.truth(
+        raise.when, features: compiled.features, view: view, layout: layout, reading: reading)
+      if truth == .yes { priority = raise.to }
     }
-    return nil
+    return priority > layout.plan.rules[rule].priority ? priority : nil
   }
 
   /// Lifts the alerts whose raising conditions have come to hold, and tells what was held back at the lower priority

@@ -42,7 +42,7 @@ enum ReplayCommand {
     if let broker = arguments.value("--mqtt") { return try Playback.publish(inputs, to: broker, arguments) }
     let outputs = try ReplayOutputs(arguments)
     let session = ReplaySession(
-      plan: inputs.plan, options: try options(arguments, inputs.registry),
+      plan: inputs.plan, options: try options(arguments, inputs.registry, rules: inputs.plan.rules),
       onTransition: { outputs.write($0.document) }, onLedger: { outputs.writeHeld($0.document) })
     let clock = ContinuousClock()
     let start = clock.now
@@ -56,7 +56,7 @@ enum ReplayCommand {
   }
 
   static func options(
-    _ arguments: Arguments, _ registry: VitalRegistry
+    _ arguments: Arguments, _ registry: VitalRegistry, rules: [RuleDefinition]? = nil
   ) throws(CommandFailure) -> ReplaySession.Options {
     var options = ReplaySession.Options()
     options.from = try arguments.time("--from")
@@ -69,7 +69,8 @@ enum ReplayCommand {
         throw CommandFailure(ExitCode.usage, "\(path): cannot be read")
       }
       do throws(TextProblems) {
-        options.roster = try RosterFile.parseAny(text, file: path, registry: registry)
+        options.roster = try RosterFile.parseAny(
+          text, file: path, registry: registry, rules: rules, isOfOneSet: false)
       } catch {
         throw CommandFailure(ExitCode.badConfiguration, error.description)
       }

@@ -42,7 +42,7 @@ extension RulesCommand {
   ) throws(CommandFailure) -> Told {
     let inputs = try RecordingInputs(
       arguments, files: version.files, plan: version.plan, setName: version.name, paths: paths)
-    let options = try ReplayCommand.options(arguments, inputs.registry)
+    let options = try ReplayCommand.options(arguments, inputs.registry, rules: inputs.plan.rules)
     var spans = AlertSpans()
     var observed = ObservedTime()
     let session = ReplaySession(

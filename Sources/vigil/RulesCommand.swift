@@ -233,9 +233,15 @@ enum RulesCommand {
   private static func show(
     _ id: String, version: String?, _ arguments: Arguments
   ) throws(CommandFailure) -> Int32 {
-    let version = try versions([version ?? (arguments.has("--set") ? "Rules" : "live")], arguments)[0]
+    // Without a store to look into, the rules beside us.
+    let isBeside = !arguments.has("--store") && !arguments.has("-c") && access("vigil.yaml", R_OK) != 0
+    let version = try versions([version ?? (arguments.has("--set") || isBeside ? "Rules" : "live")], arguments)[0]
     let rules = version.plan.rules.filter { $0.id == id }
     guard !rules.isEmpty else {
+      if let text = try outsideSet(id, version, isTree: arguments.has("--explain-expr")) {
+        printLine(text)
+        return ExitCode.ok
+      }
       let hint = Arguments.nearest(id, version.plan.rules.map(\.id)).map { ", did you mean `\($0)`?" } ?? ""
       throw CommandFailure(ExitCode.usage, "no rule `\(id)` in \(version.name)\(hint)")
     }
@@ -247,6 +253,26 @@ enum RulesCommand {
       }
     }
     return ExitCode.ok
+  }
+
+  /// A rule of the directory that the set leaves out, with its own defaults; nil: there is none.
+  private static func outsideSet(
+    _ id: String, _ version: Version, isTree: Bool
+  ) throws(CommandFailure) -> String? {
+    guard version.deployment == nil else { return nil }
+    let files = version.files
+    do throws(TextProblems) {
+      let registry = version.plan.registry
+      let text =
+        isTree
+        ? try RuleLibrary.expressionTree(
+          id, sources: files.sources, set: nil, registry: registry, directory: files.directory)
+        : try RuleLibrary.prose(
+          id, sources: files.sources, set: nil, registry: registry, directory: files.directory)
+      return text.map { $0 + "Not in set \(version.set ?? "in force")." }
+    } catch {
+      throw CommandFailure(ExitCode.badConfiguration, RuleLibrary.rendered(error, sources: files.sources))
+    }
   }
 
   private static func json(_ rule: RuleDefinition) -> String {

@@ -64,6 +64,7 @@ struct ScoreColumns {
 
   func read(_ cells: [ScoreCell], roles: (String) -> Role) -> Facts {
     var facts = Facts()
+    var isScaleUnknown = false
     var oxygenCell: (column: String, isOn: Bool)?
     var years: (column: String, months: Int)?
     var sources: [VitalCode: String] = [:]
@@ -79,6 +80,7 @@ struct ScoreColumns {
           facts.circumstances.flags.insert(ScoreColumns.scaleFlag)
         } else if text != "1" {
           bad("`\(text)` is not a scale: 1 or 2")
+          isScaleUnknown = true
         }
       case .oxygen:
         switch text.lowercased() {
@@ -111,8 +113,14 @@ struct ScoreColumns {
       }
     }
     settleAge(years, &facts)
+    if isScaleUnknown { for code in scaledCodes { facts.values[code] = nil } }
     if let oxygenCell { settleOxygen(oxygenCell, &facts) }
     return facts
+  }
+
+  /// Vitals judged by a column the scale decides: unknown where the scale is.
+  private var scaledCodes: [VitalCode] {
+    score.components.filter { $0.variants.contains { $0.flag == ScoreColumns.scaleFlag } }.flatMap(\.codes)
   }
 
   private func settleAge(_ years: (column: String, months: Int)?, _ facts: inout Facts) {

@@ -62,7 +62,7 @@ enum StoreReplay {
     options.to = try arguments.time("--to")
     options.patients = access.patients(arguments.list("--patients"))
     options.plan = plan
-    options.roster = try ReplayCommand.options(arguments, access.registry).roster
+    options.roster = try ReplayCommand.options(arguments, access.registry, rules: plan?.rules).roster
     return options
   }
 
