@@ -84,9 +84,12 @@ let package = Package(
       name: "VigilBenchmarks",
       dependencies: [
         "RingBufferModule", "Decoding", "VitalModel", "ChunkCoding", "SeriesStore", "KeyValueStore", "Service",
-        "MQTTIngress", "HTTPAPI", "Configuration", "Evaluation", "Pipeline", "RuleLanguage",
+        "MQTTIngress", "HTTPAPI", "Configuration", "Evaluation", "Pipeline", "RuleLanguage", "Recordings",
+        "Suppression",
+        "CAllocationCount",
       ],
       path: "Benchmarks/VigilBenchmarks"),
+    .target(name: "CAllocationCount", path: "Benchmarks/CAllocationCount"),
 
     .target(name: "TestSupport", path: "Tests/TestSupport"),
     tests("VitalModel"),
@@ -132,7 +135,7 @@ let package = Package(
 
 let doors: Set = [
   "CMosquitto", "CRocksDB", "CZstd", "CZlib", "CFYAML", "COpenSSL", "CSystemd", "CCurl", "CMicrohttpd", "CSimdjson",
-  "CPlatform",
+  "CPlatform", "CAllocationCount",
 ]
 for target in package.targets where !doors.contains(target.name) {
   target.swiftSettings = [

@@ -1,74 +1,163 @@
-import Configuration
+import CAllocationCount
 import Evaluation
 import Foundation
 import Glibc
 import Pipeline
 import RuleLanguage
+import Service
 import VitalModel
 
-/// What the engine costs with the whole shipped adult set and NEWS2: 100 patients, four vitals at 1 Hz, one message of four
-/// observations a patient and second, as CPU time of this thread.
-///
-/// Baseline: the same slots walked without an engine. Prints samples per CPU-second, bytes per patient, growth of resident
-/// memory once every window is full, and a hash of what was told. Run it from the top folder of the package.
-func engineBenchmark(samples: Int = 4_000_000) {
-  guard let layout = shippedLayout() else {
-    print("engine: the rule directory `Rules` is not here")
-    return
-  }
-  let directory = Directory(registry: layout.plan.registry)
-  let engine = Engine(
-    layout: layout, options: EngineOptions(clock: .stream, recordsEvidence: false), names: directory)
-  let patients = 100
-  let ward = SyntheticWard(patients: patients, directory: directory, registry: layout.plan.registry)
-  let seconds = max(2, samples / (patients * ward.codes.count))
-  let warm = min(seconds / 2, 400)
-  var transitions = 0
-  var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-  func run(_ range: Range<Int>, _ body: (Slot) -> Void) -> UInt64 {
-    var spent: UInt64 = 0
-    for second in range {
-      let slots = ward.slots(second)
-      let start = threadNanosecondsOfEngine()
-      for slot in slots { body(slot) }
-      spent += threadNanosecondsOfEngine() - start
-      for transition in engine.output.transitions {
-        transitions += 1
-        for byte in transition.document.alertID.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+/// What the engine costs, as CPU time of this thread: by itself, on slots that are decoded already. Run it from the top
+/// folder of the package.
+enum EngineBenchmark {
+  /// - Returns: the exit code.
+  static func run(_ arguments: [String]) -> Int32 {
+    let options = LiveOptions(arguments)
+    let set = options.text("set") ?? "adult-ward"
+    do {
+      let files = try RuleFiles.read("Rules")
+      let layout = PlanLayout(plan: try files.plan(set: set))
+      if let input = options.text("input") {
+        try recording(input, set: set, files: files, layout: layout)
+      } else {
+        synthetic(samples: max(1, arguments.first.flatMap { Int($0) } ?? 4_000_000), set: set, layout: layout)
       }
-      engine.output.removeAll()
+      return 0
+    } catch {
+      print("engine: failed: \(error)")
+      return 1
     }
-    return spent
   }
-  _ = run(0..<warm, engine.apply)
-  let before = residentBytes()
-  let spent = run(warm..<seconds, engine.apply)
-  let after = residentBytes()
-  var tally: Int64 = 0
-  let walked = run(0..<warm) { tally &+= $0.mantissa }
-  let count = (seconds - warm) * patients * ward.codes.count
-  let rate = Double(count) * 1e9 / Double(max(1, spent)) / 1e6
-  let footprint = engine.footprint
-  print(
-    "engine: \(count) samples, \((rate * 100).rounded() / 100) M samples/CPU-s, \(spent / UInt64(max(1, count))) ns each"
-  )
-  print("engine: walking alone \(walked / UInt64(max(1, warm * patients * ward.codes.count))) ns, tally \(tally)")
-  print("engine: \(footprint.bytes / max(1, footprint.patients)) bytes a patient, \(footprint.patients) patients")
-  print(
-    "engine: resident memory grew by \(after - before) bytes; \(transitions) transitions, hash \(String(hash, radix: 16))"
-  )
+
+  /// 100 patients, four vitals at 1 Hz, one message of four observations a patient and second. Measured once every window
+  /// is full. Baseline: the same slots walked without an engine.
+  private static func synthetic(samples: Int, set: String, layout: PlanLayout) {
+    let run = EngineRun(layout, Directory(registry: layout.plan.registry))
+    let patients = 100
+    let ward = SyntheticWard(patients: patients, directory: run.directory, registry: layout.plan.registry)
+    let seconds = max(3, samples / (patients * ward.codes.count))
+    let warm = min(seconds / 3, 400)
+    for second in 0..<warm { run.apply(ward.slots(second)) }
+    run.forget()
+    let before = residentBytes()
+    for second in warm..<(seconds - warm) { run.apply(ward.slots(second)) }
+    let after = residentBytes()
+    run.report(set)
+    print("engine: resident memory grew by \(after - before) bytes; hash \(String(run.hash, radix: 16))")
+    for second in (seconds - warm)..<seconds { run.applySingly(ward.slots(second)) }
+    run.reportAllocations()
+    var tally: Int64 = 0
+    let start = threadNanosecondsOfEngine()
+    for second in 0..<warm { for slot in ward.slots(second) { tally &+= slot.mantissa } }
+    let walked = threadNanosecondsOfEngine() - start
+    print("engine: making and walking alone \(walked / UInt64(max(1, warm * patients * 4))) ns, tally \(tally)")
+  }
+
+  /// A recording twice, each time by a new engine: once for time and memory, once to tell whose allocations are whose. Its
+  /// columns are read as `Rules/maps` says for the folder it lies in.
+  private static func recording(_ path: String, set: String, files: RuleFiles, layout: PlanLayout) throws {
+    let directory = Directory(registry: layout.plan.registry)
+    let slots = try RecordedSlots(path, files: files, directory: directory)
+    let run = EngineRun(layout, directory)
+    slots.forEachBatch(run.apply)
+    print(
+      "engine: \(slots.rows) messages of \(path), \(slots.outOfOrder) out of order, \(slots.refused) samples refused")
+    run.report(set)
+    let counted = EngineRun(layout, directory)
+    slots.forEachBatch(counted.applySingly)
+    counted.reportAllocations()
+  }
 }
 
-private func shippedLayout() -> PlanLayout? {
-  guard let text = try? String(contentsOfFile: "Rules/vitals.yaml", encoding: .utf8),
-    let registry = try? VitalRegistryFile.parse(text, file: "Rules/vitals.yaml"),
-    let names = try? FileManager.default.subpathsOfDirectory(atPath: "Rules")
-  else { return nil }
-  let sources = names.sorted().filter { $0.hasSuffix(".yaml") }.compactMap { name in
-    (try? String(contentsOfFile: "Rules/" + name, encoding: .utf8)).map { RuleSource(path: name, text: $0) }
+/// One engine being measured.
+private final class EngineRun {
+  let directory: Directory
+  private let engine: Engine
+  private var samples = 0
+  private var nanoseconds: UInt64 = 0
+  private var allocations: UInt64 = 0
+  private var transitions = 0
+  private var rows = 0
+  private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+  /// Of samples applied singly: those that told nothing and made no new patient, and what they allocated.
+  private var quiet = (samples: 0, allocations: UInt64(0))
+  private var known: Set<UInt32> = []
+  private var loud = (samples: 0, allocations: UInt64(0))
+
+  init(_ layout: PlanLayout, _ directory: Directory) {
+    self.directory = directory
+    engine = Engine(
+      layout: layout, options: EngineOptions(clock: .stream, recordsEvidence: false), names: directory)
   }
-  guard let plan = try? RuleLibrary.plan(sources: sources, set: "adult-ward", registry: registry) else { return nil }
-  return PlanLayout(plan: plan)
+
+  func forget() {
+    samples = 0
+    nanoseconds = 0
+    allocations = 0
+    transitions = 0
+    rows = 0
+  }
+
+  func apply(_ slots: [Slot]) {
+    let taken = vigil_allocation_count()
+    let start = threadNanosecondsOfEngine()
+    for slot in slots { engine.apply(slot) }
+    nanoseconds += threadNanosecondsOfEngine() - start
+    allocations += vigil_allocation_count() - taken
+    samples += slots.count
+    drain()
+  }
+
+  /// Slot by slot, for the counters.
+  func applySingly(_ slots: [Slot]) {
+    for slot in slots {
+      let isKnown = !known.insert(slot.series).inserted
+      let taken = vigil_allocation_count()
+      engine.apply(slot)
+      let count = vigil_allocation_count() - taken
+      if isKnown, engine.output.isEmpty {
+        quiet.samples += 1
+        quiet.allocations += count
+      } else {
+        loud.samples += 1
+        loud.allocations += count
+      }
+      if !engine.output.isEmpty { drain() }
+    }
+  }
+
+  private func drain() {
+    for transition in engine.output.transitions {
+      transitions += 1
+      for byte in transition.document.alertID.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    }
+    rows += engine.output.ledger.count
+    engine.output.removeAll()
+  }
+
+  func report(_ set: String) {
+    let count = UInt64(max(1, samples))
+    let rate = Double(samples) * 1e9 / Double(max(1, nanoseconds)) / 1e6
+    let footprint = engine.footprint
+    print(
+      "engine: set \(set): \(samples) samples, \((rate * 100).rounded() / 100) M samples/CPU-s, "
+        + "\(nanoseconds / count) ns each")
+    print("engine: \(footprint.bytes / max(1, footprint.patients)) bytes a patient, \(footprint.patients) patients")
+    print(
+      "engine: \(allocations) allocations, \(EngineRun.share(allocations, samples)) a sample; \(transitions) transitions, "
+        + "\(rows) ledger rows")
+  }
+
+  func reportAllocations() {
+    print(
+      "engine: slot by slot: \(quiet.samples) samples that told nothing \(EngineRun.share(quiet.allocations, quiet.samples)) "
+        + "allocations each; \(loud.samples) that told something or came first \(EngineRun.share(loud.allocations, loud.samples)) each"
+    )
+  }
+
+  private static func share(_ count: UInt64, _ of: Int) -> String {
+    String(format: "%.6f", Double(count) / Double(max(1, of)))
+  }
 }
 
 /// Patients whose vitals wander; the same on every machine.

@@ -9,7 +9,10 @@ enum BenchmarkProgram {
       ring [ELEMENTS]       the ring beside a mutex around an array
       decode [ROUNDS]       one payload of each format
       chunk [DEVICES ROWS]  sealing and reading back samples
-      engine [SAMPLES]      the adult ward's rules; run it in the package's top folder
+      engine [SAMPLES] | --input RECORDING [--set NAME]
+                            the engine alone with a rule set (adult-ward); run it in the package's top folder
+      samework INPUT OUTPUT [--rules FOLDER]
+                            the peers' comparison: JSON lines in, alert lines out
       live-publish --port P [--rate R] [--seconds S] [--devices N] [--output FILE]
                             a paced QoS 1 stream; rate 0: as fast as the broker takes it
       live-sink --port P    a webhook receiver that keeps the time of each alert; GET /count, GET /lines
@@ -29,7 +32,10 @@ enum BenchmarkProgram {
     case "ring": ringBenchmark(items: max(1, number(0, 10_000_000)))
     case "decode": decodeBenchmark(rounds: max(1, number(0, 1_000_000)))
     case "chunk": chunkBenchmark(devices: max(1, number(0, 100)), rows: max(1, number(1, 600)))
-    case "engine": engineBenchmark(samples: max(1, number(0, 4_000_000)))
+    case "engine": return EngineBenchmark.run(rest)
+    case "samework" where rest.count == 2 || rest.count == 4 && rest[2] == "--rules":
+      return SameWork.run(
+        input: rest[0], output: rest[1], rules: rest.count == 4 ? rest[3] : "Benchmarks/samework/rules")
     case "live-publish": return LivePublisher.run(LiveOptions(rest))
     case "live-sink": return LiveSink.run(LiveOptions(rest))
     case "live-join" where rest.count == 2: return LiveLatency.run(published: rest[0], received: rest[1])

@@ -20,5 +20,33 @@ tiny() {
 tiny "checksum" ring 10000
 tiny "SenML, 4 records" decode 1000
 tiny "sealer append" chunk 4 100
-tiny "M samples/CPU-s" engine 20000
+tiny "allocations each" engine 20000
+
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+awk 'BEGIN { print "patient_id,time_s,hr"; for (s = 0; s < 300; s++) print "p1," s "," 60 + s % 20 }' >"$folder/vitals.csv"
+tiny "bytes a patient" engine --input "$folder/vitals.csv" --set adult-icu
+
+# The same work: one patient's heart rate steps from 60 to 150 for two minutes. The mean of [e - 60 s, e) is above 120 from
+# e = 110 s on (50 of 60 values), so the alert is due at 140 s.
+awk 'BEGIN {
+  for (s = 0; s < 300; s++) {
+    t = 1750000020000 + s * 1000
+    printf "{\"patient\":\"a\",\"device\":\"a-hr\",\"time\":%.0f,\"code\":\"HR\",\"value\":%s}\n", t, s >= 60 && s < 180 ? "150.0" : "60.0"
+    printf "{\"patient\":\"b\",\"device\":\"b-hr\",\"time\":%.0f,\"code\":\"HR\",\"value\":72.5}\n", t
+  }
+}' >"$folder/in.jsonl"
+tiny "600 samples, 1 alerts, 0 refused" samework "$folder/in.jsonl" "$folder/out.jsonl"
+echo '{"patient":"a","code":"HR","start":1750000130000,"time":1750000160000,"mean":150,"min":150,"max":150,"n":60}' |
+  diff - "$folder/out.jsonl" || { echo "FAILED: samework gave another alert" >&2; exit 1; }
+
+peers="${PEERS:-../shared/peers}"
+if [ -r "$peers/reference.py" ] && command -v python3 >/dev/null; then
+  python3 "$peers/gen.py" 16000 "$folder/in.jsonl" --patients 20
+  python3 "$peers/reference.py" "$folder/in.jsonl" "$folder/reference.jsonl" >/dev/null
+  tiny "16000 samples" samework "$folder/in.jsonl" "$folder/out.jsonl"
+  python3 "$peers/agree.py" "$folder/reference.jsonl" "$folder/out.jsonl"
+else
+  echo "skipped: the peers' reference is not in $peers (PEERS names another folder)"
+fi
 if "$program" nonsense >/dev/null; then echo "FAILED: an unknown subcommand was taken" >&2; exit 1; fi

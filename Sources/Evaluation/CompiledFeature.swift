@@ -157,7 +157,7 @@ struct CodeDraft {
       if draft.kind == .ewma { window.every = length }
       retention = max(retention, window.length)
     case .hopping(let length, let every):
-      window.kind = draft.kind.isOrderFree ? .panes : .hopping
+      window.kind = draft.kind.isOrderFree && length > PlanLayout.hoppingSpan ? .panes : .hopping
       window.length = length
       window.every = every
       if window.kind == .hopping { retention = max(retention, length + 2 * every) }

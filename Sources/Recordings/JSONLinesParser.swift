@@ -1,20 +1,36 @@
+import Compression
 import Decoding
 import VitalModel
 
 /// One JSON message a line, read by the decoder that live messages go through: observations of one time are one row.
 final class JSONLinesParser: RecordingParser {
   private let decoder: MessageDecoder
+  /// Reads most lines; the decoder reads what it leaves.
+  private let plain: PlainMessageScanner
   private let cells = CellBuffer(capacity: 16)
-  private var head = LineHead(UnsafeRawBufferPointer(start: nil, count: 0))
-  private var ingestTime: Int64?
-  private var lineNumber = 0
+  /// The one cell of a line that needed no decoder.
+  private let cell: UnsafeMutablePointer<RecordedCell>
+  @exclusivity(unchecked) private var tenant = UInt32.max
+  @exclusivity(unchecked) private var head = LineHead(UnsafeRawBufferPointer(start: nil, count: 0))
+  @exclusivity(unchecked) private var ingestTime: Int64?
+  @exclusivity(unchecked) private var lineNumber = 0
   /// Observations of the line still to be given out, in order of patient and time.
-  private var waiting: [Int] = []
-  private var next = 0
+  @exclusivity(unchecked) private var waiting: [Int] = []
+  @exclusivity(unchecked) private var next = 0
 
-  init(registry: VitalRegistry) { decoder = MessageDecoder(registry: registry) }
+  init(registry: VitalRegistry) {
+    decoder = MessageDecoder(registry: registry)
+    plain = PlainMessageScanner(registry: registry)
+    cell = .allocate(capacity: 1)
+  }
+
+  deinit { cell.deallocate() }
+
+  /// Whether rows of the last line wait to be taken.
+  var hasMore: Bool { next < waiting.count }
 
   func parse(_ line: UnsafeRawBufferPointer, line number: Int, _ context: inout ParserContext) -> RecordedRow? {
+    if let message = plain.scan(line) { return row(message, &context) }
     lineNumber = number
     head = LineHead(line)
     ingestTime = head.ingestTime.flatMap { text in
@@ -34,6 +50,41 @@ final class JSONLinesParser: RecordingParser {
     takeEvents(context)
     takeObservations(&context)
     return takeReady(&context)
+  }
+
+  /// The row of a line that needed no decoder; its cell lives until the next.
+  @inline(__always)
+  private func row(_ message: PlainMessage, _ context: inout ParserContext) -> RecordedRow {
+    context.samples += 1
+    let hasSequence = message.sequence >= 0
+    var value = RecordedCell(code: message.code, unit: message.unit, value: message.value)
+    value.flags = SampleFlags(
+      rawValue: SampleFlags.endOfMessage.rawValue | (hasSequence ? SampleFlags.hasSequence.rawValue : 0))
+    cell.pointee = value
+    if tenant == .max { tenant = context.names.tenants.number(of: context.options.tenant) }
+    let device: UInt32
+    if let given = context.options.device {
+      device = context.names.devices.number(of: given)
+    } else {
+      device = context.names.devices.number(of: message.device.isEmpty ? message.patient : message.device)
+    }
+    return RecordedRow(
+      patient: context.names.patients.number(of: message.patient), device: device, tenant: tenant, time: message.time,
+      sequence: hasSequence ? message.sequence : RecordedRow.absent, ingestTime: RecordedRow.absent,
+      cells: UnsafeBufferPointer(start: cell, count: 1))
+  }
+
+  /// Gives out the rows of lines that need no decoder, as long as there are such lines in turn.
+  ///
+  /// - Returns: whether `body` wants more, and the line that is another; nil at the end.
+  func forEachPlain(
+    _ lines: LineScanner, _ context: inout ParserContext, _ body: (RecordedRow) -> Bool
+  ) throws(CompressionError) -> (isWanted: Bool, other: LineScanner.Line?) {
+    while let line = try lines.next() {
+      guard case .text(let bytes) = line, let message = plain.scan(bytes) else { return (true, line) }
+      if !body(row(message, &context)) { return (false, nil) }
+    }
+    return (true, nil)
   }
 
   func takeReady(_ context: inout ParserContext) -> RecordedRow? {

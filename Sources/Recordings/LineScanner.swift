@@ -14,14 +14,14 @@ final class LineScanner {
   static let longest = 1 << 20
 
   /// Number of the line given out last, from 1.
-  private(set) var number = 0
-  private var source: any ByteSource
+  @exclusivity(unchecked) private(set) var number = 0
+  @exclusivity(unchecked) private var source: any ByteSource
   /// Holds one longest line and one block.
   private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: longest + (1 << 18), alignment: 16)
-  private var start = 0
-  private var end = 0
-  private var previousStart = 0
-  private var atEnd = false
+  @exclusivity(unchecked) private var start = 0
+  @exclusivity(unchecked) private var end = 0
+  @exclusivity(unchecked) private var previousStart = 0
+  @exclusivity(unchecked) private var atEnd = false
 
   init(_ source: any ByteSource) { self.source = source }
 
@@ -69,7 +69,9 @@ final class LineScanner {
   }
 
   private func fill() throws(CompressionError) {
-    let count = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[end...]))
+    // Blocks that stay in the processor's cache until their lines are read.
+    let until = min(buffer.count, end + (1 << 17))
+    let count = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[end..<until]))
     end += count
     atEnd = count == 0
   }

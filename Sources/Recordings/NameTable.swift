@@ -3,12 +3,12 @@ import Glibc
 /// Texts and their numbers, counted from 0 in order of first use. Looking up bytes that are known allocates nothing.
 package final class NameTable {
   /// The texts by number.
-  package private(set) var texts: [String] = []
-  private var bytes: [UInt8] = []
-  private var ends: [Int] = []
+  @exclusivity(unchecked) package private(set) var texts: [String] = []
+  @exclusivity(unchecked) private var bytes: [UInt8] = []
+  @exclusivity(unchecked) private var ends: [Int] = []
   /// Open addressing, power of two, at most half full; number + 1, 0 is free.
-  private var slots = [UInt32](repeating: 0, count: 64)
-  private var last = UInt32.max
+  @exclusivity(unchecked) private var slots = [UInt32](repeating: 0, count: 64)
+  @exclusivity(unchecked) private var last = UInt32.max
 
   package init() {}
 
@@ -24,7 +24,15 @@ package final class NameTable {
   /// The number of `text`, a new one if it is new. Neighbouring rows mostly ask for the same text, which is answered
   /// first.
   package func number(of text: UnsafeRawBufferPointer) -> UInt32 {
-    if last != .max, matches(Int(last), text) { return last }
+    if last != .max {
+      if matches(Int(last), text) { return last }
+      // Rows of several patients in turn ask for the one after.
+      let following = Int(last) + 1 < texts.count ? last + 1 : 0
+      if matches(Int(following), text) {
+        last = following
+        return following
+      }
+    }
     var slot = hash(text) & (slots.count - 1)
     while slots[slot] != 0 {
       let candidate = slots[slot] - 1

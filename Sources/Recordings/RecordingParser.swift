@@ -37,9 +37,9 @@ struct ParserContext {
 /// Cells of the row under construction; grows, never shrinks.
 final class CellBuffer {
   private static let endOfMessage = SampleFlags.endOfMessage.rawValue
-  private(set) var count = 0
-  private var capacity: Int
-  private var cells: UnsafeMutablePointer<RecordedCell>
+  @exclusivity(unchecked) private(set) var count = 0
+  @exclusivity(unchecked) private var capacity: Int
+  @exclusivity(unchecked) private var cells: UnsafeMutablePointer<RecordedCell>
 
   init(capacity: Int) {
     self.capacity = max(1, capacity)

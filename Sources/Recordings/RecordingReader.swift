@@ -12,7 +12,7 @@ package final class RecordingReader {
   /// Patients, devices, tenants and sources met so far; rows carry their numbers. Source 0 is "none given".
   package let names: RecordingNames
   /// What was met so far.
-  package private(set) var counts = RecordingCounts()
+  @exclusivity(unchecked) package private(set) var counts = RecordingCounts()
   /// Columns nobody knows, each once, with the number of its cells that were not empty.
   package private(set) var unknownColumns: [(name: String, cells: Int)] = []
 
@@ -20,11 +20,18 @@ package final class RecordingReader {
   private let options: RecordingOptions
   private let refuse: (RecordingRefusal) -> Void
   private var files: [RecordingFile]
-  private var nextFile = 0
-  private var lines: LineScanner?
-  private var parser: (any RecordingParser)?
-  private var context: ParserContext
-  private var lastTimes: [Int64] = []
+  @exclusivity(unchecked) private var nextFile = 0
+  @exclusivity(unchecked) private var lines: LineScanner?
+  @exclusivity(unchecked) private var parser: (any RecordingParser)?
+  /// A line that was read and is to be parsed next.
+  @exclusivity(unchecked) private var passedLine: LineScanner.Line?
+  /// The parser of JSON lines while no rows of an earlier line wait in it.
+  private var json: JSONLinesParser? {
+    guard let json = parser as? JSONLinesParser, !json.hasMore else { return nil }
+    return json
+  }
+  @exclusivity(unchecked) private var context: ParserContext
+  @exclusivity(unchecked) private var lastTimes: [Int64] = []
 
   /// Files are opened when their turn comes; the packing is told by the first bytes of each.
   ///
@@ -60,8 +67,29 @@ package final class RecordingReader {
 
   /// Calls `body` with every row until the end or until it returns false.
   package func forEach(_ body: (RecordedRow) -> Bool) throws(RecordingError) {
-    while let row = try next() {
+    while true {
+      // Lines that need no decoder go by in a loop of their own.
+      if let json, let lines, try !plainRows(json, lines, body) { return }
+      guard let row = try next() else { return }
       if !body(row) { return }
+    }
+  }
+
+  private func plainRows(
+    _ json: JSONLinesParser, _ lines: LineScanner, _ body: (RecordedRow) -> Bool
+  ) throws(RecordingError) -> Bool {
+    let before = lines.number
+    defer { settle() }
+    do {
+      let end = try json.forEachPlain(lines, &context) { row in
+        note(row)
+        return body(row)
+      }
+      passedLine = end.other
+      counts.lines += lines.number - before - (end.other == nil ? 0 : 1)
+      return end.isWanted
+    } catch {
+      throw RecordingError(error, file: files[nextFile - 1].name, line: lines.number)
     }
   }
 
@@ -87,6 +115,10 @@ package final class RecordingReader {
   }
 
   private func readLine() throws(RecordingError) -> LineScanner.Line? {
+    if let line = passedLine {
+      passedLine = nil
+      return line
+    }
     do {
       return try lines?.next()
     } catch {
