@@ -48,33 +48,6 @@ package final class PlanLayout: @unchecked Sendable {
     package var component: Int
   }
 
-  /// What the engine needs to know of one vital.
-  // `@unchecked`: tables as above.
-  package struct CodePlan: @unchecked Sendable, BitwiseCopyable {
-    package var windows: Table<Window>
-    /// What a series computes once a message for all rules; position is the bit in ``SeriesWindows/changed``.
-    package var features: Table<SeriesFeature>
-    /// How much event time a series keeps at least, milliseconds, and how many samples.
-    package var retention: Int64
-    package var keptCount: Int
-    /// Lengths of silence rules ask for, ascending, milliseconds.
-    package var absences: Table<Int64>
-    /// Rules judged for each series of this vital.
-    package var seriesRules: Table<Int>
-    /// For each of them the features whose change may change its answer; all bits: it must be judged every time.
-    package var seriesMasks: Table<UInt64>
-    /// Rules judged once a patient that read this vital, and the features of this vital they read.
-    package var patientRules: Table<Int>
-    package var patientMasks: Table<UInt64>
-    /// The features scores read of this vital.
-    package var scoreMask: UInt64
-    package var scoreFeeds: Table<ScoreFeed>
-    package var registryStaleness: Int64
-    package var resolutionExponent: Int
-    /// Numbers in unit 0 need no conversion, only rounding.
-    package var isPlain: Bool
-  }
-
   /// One rule's programs, compiled.
   // `@unchecked`: tables as above.
   package struct CompiledRule: @unchecked Sendable, BitwiseCopyable {
@@ -86,7 +59,15 @@ package final class PlanLayout: @unchecked Sendable {
     package var raises: Table<CompiledRaise>
     package var parameters: Table<CompiledParameter>
     package var features: Table<CompiledFeature>
+    /// Rules judged once a patient: the vitals they read through windows, which slide on without a sample of their own.
+    package var windowInputs: Table<WindowInput>
     package var holdLast: Bool
+  }
+
+  /// A vital a rule reads through windows, and the bits of those features.
+  package struct WindowInput: Sendable, BitwiseCopyable {
+    package var code: Int
+    package var mask: UInt64
   }
 
   /// How far back a session's samples are kept, milliseconds: a day.
@@ -150,7 +131,8 @@ package final class PlanLayout: @unchecked Sendable {
           bypass: rule.bypass.map(compile), bypassLimit: rule.bypassLimit.map(compile),
           raises: memory.table(rule.raises.map { CompiledRaise(when: compile($0.when), to: $0.to) }),
           parameters: memory.table(rule.parameters.map { CompiledParameter($0, flags: flags, memory: memory) }),
-          features: memory.table(features), holdLast: rule.holdLast)
+          features: memory.table(features), windowInputs: memory.table(PlanLayout.windowInputs(rule, features)),
+          holdLast: rule.holdLast)
       })
     scoreRules = memory.table(
       plan.scores.indices.map { score in
@@ -158,10 +140,10 @@ package final class PlanLayout: @unchecked Sendable {
       })
     scores = memory.table(
       plan.scores.map { CompiledScore($0, drafts: drafts, flags: flags, registry: plan.registry, memory: memory) })
-    codes = memory.table(
+    let facts = memory.table(
       zip(plan.registry.vitals, drafts).map { vital, draft in
         let first = vital.units.first
-        return CodePlan(
+        return CodeFacts(
           windows: memory.table(draft.windows), features: memory.table(draft.features),
           retention: draft.retention, keptCount: draft.keptCount, absences: memory.table(draft.absences.sorted()),
           seriesRules: memory.table(draft.seriesRules), seriesMasks: memory.table(draft.seriesMasks),
@@ -170,6 +152,7 @@ package final class PlanLayout: @unchecked Sendable {
           resolutionExponent: vital.resolutionExponent,
           isPlain: first.map { $0.numerator == $0.denominator && $0.offset.mantissa == 0 } ?? false)
       })
+    codes = memory.table(facts.indices.compactMap { index in facts.baseAddress.map { CodePlan($0 + index) } })
   }
 
   private static func flags(of plan: RulePlan) -> [String] {
@@ -211,21 +194,29 @@ package final class PlanLayout: @unchecked Sendable {
     return (stale, status)
   }
 
-  /// The bits of the features a rule is judged by of one vital. Every bit where an answer may change without
-  /// any of them: limits that differ between patients, silence, windows of other vitals that slide on.
+  /// The bits of the features a rule is judged by of one vital. Every bit where an answer may change without any of them:
+  /// limits that differ between patients. Staleness, sensor state, source and silence are no features: whatever changes
+  /// them marks everything as changed.
   private static func mask(_ rule: RuleDefinition, _ features: [CompiledFeature], of code: Int) -> UInt64 {
     var mask: UInt64 = 0
     let programs = [rule.when, rule.clear, rule.bypass].compactMap { $0 }
     for case .feature(let index) in programs.flatMap(\.instructions) {
       let feature = features[index]
+      if feature.kind.isTruth { continue }
       if feature.cached < 0 { return .max }
-      if feature.code != code {
-        if feature.kind.isWindowed { return .max }
-        continue
-      }
+      if feature.code != code { continue }
       mask |= 1 << UInt64(min(feature.cached, 63))
     }
     return mask
+  }
+
+  private static func windowInputs(_ rule: RuleDefinition, _ features: [CompiledFeature]) -> [WindowInput] {
+    guard rule.scope == .patient, rule.judgedCodes.count > 1 else { return [] }
+    return rule.judgedCodes.compactMap { code in
+      let isWindowed = features.contains { $0.code == Int(code.index) && $0.kind.isWindowed && !$0.kind.isTruth }
+      guard isWindowed else { return nil }
+      return WindowInput(code: Int(code.index), mask: mask(rule, features, of: Int(code.index)))
+    }
   }
 
   /// A patient's flags and care unit as a bit set over ``flags``.

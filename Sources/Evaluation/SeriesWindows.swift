@@ -55,6 +55,9 @@ package struct SeriesWindows {
   package var absenceDue: Int64 = .max
   /// Features whose value changed since they were last judged, one bit each; the last bit stands for all beyond 63.
   package var changed: UInt64 = .max
+  /// What was taken of ``changed`` for the message numbered ``takenFor``; not part of the state.
+  package var taken: UInt64 = 0
+  package var takenFor: UInt64 = 0
 
   var log = SampleLog()
   var windows: UnsafeMutablePointer<WindowState>

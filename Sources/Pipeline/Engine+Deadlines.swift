@@ -122,7 +122,7 @@ extension Engine {
       consider(patient.pointee.series[index].absenceDue, .absent(series: index))
       let row = patient.pointee.episodes[index]
       for offset in 0..<Int(row.count) {
-        guard let episode = row.peek(offset) else { break }
+        guard let episode = row.peek(offset) else { continue }
         consider(max(notBefore, episode.pointee.due), .series(series: index, offset: offset))
       }
     }
@@ -170,7 +170,7 @@ extension Engine {
   }
 
   func ruleIndex(code: Int, offset: Int) -> Int {
-    let own = layout.codes[code].seriesRules
+    let own = codes[code].seriesRules
     if offset < own.count { return own[offset] }
     let rest = offset - own.count
     return rest < layout.staleRules.count ? layout.staleRules[rest] : layout.statusRules[rest - layout.staleRules.count]
@@ -180,7 +180,7 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, _ index: Int, _ context: JudgeContext
   ) {
     let series = patient.pointee.series + index
-    let registry = layout.codes[series.pointee.code].registryStaleness
+    let registry = codes[series.pointee.code].registryStaleness
     let due = series.pointee.heardAt + series.pointee.staleness(registry: registry)
     if due > context.engineTime {
       series.pointee.staleDue = due
@@ -192,14 +192,14 @@ extension Engine {
     series.pointee.staleDue = .max
     let code = series.pointee.code
     choosePreferred(patient, code: code)
-    for (offset, rule) in layout.codes[code].seriesRules.enumerated() {
-      guard let episode = patient.pointee.episodes[index].peek(offset) else { break }
+    for (offset, rule) in codes[code].seriesRules.enumerated() {
+      guard let episode = patient.pointee.episodes[index].peek(offset) else { continue }
       let change = episode.pointee.loseSignal(now: context.now)
       settleChange(change, patient, rule: rule, subject: index, context)
     }
     judgeTechnical(patient, subject: index, context)
     updateScores(patient, code: code, now: context.now)
-    for rule in layout.codes[code].patientRules {
+    for rule in codes[code].patientRules {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
       guard let episode = patient.pointee.ruleEpisodes.peek(rule) else { continue }
       if episode.pointee.phase == .pending, episode.pointee.isFrozen {
@@ -211,7 +211,7 @@ extension Engine {
   /// Has rules that ask for missing samples looked at when the shortest silence they ask for will have lasted.
   func watchAbsence(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int) {
     let series = patient.pointee.series + index
-    guard let shortest = layout.codes[series.pointee.code].absences.first else { return }
+    guard let shortest = codes[series.pointee.code].absences.first else { return }
     series.pointee.absenceDue = series.pointee.lastTime + shortest
     schedule(patient, series.pointee.absenceDue)
   }
@@ -220,7 +220,7 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, _ index: Int, _ context: JudgeContext
   ) {
     let series = patient.pointee.series + index
-    let plan = layout.codes[series.pointee.code]
+    let plan = codes[series.pointee.code]
     let silence = context.now - series.pointee.lastTime
     // Samples came since it was filed: the next silence may be a shorter one again.
     let next = plan.absences.first { $0 > silence }

@@ -108,7 +108,7 @@ extension Engine {
     var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: -1, holdLast: true)
     reading.override = value
     reading.overridden = subject
-    for (offset, rule) in layout.codes[code].seriesRules.enumerated()
+    for (offset, rule) in codes[code].seriesRules.enumerated()
     where reachesBypass(patient, rule: rule, reading) {
       doubted.append((rule, subject))
       let episode = patient.episodePointer(subject, offset)
@@ -118,7 +118,7 @@ extension Engine {
     // Rules over several inputs read the preferred series only.
     guard Int(patient.pointee.preferred[code]) == subject else { return }
     reading.subject = -1
-    for rule in layout.codes[code].patientRules where reachesBypass(patient, rule: rule, reading) {
+    for rule in codes[code].patientRules where reachesBypass(patient, rule: rule, reading) {
       doubted.append((rule, -1))
       let change = patient.ruleEpisodePointer(rule).pointee.observe(
         Engine.atBypass, now: now, timing: timing(patient, rule: rule, now: now))
@@ -168,7 +168,7 @@ extension Engine {
     switch layout.plan.rules[rule].scope {
     case .patient: return patient.ruleEpisode(rule).holds ? -1 : nil
     case .series(let vital):
-      guard let offset = layout.codes[Int(vital.index)].seriesRules.firstIndex(of: rule) else { return nil }
+      guard let offset = codes[Int(vital.index)].seriesRules.firstIndex(of: rule) else { return nil }
       for index in 0..<patient.pointee.seriesCount
       where patient.pointee.series[index].code == Int(vital.index) && patient.episode(index, offset).holds {
         return index
@@ -240,7 +240,7 @@ extension Engine {
   }
 
   func episodeOffsets(rule: Int, code: Int) -> [Int] {
-    let own = layout.codes[code].seriesRules
+    let own = codes[code].seriesRules
     switch layout.plan.rules[rule].scope {
     case .patient: return []
     case .series(let vital):

@@ -11,6 +11,8 @@ import VitalModel
 // no property is handed out inout while a method that touches it runs.
 package final class Engine {
   @exclusivity(unchecked) package private(set) var layout: PlanLayout
+  /// The layout's tables of vitals; beside it for the hot path, which then touches no reference count.
+  @exclusivity(unchecked) private(set) var codes: PlanLayout.Table<PlanLayout.CodePlan>
   package let options: EngineOptions
   /// ``EngineOptions/clock`` is the wall's; beside it for the hot path.
   let isWall: Bool
@@ -52,6 +54,7 @@ package final class Engine {
   /// Episodes a doubtful value of this message brought to their bypass limit: the good values beside it do not clear them.
   @exclusivity(unchecked) var doubted: [(rule: Int, subject: Int)] = []
   @exclusivity(unchecked) private var ruleStamp: [UInt64] = []
+  @exclusivity(unchecked) private var seenStamp: [UInt64] = []
   @exclusivity(unchecked) private var scoreStamp: [UInt64] = []
   @exclusivity(unchecked) private var stamp: UInt64 = 0
   private let minimumQuality: UInt16
@@ -60,6 +63,7 @@ package final class Engine {
 
   package init(layout: PlanLayout, options: EngineOptions, names: any NameSource) {
     self.layout = layout
+    codes = layout.codes
     self.options = options
     isWall = if case .wall = options.clock { true } else { false }
     self.names = names
@@ -81,7 +85,9 @@ package final class Engine {
 
   func adopt(_ layout: PlanLayout) {
     self.layout = layout
+    codes = layout.codes
     ruleStamp = Array(repeating: 0, count: layout.plan.rules.count)
+    seenStamp = ruleStamp
     scoreStamp = Array(repeating: 0, count: layout.plan.scores.count)
     timings = layout.plan.rules.map { rule in
       let hold = options.without.contains(.persistence) ? 0 : rule.hold
@@ -182,9 +188,10 @@ package final class Engine {
     if index < 0 { index = addSeries(slot, to: patient) }
     let series = patient.pointee.series + index
     let code = series.pointee.code
-    let plan = layout.codes[code]
+    let plan = codes[code]
     if slot.eventTime >= series.pointee.newestTime {
       series.pointee.newestTime = slot.eventTime
+      if series.pointee.lastStatus.rawValue != slot.status.rawValue { series.pointee.changed = .max }
       series.pointee.lastStatus = slot.status
       series.pointee.lastQuality = slot.quality
     }
@@ -207,6 +214,9 @@ package final class Engine {
       hear(patient, index, wasUsable: false)
       if !slot.status.isSensorOff { checkBypass(ofDoubtful: grid, patient: patient, subject: index, slot: slot) }
       return
+    }
+    if let shortest = plan.absences.first, slot.eventTime &- series.pointee.lastTime >= shortest {
+      series.pointee.changed = .max
     }
     let insertion = series.pointee.insert(
       time: slot.eventTime, value: value, quality: slot.quality, status: slot.status, plan: plan)
@@ -231,7 +241,7 @@ package final class Engine {
   private func addSeries(_ slot: Slot, to patient: UnsafeMutablePointer<PatientState>) -> Int {
     let code = Int(slot.code.index)
     var series = SeriesWindows(
-      series: slot.series, device: slot.device, code: code, source: slot.source, plan: layout.codes[code])
+      series: slot.series, device: slot.device, code: code, source: slot.source, plan: codes[code])
     let source = names.sourceName(slot.source)
     let rank = layout.plan.registry.vitals[code].sources.firstIndex(of: source)
     series.rank = UInt8(clamping: rank ?? 200)
@@ -253,7 +263,7 @@ package final class Engine {
 
   func scheduleStaleness(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int) {
     let series = patient.pointee.series + index
-    let registry = layout.codes[series.pointee.code].registryStaleness
+    let registry = codes[series.pointee.code].registryStaleness
     series.pointee.staleDue = series.pointee.heardAt + series.pointee.staleness(registry: registry)
     schedule(patient, series.pointee.staleDue)
   }
@@ -289,13 +299,17 @@ package final class Engine {
       touchedChanges.removeAll(keepingCapacity: true)
       doubted.removeAll(keepingCapacity: true)
     }
-    patient.pointee.now = max(patient.pointee.now, groupTime)
+    let before = patient.pointee.now
+    patient.pointee.now = max(before, groupTime)
     // In stream time a retrospective sample is out of order: windows have it, nothing new can be true at "now".
     if groupIsRetrospective, !isWall { return }
     let context = JudgeContext(
       now: patient.pointee.now, engineTime: isWall ? clock : patient.pointee.now,
       isRetrospective: groupIsRetrospective, isUncertain: groupIsUncertain)
     judgeTouched(patient, context)
+    if DecimalFloor.divide(patient.pointee.now, 60_000) != DecimalFloor.divide(before, 60_000) {
+      tidy(patient, context)
+    }
     if context.isRetrospective {
       oweSettlement(patient)
     } else if patient.pointee.settleDue != .max {
@@ -304,9 +318,10 @@ package final class Engine {
   }
 
   private func judgeTouched(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
+    stamp &+= 1
     for index in touched {
       let code = patient.pointee.series[index].code
-      let own = layout.codes[code].seriesRules
+      let own = codes[code].seriesRules
       var local = context
       // A back-log is judged as of its own newest sample, so that what happened inside the gap is seen as it was.
       if context.isRetrospective, patient.pointee.series[index].lastTime != .min {
@@ -317,70 +332,72 @@ package final class Engine {
       for offset in 0..<own.count {
         // Nothing it reads is another than when it was last judged, and it did not hold then. What is computed only when
         // asked for may change without any change here.
-        let mask = layout.codes[code].seriesMasks[offset]
+        let mask = codes[code].seriesMasks[offset]
         if mask != .max, changed & mask == 0, patient.isIdle(index, offset) { continue }
         judge(patient, rule: own[offset], subject: index, offset: offset, local)
       }
       judgeTechnical(patient, subject: index, context)
-      if !patient.pointee.episodes[index].isBlank { tidy(patient, series: index, now: local.now) }
     }
     judgeTouchedPatientRules(patient, context)
   }
 
-  /// Gives the memory of a series' episodes back once none of them holds or remembers anything.
-  private func tidy(_ patient: UnsafeMutablePointer<PatientState>, series index: Int, now: Int64) {
-    let row = patient.pointee.episodes[index]
-    let code = patient.pointee.series[index].code
+  /// Gives back the memory of episodes and standings that say nothing any more; once a minute of a patient's time.
+  private func tidy(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
+    // A hold set for this patient may add up over a longer window than the rule's.
     guard patient.pointee.settingCount == 0 else { return }
-    for offset in 0..<PatientState.episodeCount(layout, code: code) {
-      guard let episode = row.peek(offset) else { return }
-      episode.pointee.forget(now: now, window: timings[ruleIndex(code: code, offset: offset)].window)
-      if !episode.pointee.isBlank { return }
-    }
-    patient.pointee.episodes[index].clear()
-  }
-
-  /// The same for rules judged once a patient, and for where rules stand.
-  private func tidyRules(_ patient: UnsafeMutablePointer<PatientState>, now: Int64, engineTime: Int64) {
-    guard patient.pointee.settingCount == 0 else { return }
-    var isBlank = true
-    for rule in layout.plan.rules.indices {
-      guard let episode = patient.pointee.ruleEpisodes.peek(rule) else { break }
-      episode.pointee.forget(now: now, window: timings[rule].window)
-      if !episode.pointee.isBlank { isBlank = false }
-    }
-    if isBlank { patient.pointee.ruleEpisodes.clear() }
-    for rule in layout.plan.rules.indices {
-      guard let slot = patient.pointee.ruleSlots.peek(rule) else { return }
-      if slot.pointee.heldStage >= 0 || slot.pointee.joinedRule >= 0 || slot.pointee.refractoryUntil > engineTime {
-        return
+    for index in 0..<patient.pointee.seriesCount {
+      let code = patient.pointee.series[index].code
+      let row = patient.pointee.episodes + index
+      for offset in 0..<Int(row.pointee.count) {
+        guard let episode = row.pointee.peek(offset) else { continue }
+        episode.pointee.forget(now: context.now, window: timings[ruleIndex(code: code, offset: offset)].window)
+        if episode.pointee.isBlank { row.pointee.clear(offset) }
       }
-      if patient.pointee.alerts.contains(where: { $0.rule == rule }) { return }
     }
-    patient.pointee.ruleSlots.clear()
+    for rule in layout.plan.rules.indices {
+      if let episode = patient.pointee.ruleEpisodes.peek(rule) {
+        episode.pointee.forget(now: context.now, window: timings[rule].window)
+        if episode.pointee.isBlank { patient.pointee.ruleEpisodes.clear(rule) }
+      }
+      guard let slot = patient.pointee.ruleSlots.peek(rule) else { continue }
+      let isSpoken =
+        slot.pointee.heldStage >= 0 || slot.pointee.joinedRule >= 0
+        || slot.pointee.refractoryUntil > context.engineTime
+      if !isSpoken, !patient.pointee.alerts.contains(where: { $0.rule == rule }) {
+        patient.pointee.ruleSlots.clear(rule)
+      }
+    }
   }
 
   /// The features of a series that changed since its rules were last judged; all of them where more than values may have.
   @inline(__always)
   private func takeChanges(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int, now: Int64) -> UInt64 {
     let series = patient.pointee.series + index
-    series.pointee.refresh(now: now, plan: layout.codes[series.pointee.code])
+    series.pointee.refresh(now: now, plan: codes[series.pointee.code])
     let changed = series.pointee.changed
     series.pointee.changed = 0
+    series.pointee.taken = changed
+    series.pointee.takenFor = stamp
     return doubted.isEmpty && patient.view.settingCount == 0 ? changed : .max
   }
 
   private func judgeTouchedPatientRules(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
-    stamp &+= 1
     for (place, index) in touched.enumerated() {
-      let plan = layout.codes[patient.pointee.series[index].code]
+      let plan = codes[patient.pointee.series[index].code]
       let changed = touchedChanges[place]
       if changed & plan.scoreMask != 0 { for feed in plan.scoreFeeds { scoreStamp[feed.score] = stamp } }
       for offset in 0..<plan.patientRules.count {
         let rule = plan.patientRules[offset]
         let mask = plan.patientMasks[offset]
-        if changed & mask != 0 || mask == .max || changed == .max || !patient.isIdle(rule: rule) {
+        if ruleStamp[rule] == stamp { continue }
+        if changed & mask != 0 || mask == .max || changed == .max {
           ruleStamp[rule] = stamp
+        } else if seenStamp[rule] != stamp {
+          // The same for every vital of the message: asked once.
+          seenStamp[rule] = stamp
+          if !patient.isIdle(rule: rule) || haveWindowsMoved(patient, rule: rule, now: context.now) {
+            ruleStamp[rule] = stamp
+          }
         }
       }
     }
@@ -392,13 +409,24 @@ package final class Engine {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
     }
     if !layout.raisingRules.isEmpty { checkRaises(patient, context) }
-    if !patient.pointee.ruleEpisodes.isBlank || !patient.pointee.ruleSlots.isBlank {
-      tidyRules(patient, now: context.now, engineTime: context.engineTime)
+  }
+
+  /// Whether windows a rule reads of any vital have another value at `now`, with or without a sample in this message.
+  @inline(__always)
+  private func haveWindowsMoved(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> Bool {
+    for input in layout.rules[rule].windowInputs {
+      let position = Int(patient.pointee.preferred[input.code])
+      guard position >= 0 else { continue }
+      let series = patient.pointee.series + position
+      series.pointee.refresh(now: now, plan: codes[input.code])
+      let taken = series.pointee.takenFor == stamp ? series.pointee.taken : 0
+      if (series.pointee.changed | taken) & input.mask != 0 { return true }
     }
+    return false
   }
 
   func updateScores(_ patient: UnsafeMutablePointer<PatientState>, code: Int, now: Int64) {
-    for feed in layout.codes[code].scoreFeeds { _ = updateScore(patient, feed.score, now: now) }
+    for feed in codes[code].scoreFeeds { _ = updateScore(patient, feed.score, now: now) }
   }
 
   private func updateScore(_ patient: UnsafeMutablePointer<PatientState>, _ score: Int, now: Int64) -> Bool {
@@ -408,7 +436,7 @@ package final class Engine {
 
   /// Rules about the signal itself, looked at only where they could change.
   func judgeTechnical(_ patient: UnsafeMutablePointer<PatientState>, subject: Int, _ context: JudgeContext) {
-    let base = layout.codes[patient.pointee.series[subject].code].seriesRules.count
+    let base = codes[patient.pointee.series[subject].code].seriesRules.count
     let isMissing = patient.pointee.series[subject].isStale && patient.pointee.series[subject].hasRhythm
     let isMarked = patient.pointee.series[subject].lastStatus != .ok
     for (offset, rule) in layout.staleRules.enumerated() {

@@ -179,6 +179,13 @@ package enum RuleLibrary {
     return scores.sorted { $0.id < $1.id }
   }
 
+  /// Names of the directory's sets, ascending.
+  package static func setNames(sources: [RuleSource]) -> [String] {
+    var found: [TextProblem] = []
+    let nodes = sources.filter { role($0.path) == .set }.flatMap { parse($0, "", &found) }
+    return nodes.compactMap { $0.1["set"]?.scalar }.sorted()
+  }
+
   // MARK: Loading
 
   /// Everything read from the sources, with what is wrong so far.

@@ -70,7 +70,9 @@ enum RuleProse {
   private static func watched(_ rule: RuleDefinition, _ english: PlainEnglish) -> String {
     if rule.scope == .everySeries { return "every signal by itself" }
     var parts = rule.codes.map { english.title($0) }
-    if let score = rule.score { parts.append(english.scores[score].title) }
+    for score in Set(rule.programs.flatMap(\.instructions).compactMap(\.score)).sorted() {
+      parts.append(english.scores[score].title)
+    }
     return list(parts, "and")
   }
 

@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import RuleLanguage
 import Service
 import VitalModel
 import YAMLText
@@ -50,27 +51,40 @@ enum CheckCommand {
       problems += ReceiverBuilder.complaints(configuration)
     }
     let rulesPath = arguments.positional.first ?? configuration?.rulesPath ?? "Rules"
-    var ruleCount = 0
+    var counts = ""
     do throws(RuleFiles.Failure) {
       let files = try RuleFiles.read(rulesPath)
-      _ = try files.plan(set: nil)
+      let all = try files.plan(set: nil)
+      let sets = RuleLibrary.setNames(sources: files.sources)
+      for name in sets { _ = try files.plan(set: name) }
       let set = arguments.value("--set") ?? configuration?.ruleSet
       let plan = try files.plan(set: set)
-      ruleCount = plan.rules.count
+      counts = "\(all.rules.count) rules and \(sets.count) sets are valid"
+      if let set { counts += " (\(set) has \(plan.rules.count) rules)" }
       json += rosterProblems(configuration, plan, &problems)
     } catch {
-      if case .wrong(let found) = error { json += found.all }
-      for line in error.description.split(separator: "\n").map(String.init) where !problems.contains(line) {
-        problems.append(line)
+      var text = error.description
+      if case .wrong(let found) = error {
+        json += found.all
+        problems.removeAll { plain in found.all.contains { $0.description == plain } }
+        // With the source line and a caret under the fault.
+        if let files = try? RuleFiles.read(rulesPath) {
+          text = RuleLibrary.rendered(found, sources: files.sources, directory: files.directory)
+        }
       }
+      if !problems.contains(text) { problems.append(text) }
     }
     if arguments.has("--json") {
       for problem in json { printLine(jsonLine(problem)) }
     } else {
-      for problem in problems { printError("vigil: \(problem)") }
+      for problem in problems {
+        for (index, line) in problem.split(separator: "\n").enumerated() {
+          printError(index == 0 || line.first?.isWhitespace == false ? "vigil: \(line)" : String(line))
+        }
+      }
     }
     if problems.isEmpty {
-      if !arguments.has("--json") { printLine("configuration and \(ruleCount) rules are valid") }
+      if !arguments.has("--json") { printLine("configuration, " + counts) }
       return ExitCode.ok
     }
     return ExitCode.badConfiguration
