@@ -12,7 +12,8 @@ import VitalModel
 enum EngineBenchmark {
   /// - Returns: the exit code.
   static func run(_ arguments: [String]) -> Int32 {
-    let options = LiveOptions(arguments)
+    let samples = arguments.first.flatMap { Int($0) }
+    let options = LiveOptions(samples == nil ? arguments : Array(arguments.dropFirst()))
     let set = options.text("set") ?? "adult-ward"
     do {
       let files = try RuleFiles.read("Rules")
@@ -20,7 +21,7 @@ enum EngineBenchmark {
       if let input = options.text("input") {
         try recording(input, set: set, files: files, layout: layout)
       } else {
-        synthetic(samples: max(1, arguments.first.flatMap { Int($0) } ?? 4_000_000), set: set, layout: layout)
+        synthetic(samples: max(1, samples ?? 4_000_000), set: set, layout: layout)
       }
       return 0
     } catch {

@@ -9,7 +9,7 @@ enum BenchmarkProgram {
       ring [ELEMENTS]       the ring beside a mutex around an array
       decode [ROUNDS]       one payload of each format
       chunk [DEVICES ROWS]  sealing and reading back samples
-      engine [SAMPLES] | --input RECORDING [--set NAME]
+      engine [SAMPLES | --input RECORDING] [--set NAME]
                             the engine alone with a rule set (adult-ward); run it in the package's top folder
       samework INPUT OUTPUT [--rules FOLDER]
                             the peers' comparison: JSON lines in, alert lines out

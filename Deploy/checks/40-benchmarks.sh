@@ -32,7 +32,7 @@ tiny "bytes a patient" engine --input "$folder/vitals.csv" --set adult-icu
 awk 'BEGIN {
   for (s = 0; s < 300; s++) {
     t = 1750000020000 + s * 1000
-    printf "{\"patient\":\"a\",\"device\":\"a-hr\",\"time\":%.0f,\"code\":\"HR\",\"value\":%s}\n", t, s >= 60 && s < 180 ? "150.0" : "60.0"
+    printf "{\"patient\":\"a\",\"device\":\"a-hr\",\"time\":%.0f,\"code\":\"HR\",\"value\":%s}\n", t, (s >= 60 && s < 180 ? "150.0" : "60.0")
     printf "{\"patient\":\"b\",\"device\":\"b-hr\",\"time\":%.0f,\"code\":\"HR\",\"value\":72.5}\n", t
   }
 }' >"$folder/in.jsonl"

@@ -29,7 +29,7 @@ package final class PlainMessageScanner {
   private let accepted = Timestamp.accepted
   /// Short names met lately, by their bytes; the length is in the last byte.
   private let known: UnsafeMutablePointer<(name: UInt64, meaning: NameTable.Meaning)>
-  private static let knownBits: UInt64 = 4
+  private static let knownBits: UInt64 = 6
 
   package init(registry: VitalRegistry) {
     names = NameTable(registry)

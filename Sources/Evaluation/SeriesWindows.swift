@@ -274,9 +274,18 @@ package struct SeriesWindows {
 
   /// Median of the last five intervals, 0 before there are any.
   package var observedInterval: Int64 {
-    var five = [intervals.0, intervals.1, intervals.2, intervals.3, intervals.4].filter { $0 > 0 }
-    five.sort()
-    return five.isEmpty ? 0 : Int64(five[five.count / 2])
+    // Sorted in place: this is asked at every staleness deadline, and an array would be an allocation.
+    var five: InlineArray<5, Int32> = [intervals.0, intervals.1, intervals.2, intervals.3, intervals.4]
+    var unknown = 0
+    for index in 0..<5 {
+      if five[index] <= 0 { unknown += 1 }
+      var place = index
+      while place > 0, five[place - 1] > five[place] {
+        five.swapAt(place - 1, place)
+        place -= 1
+      }
+    }
+    return unknown == 5 ? 0 : Int64(five[unknown + (5 - unknown) / 2])
   }
 
   /// Whether a missing signal means something: its rhythm is known, declared or seen five times. Nobody is called to a
