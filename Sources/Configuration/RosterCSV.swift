@@ -61,10 +61,12 @@ extension RosterFile {
 
   /// Reads either format.
   package static func parseAny(
-    _ text: String, file: String, registry: VitalRegistry? = nil, rules: [RuleDefinition]? = nil, isOfOneSet: Bool = true
+    _ text: String, file: String, registry: VitalRegistry? = nil, rules: [RuleDefinition]? = nil,
+    isOfOneSet: Bool = true
   ) throws(TextProblems) -> Roster {
     looksLikeCSV(text)
-      ? try parseCSV(text, file: file) : try parse(text, file: file, registry: registry, rules: rules, isOfOneSet: isOfOneSet)
+      ? try parseCSV(text, file: file)
+      : try parse(text, file: file, registry: registry, rules: rules, isOfOneSet: isOfOneSet)
   }
 
   private static func sex(_ text: String) -> PatientSex? {

@@ -15,7 +15,8 @@ package enum RosterFile {
   ///     are refused; nil: not checked.
   /// - Throws: every problem of the file at once.
   package static func parse(
-    _ text: String, file: String, registry: VitalRegistry? = nil, rules: [RuleDefinition]? = nil, isOfOneSet: Bool = true
+    _ text: String, file: String, registry: VitalRegistry? = nil, rules: [RuleDefinition]? = nil,
+    isOfOneSet: Bool = true
   ) throws(TextProblems) -> Roster {
     let root: YAMLNode
     do throws(TextProblem) {

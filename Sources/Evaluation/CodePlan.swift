@@ -2,8 +2,8 @@ import VitalModel
 
 /// What the engine needs to know of one vital, by its place in the layout's tables: handed around at every sample, so it is
 /// one pointer.
-// `@unchecked`: what it points to belongs to the layout and is never written after it was made.
 extension PlanLayout {
+  // `@unchecked`: what it points to belongs to the layout and is never written after it was made.
   package struct CodePlan: @unchecked Sendable, BitwiseCopyable {
     private let facts: UnsafePointer<CodeFacts>
     init(_ facts: UnsafePointer<CodeFacts>) { self.facts = facts }
@@ -46,6 +46,8 @@ extension PlanLayout {
     package var isPlain: Bool { facts.pointee.isPlain }
   }
 
+  /// What a ``CodePlan`` points to.
+  // `@unchecked`: its tables belong to the layout and are never written after they were made.
   struct CodeFacts: @unchecked Sendable, BitwiseCopyable {
     var windows: Table<Window>
     var features: Table<SeriesFeature>

@@ -160,7 +160,8 @@ package final class ExpressionMachine {
           ExpressionMachine.parameter(
             layout.rules[reading.rule].parameters[Int(operation.index)], Int(operation.index), view, reading), &top)
       case .feature:
-        push(feature(features[Int(operation.index)], view: view, layout: layout, reading: reading), &top)
+        guard let base = features.baseAddress else { return .nan }
+        push(feature(at: base + Int(operation.index), view: view, layout: layout, reading: reading), &top)
       case .scoreTotal, .scoreSingleMax, .scoreMissing:
         push(score(view.scores + Int(operation.index), code, reading), &top)
       case .scoreComponent:
@@ -243,35 +244,44 @@ package final class ExpressionMachine {
   package func feature(
     _ feature: CompiledFeature, view: PatientView, layout: PlanLayout, reading: Reading
   ) -> Double {
+    withUnsafePointer(to: feature) { self.feature(at: $0, view: view, layout: layout, reading: reading) }
+  }
+
+  private func feature(
+    at place: UnsafePointer<CompiledFeature>, view: PatientView, layout: PlanLayout, reading: Reading
+  ) -> Double {
     var position = reading.subject
-    if position < 0 || (feature.code >= 0 && view.series[position].code != feature.code) {
-      guard feature.code >= 0 else { return .nan }
-      position = Int(view.preferred[feature.code])
+    if position < 0 || (place.pointee.code >= 0 && view.series[position].code != place.pointee.code) {
+      guard place.pointee.code >= 0 else { return .nan }
+      position = Int(view.preferred[place.pointee.code])
     }
-    if position < 0 { return feature.kind.ofNoSeries }
+    if position < 0 { return place.pointee.kind.ofNoSeries }
     let series = view.series + position
-    if position == reading.overridden, feature.kind.isOfOneValue { return reading.override }
-    switch feature.kind {
+    if position == reading.overridden, place.pointee.kind.isOfOneValue { return reading.override }
+    switch place.pointee.kind {
     case .stale: return series.pointee.isStale ? 1 : 0
-    case .status: return series.pointee.lastStatus == feature.status ? 1 : 0
-    case .source: return Int(series.pointee.rank) == feature.sourceRank ? 1 : 0
+    case .status: return series.pointee.lastStatus == place.pointee.status ? 1 : 0
+    case .source: return Int(series.pointee.rank) == place.pointee.sourceRank ? 1 : 0
     case .missing:
-      return series.pointee.lastTime == .min || reading.now - series.pointee.lastTime >= feature.length ? 1 : 0
+      // By when it was heard, as staleness is: neither a slow device clock nor a back-log looks like silence.
+      return series.pointee.lastTime == .min || reading.now - series.pointee.heardAt >= place.pointee.length ? 1 : 0
     case .last:
       return series.pointee.isStale || series.pointee.lastTime == .min
-        ? .nan : feature.shape.canonical(Double(series.pointee.lastValue))
+        ? .nan : place.pointee.shape.canonical(Double(series.pointee.lastValue))
     default: break
     }
+    // Windows of a lost signal empty by themselves: that is no recovery (SEMANTICS B7, D3).
+    if reading.forClear, series.pointee.isStale, place.pointee.kind.isWindowed { return .nan }
     let plan = layout.codes[series.pointee.code]
     series.pointee.refresh(now: reading.now, plan: plan)
     let value =
-      feature.cached >= 0
-      ? series.pointee.values[feature.cached]
-      : asked(feature, of: series, view: view, layout: layout, reading: reading)
+      place.pointee.cached >= 0
+      ? series.pointee.values[place.pointee.cached]
+      : asked(place.pointee, of: series, view: view, layout: layout, reading: reading)
     if !value.isNaN { return value }
-    guard reading.holdLast, !series.pointee.isStale, series.pointee.lastTime != .min, feature.kind.isOfOneValue
+    guard reading.holdLast, !series.pointee.isStale, series.pointee.lastTime != .min, place.pointee.kind.isOfOneValue
     else { return .nan }
-    return feature.shape.canonical(Double(series.pointee.lastValue))
+    return place.pointee.shape.canonical(Double(series.pointee.lastValue))
   }
 
   /// A feature whose numbers come from parameters, or that looks back to the rule's own onset.

@@ -99,6 +99,8 @@ package struct PaneRing: BitwiseCopyable {
 
   mutating func restore(number: Int64, value: Int32, count: UInt32) {
     let (time, overflow) = number.multipliedReportingOverflow(by: every)
-    if !overflow { add(value, at: time, times: count) }
+    // What no device can have sent is not taken from disk either.
+    let held = panes[place(number)].values.total
+    if !overflow, Int64(held) + Int64(count) < 100_000_000 { add(value, at: time, times: count) }
   }
 }

@@ -149,7 +149,7 @@ struct SampleLog {
   }
 
   /// Another third of room, so that a window that is full stays within a few samples of its size.
-  mutating func grow() { relay(layout, capacity: capacity + max(8, capacity / 4 / 8 * 8)) }
+  mutating func grow(atMost limit: Int) { relay(layout, capacity: min(limit, capacity + max(8, capacity / 4 / 8 * 8))) }
 
   private mutating func relay(_ wider: Layout, capacity newCapacity: Int) {
     var other = self

@@ -26,9 +26,12 @@ extension SeriesWindows {
     computedAt = now
     isOutdated = false
     trim(now: now, plan: plan)
+    let hasNewValue = lastValue != seenValue
+    seenValue = lastValue
     for index in 0..<valueCount {
       let value = value(plan.features[index], now: now, plan: plan)
-      if value.bitPattern != values[index].bitPattern {
+      // An empty window of a series whose times lag is read as its newest value: that may move unseen by the window.
+      if value.bitPattern != values[index].bitPattern || (hasNewValue && value.isNaN) {
         values[index] = value
         changed |= 1 << UInt64(min(index, 63))
       }

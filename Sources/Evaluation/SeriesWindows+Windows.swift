@@ -19,7 +19,7 @@ extension SeriesWindows {
       if state.pointee.count > 0, log.gap(log.end - 1) > window.length { state.pointee.clear(at: log.end - 1) }
       state.pointee.takeNext(log, time: lastTime, window: window, standing: standing)
     case .sinceOnset:
-      if state.pointee.anchor == .max {
+      if state.pointee.anchor == .max || lastTime < state.pointee.anchor {
         state.pointee.clear(at: log.end)
       } else {
         state.pointee.takeNext(log, time: lastTime, window: window, standing: standing)
@@ -51,7 +51,11 @@ extension SeriesWindows {
         }
       case .hopping: hop(state, window, now: now, plan)
       case .panes: state.pointee.panes?.pointee.merge(now: now)
-      case .samples, .session: break
+      case .session:
+        while state.pointee.count > 0, state.pointee.startTime <= lastTime - PlanLayout.sessionSpan {
+          state.pointee.dropFirst(log, window: window, standing: plan.registryStaleness)
+        }
+      case .samples: break
       }
     }
   }
@@ -80,7 +84,7 @@ extension SeriesWindows {
   }
 
   /// Event time of a kept sample: walks back from the newest.
-  private func timeOf(_ index: Int) -> Int64 {
+  func timeOf(_ index: Int) -> Int64 {
     var time = log.lastTime
     var at = log.end - 1
     while at > index {
@@ -129,7 +133,8 @@ extension SeriesWindows {
         case .sliding: time > now - window.length
         case .sinceOnset: time >= anchor && time > now - window.length
         case .samples: log.end - index < window.samples
-        case .session: index == log.end || inside - time <= window.length
+        case .session:
+          (index == log.end || inside - time <= window.length) && time > log.lastTime - PlanLayout.sessionSpan
         case .hopping, .panes: false
         }
       guard isInside else { break }

@@ -68,6 +68,8 @@ package struct SeriesWindows {
   var computedAt: Int64 = .min
   var trimmedAt: Int64 = .min
   var isOutdated = true
+  /// The newest value at the last ``refresh(now:plan:)``: where a window is empty it stands in for the window.
+  var seenValue: Int32 = 0
 
   package init(series: UInt32, device: UInt32, code: Int, source: UInt16, plan: PlanLayout.CodePlan) {
     self.series = series
@@ -173,7 +175,10 @@ package struct SeriesWindows {
   }
 
   private func isInsideKept(_ time: Int64, _ plan: PlanLayout.CodePlan) -> Bool {
-    time > lastTime - plan.retention || (time >= log.firstTime && log.count <= plan.keptCount)
+    if time > lastTime - plan.retention { return true }
+    guard plan.keptCount > 0 else { return false }
+    // Inside the newest so many samples, however much more is still kept.
+    return log.count <= plan.keptCount || time > timeOf(log.end - plan.keptCount)
   }
 
   /// Puts back one kept sample during restoration, oldest first; ``finishRestoring(plan:)`` ends it.
@@ -181,7 +186,7 @@ package struct SeriesWindows {
   /// - Precondition: times ascend.
   package mutating func restore(time sampleTime: Int64, value: Int32, quality: SampleQuality, status: UInt8) {
     if !log.isEmpty, sampleTime - log.lastTime > SampleLog.gapMax { log.removeAll() }
-    if log.isFull { log.grow() }
+    if log.isFull { log.grow(atMost: .max) }
     log.append(time: sampleTime, value: value, mark: SampleLog.mark(quality, status))
   }
 
@@ -208,7 +213,7 @@ package struct SeriesWindows {
     while !log.isEmpty, log.firstTime <= oldest, log.count >= plan.keptCount { dropOldest(plan) }
     guard log.isFull else { return }
     if log.capacity < SeriesWindows.entriesMax {
-      log.grow()
+      log.grow(atMost: SeriesWindows.entriesMax)
     } else {
       truncated &+= 1
       dropOldest(plan)

@@ -73,7 +73,7 @@ extension Engine {
     if isNew {
       slot.pointee.heldOnset = candidate.onset
       slot.pointee.heldBypass = candidate.isBypass
-      slot.pointee.subject = Int16(candidate.subject)
+      slot.pointee.subject = Int16(clamping: candidate.subject)
     } else {
       // Another series of the same rule: the first one's identity stays, danger adds up.
       slot.pointee.heldBypass = slot.pointee.heldBypass || candidate.isBypass

@@ -27,6 +27,7 @@ extension Engine {
       patient.pointee.compileSettings(layout)
       patient.pointee.ageAsOf = .min
       noteFactsChanged(patient)
+      if patient.pointee.dirtySince == .max { markDirty(placeOf(patient.pointee.number), position) }
       for index in 0..<patient.pointee.seriesCount {
         let series = patient.pointee.series[index]
         patient.pointee.series[index].cadence = names.cadence(
@@ -221,6 +222,7 @@ extension Engine {
       pointer.pointee = state
       for index in 0..<pointer.pointee.seriesCount {
         choosePreferred(pointer, code: pointer.pointee.series[index].code)
+        watchAbsenceAnew(pointer, index)
       }
       refreshAge(pointer, now: max(pointer.pointee.now, 0))
       for score in new.plan.scores.indices {
@@ -254,7 +256,7 @@ extension Engine {
       series.lastValue = regrid(source.lastValue, code: source.code, from: old)
       let rank = layout.plan.registry.vitals[source.code].sources.firstIndex(of: names.sourceName(source.source))
       series.rank = UInt8(clamping: rank ?? 200)
-      for kept in source.samples {
+      for kept in source.neededSamples(plan: old.codes[source.code]) {
         let value = regrid(kept.value, code: source.code, from: old)
         series.restore(time: kept.time, value: value, quality: kept.quality, status: kept.status)
       }

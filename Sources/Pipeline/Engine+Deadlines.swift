@@ -215,8 +215,16 @@ extension Engine {
   func watchAbsence(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int) {
     let series = patient.pointee.series + index
     guard let shortest = codes[series.pointee.code].absences.first else { return }
-    series.pointee.absenceDue = series.pointee.lastTime + shortest
+    series.pointee.absenceDue = series.pointee.heardAt + shortest
     schedule(patient, series.pointee.absenceDue)
+  }
+
+  /// Under new rules the silences asked for are others; one that has lasted long enough already is due at once.
+  func watchAbsenceAnew(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int) {
+    let series = patient.pointee.series + index
+    series.pointee.absenceDue = .max
+    guard series.pointee.lastTime != .min, series.pointee.heardAt != .min else { return }
+    watchAbsence(patient, index)
   }
 
   private func checkAbsence(
@@ -224,10 +232,10 @@ extension Engine {
   ) {
     let series = patient.pointee.series + index
     let plan = codes[series.pointee.code]
-    let silence = context.now - series.pointee.lastTime
+    let silence = context.now - series.pointee.heardAt
     // Samples came since it was filed: the next silence may be a shorter one again.
     let next = plan.absences.first { $0 > silence }
-    series.pointee.absenceDue = next.map { series.pointee.lastTime + $0 } ?? .max
+    series.pointee.absenceDue = next.map { series.pointee.heardAt + $0 } ?? .max
     if next != nil { schedule(patient, series.pointee.absenceDue) }
     guard let shortest = plan.absences.first, silence >= shortest else { return }
     for (offset, rule) in plan.seriesRules.enumerated() {

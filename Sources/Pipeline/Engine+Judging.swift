@@ -28,24 +28,36 @@ extension Engine {
   private func judgement(
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, episode: Episode, now: Int64
   ) -> Judgement {
-    let compiled = layout.rules[rule]
+    // By its place: a compiled rule is some hundred bytes, and this runs for every rule judged.
+    guard let compiled = layout.rules.baseAddress.map({ $0 + rule }) else {
+      return Judgement(when: .unknown, clear: .unknown, bypass: .unknown)
+    }
     let view = patient.view
-    var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: compiled.holdLast)
+    var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: compiled.pointee.holdLast)
     if episode.phase != .idle { reading.onset = episode.onset }
     func run(_ program: CompiledProgram) -> Judgement.Truth {
-      switch machine.truth(program, features: compiled.features, view: view, layout: layout, reading: reading) {
+      switch machine.truth(program, features: compiled.pointee.features, view: view, layout: layout, reading: reading) {
       case .yes: .yes
       case .no: .no
       case .unknown: .unknown
       }
     }
-    let when = run(compiled.when)
-    let bypass = compiled.bypass.map(run) ?? .no
+    let when = run(compiled.pointee.when)
+    let bypass = compiled.pointee.bypass.map(run) ?? .no
     guard episode.phase == .open || episode.phase == .clearing else {
       return Judgement(when: when, clear: .unknown, bypass: bypass)
     }
     reading.forClear = true
-    let clear = compiled.clear.map(run) ?? (when == .no ? .yes : when == .yes ? .no : .unknown)
+    let clear: Judgement.Truth
+    if let program = compiled.pointee.clear {
+      clear = run(program)
+    } else {
+      switch run(compiled.pointee.when) {
+      case .no: clear = .yes
+      case .yes: clear = .no
+      case .unknown: clear = .unknown
+      }
+    }
     return Judgement(when: when, clear: clear, bypass: bypass)
   }
 

@@ -105,14 +105,15 @@ extension Engine {
     series.isStale = try reader.byte() != 0
     series.lastStatus = SampleStatus(rawValue: try reader.byte()) ?? .ok
     series.lastQuality = SampleQuality(raw: try reader.littleEndian())
-    series.newestTime = try reader.zigzag()
-    series.lastTime = try reader.zigzag()
+    series.newestTime = try readTime(&reader)
+    series.lastTime = try readTime(&reader)
     series.lastValue = Int32(truncatingIfNeeded: try reader.zigzag())
     series.count = UInt32(truncatingIfNeeded: try reader.varint())
     series.truncated = UInt32(truncatingIfNeeded: try reader.varint())
     series.doubtfulCount = UInt32(truncatingIfNeeded: try reader.varint())
-    series.heardAt = try reader.zigzag()
+    series.heardAt = try readTime(&reader)
     series.cadence = try reader.zigzag()
+    guard (0...Engine.cadenceMax).contains(series.cadence) else { throw StateError.damaged }
     series.staleDue = try reader.zigzag()
     func interval() throws -> Int32 { Int32(truncatingIfNeeded: try reader.zigzag()) }
     series.intervals = (try interval(), try interval(), try interval(), try interval(), try interval())
@@ -138,6 +139,16 @@ extension Engine {
         series.restorePane(window: window, number: number, value: value, count: UInt32(count))
       }
     }
+  }
+
+  /// A cadence beyond a year is none.
+  private static let cadenceMax: Int64 = 31_622_400_000
+
+  /// A time somebody can have meant, or the mark for none.
+  private func readTime(_ reader: inout ByteReader) throws -> Int64 {
+    let time = try reader.zigzag()
+    guard time == .min || Timestamp.accepted.contains(time) else { throw StateError.damaged }
+    return time
   }
 
   private func readEpisode(_ reader: inout ByteReader) throws -> Episode {

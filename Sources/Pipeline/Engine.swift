@@ -215,9 +215,6 @@ package final class Engine {
       if !slot.status.isSensorOff { checkBypass(ofDoubtful: grid, patient: patient, subject: index, slot: slot) }
       return
     }
-    if let shortest = plan.absences.first, slot.eventTime &- series.pointee.lastTime >= shortest {
-      series.pointee.changed = .max
-    }
     let insertion = series.pointee.insert(
       time: slot.eventTime, value: value, quality: slot.quality, status: slot.status, plan: plan)
     // An old sample that arrives late does not make a silent signal fresh.
@@ -229,7 +226,11 @@ package final class Engine {
     let series = patient.pointee.series + index
     guard wasUsable || series.pointee.heardAt == .min else { return }
     let isFirst = series.pointee.count <= 1
+    let before = series.pointee.heardAt
     series.pointee.heardAt = isWall ? clock : max(groupTime, patient.pointee.now)
+    if let shortest = codes[series.pointee.code].absences.first, series.pointee.heardAt &- before >= shortest {
+      series.pointee.changed = .max
+    }
     if wasUsable, series.pointee.absenceDue == .max { watchAbsence(patient, index) }
     if wasUsable, isFirst || series.pointee.isStale || series.pointee.staleDue == .max {
       revive(patient, index)
@@ -275,7 +276,7 @@ package final class Engine {
     for index in 0..<patient.pointee.seriesCount where patient.pointee.series[index].code == code {
       if best < 0 || isPreferred(patient, index, over: best) { best = index }
     }
-    patient.pointee.preferred[code] = Int16(best)
+    patient.pointee.preferred[code] = Int16(clamping: best)
   }
 
   private func isPreferred(_ patient: UnsafeMutablePointer<PatientState>, _ a: Int, over b: Int) -> Bool {
@@ -385,7 +386,8 @@ package final class Engine {
     for (place, index) in touched.enumerated() {
       let plan = codes[patient.pointee.series[index].code]
       let changed = touchedChanges[place]
-      if changed & plan.scoreMask != 0 { for feed in plan.scoreFeeds { scoreStamp[feed.score] = stamp } }
+      // Whatever changed here: the medians of a score's other inputs slide on with time.
+      for feed in plan.scoreFeeds { scoreStamp[feed.score] = stamp }
       for offset in 0..<plan.patientRules.count {
         let rule = plan.patientRules[offset]
         let mask = plan.patientMasks[offset]

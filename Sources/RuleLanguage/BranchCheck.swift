@@ -227,7 +227,11 @@ struct BranchCheck {
   private func checkRefusals(_ problems: inout Problems) {
     guard rule.kind == .physiological else { return }
     guard let when = conditions.when else { return }
-    if let clear = conditions.clear { checkTechnicalEnd(clear, when, &problems) }
+    if let clear = conditions.clear {
+      checkTechnicalEnd(clear, when, &problems)
+    } else {
+      checkImpliedEnd(when, &problems)
+    }
     checkScoreHoldsBack(when, &problems)
   }
 
@@ -267,6 +271,23 @@ struct BranchCheck {
       add(
         clear.checked, clear,
         "a technical condition (`\(feature.kind.rawValue)`) may not end an active alert: a lost signal is no recovery",
+        &problems)
+      return
+    }
+  }
+
+  /// Without a `clear` an alert ends when `when` is no longer true: a signal whose loss can do that must not be in it.
+  private func checkImpliedEnd(_ when: RuleCondition, _ problems: inout Problems) {
+    var cases = cases(rule.parameters.map(\.value.double), isSteady: false)
+    _ = cases.formula(when.checked)
+    let opening = lossesThatOpen(when)
+    for variable in cases.variables {
+      guard case .feature(let feature) = variable, feature.technicalIsHigh != nil, !opening.contains(variable) else {
+        continue
+      }
+      add(
+        when.checked, when,
+        "without a `clear` the loss of a signal (`\(feature.kind.rawValue)`) would end the alert: write when it ends",
         &problems)
       return
     }

@@ -6,6 +6,8 @@ extension ExpressionChecker {
   static let windowMax: Int64 = 604_800_000
   /// The most samples a window by count holds.
   static let samplesMax = 8192
+  /// Steps of a hopping window: each is a pane of memory (DESIGN section 3: memory is bounded).
+  static let panesMax: Int64 = 2048
 
   mutating func aggregate(
     _ aggregate: Aggregate, _ arguments: [Expression.Argument], _ column: Int
@@ -70,6 +72,13 @@ extension ExpressionChecker {
       guard every > 0, length % every == 0 else {
         let (window, hop) = (DurationText.format(length), DurationText.format(every))
         throw ExpressionProblem(column, "a window of \(window) cannot step every \(hop): the step must divide it")
+      }
+      guard length / every <= ExpressionChecker.panesMax else {
+        let (window, hop) = (DurationText.format(length), DurationText.format(every))
+        throw ExpressionProblem(
+          column,
+          "a window of \(window) every \(hop) has \(length / every) steps, at most \(ExpressionChecker.panesMax) are possible"
+        )
       }
     case .samples(let count):
       guard count >= 1, count <= ExpressionChecker.samplesMax else {

@@ -57,7 +57,8 @@ enum CheckCommand {
       let all = try files.plan(set: nil)
       let sets = RuleLibrary.setNames(sources: files.sources)
       for name in sets { _ = try files.plan(set: name) }
-      let set = arguments.value("--set") ?? configuration?.ruleSet
+      // A single rule file has no sets.
+      let set = arguments.value("--set") ?? (sets.isEmpty ? nil : configuration?.ruleSet)
       let plan = try files.plan(set: set)
       counts = "\(all.rules.count) rules and \(sets.count) sets are valid"
       if let set { counts += " (\(set) has \(plan.rules.count) rules)" }

@@ -133,8 +133,10 @@ import YAMLText
         name: "limit", value: DecimalValue(mantissa: 90), lowest: DecimalValue(mantissa: 80),
         highest: DecimalValue(mantissa: 95), unit: "%"),
       RuleParameter(
-        name: "hold", value: DecimalValue(mantissa: 15_000), lowest: nil, highest: DecimalValue(mantissa: 60_000),
-        unit: ""),
+        name: "hold", value: DecimalValue(mantissa: 15_000), lowest: DecimalValue(mantissa: 0),
+        highest: DecimalValue(mantissa: 60_000), unit: ""),
+      RuleParameter(
+        name: "free", value: DecimalValue(mantissa: 1), lowest: nil, highest: DecimalValue(mantissa: 9), unit: ""),
     ]
     return [rule]
   }
@@ -206,6 +208,10 @@ import YAMLText
       (
         "patient: p, rule: spo2-low, parameter: hold, value: 2m, author: a, reason: r",
         ["r:3:59: `hold` 120000 is above its maximum 60000"]
+      ),
+      (
+        "patient: p, rule: spo2-low, parameter: free, value: 2, author: a, reason: r",
+        ["r:3:59: `free` of rule `spo2-low` has no bounds (`min`, `max`), so it cannot be set for a patient"]
       ),
       (
         "patient: p, rule: spo2-low, parameter: limit, value: low, author: a, reason: r",

@@ -215,10 +215,24 @@ private struct Twin {
       _ = series.insert(time: origin + Int64(step) * 10, value: 1, quality: .absent, status: .ok, plan: plan)
     }
     series.refresh(now: series.lastTime, plan: plan)
-    #expect(series.sampleCount >= SeriesWindows.entriesMax && series.sampleCount < SeriesWindows.entriesMax * 5 / 4)
+    #expect(series.sampleCount == SeriesWindows.entriesMax)
     #expect(series.featureValue(0) == Double(series.sampleCount))
     #expect(series.truncated == UInt32(12_000 - series.sampleCount))
     #expect(series.insert(time: origin, value: 1, quality: .absent, status: .ok, plan: plan) == .tooOld)
+  }
+
+  @Test("a late sample inside the newest five counts, however much more is still kept")
+  func lateAmongTheNewest() {
+    let layout = testLayout([
+      Feature(kind: .min, code: code, window: .samples(5)), Feature(kind: .mean, code: code, window: .sliding(1000)),
+    ])
+    var twin = Twin(layout)
+    defer { twin.series.free() }
+    for step in 0..<7 { _ = twin.insert(origin + Int64(step) * 600_000, 95) }
+    #expect(twin.insert(origin + 3_300_000, 80) == .late)
+    twin.series.refresh(now: origin + 3_600_000, plan: twin.plan)
+    #expect(twin.series.featureValue(0) == 80)
+    #expect(twin.insert(origin + 1000, 70) == .tooOld)
   }
 
   @Test("a five-minute median of a bedside series takes three bytes a sample and eight a distinct value")

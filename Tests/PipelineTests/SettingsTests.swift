@@ -80,7 +80,8 @@ import VitalModel
     let layout = try SettingsTests.layout {
       $0.parameters.append(
         RuleParameter(
-          name: "hold", value: DecimalValue(mantissa: 15_000), lowest: nil, highest: nil, unit: ""))
+          name: "hold", value: DecimalValue(mantissa: 15_000), lowest: DecimalValue(mantissa: 0),
+          highest: DecimalValue(mantissa: 600_000), unit: ""))
       $0.holdParameter = 1
     }
     let short = try SettingsTests.strip(layout, [SettingsTests.setting("hold", 5000)]).feed("0..20: spo2=85")
@@ -191,14 +192,15 @@ import VitalModel
     #expect(off.transitions == ["15 start low medium"])
   }
 
-  @Test("the first condition that holds decides")
+  @Test("the highest priority whose condition holds decides")
   func order() throws {
     let layout = try RaiseTests.layout { rule in
       let first = PriorityRaise(when: Program(instructions: [.constant(1)], text: "always"), to: .medium)
       rule.priority = .low
       rule.raises.insert(first, at: 0)
     }
-    #expect(Strip(layout).feed("0..20: spo2=85 resp=30").transitions == ["15 start low medium"])
+    #expect(Strip(layout).feed("0..20: spo2=85 resp=30").transitions == ["15 start low high"])
+    #expect(Strip(layout).feed("0..20: spo2=85").transitions == ["15 start low medium"])
   }
 
   @Test("D1: the refractory time yields to a raised priority, at once or later")
