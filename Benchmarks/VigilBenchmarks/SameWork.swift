@@ -108,7 +108,7 @@ final class SameWork {
 
   private func write(_ place: Int, rule: Int, onset: Int64, end: Int64) {
     alerts += 1
-    let series = table.series[place]
+    var series = table.series[place]
     let plan = layout.codes[series.code]
     let vital = layout.plan.registry.vitals[series.code]
     func canonical(_ grid: Double) -> Double { vital.decimal(grid: Int64(grid)).double }

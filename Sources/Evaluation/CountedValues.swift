@@ -114,7 +114,7 @@ struct CountedValues: BitwiseCopyable {
   }
 
   private mutating func grow() {
-    let wider = max(8, capacity + max(8, capacity / 4))
+    let wider = capacity + max(4, capacity / 8 * 2)
     let other = UnsafeMutableRawPointer.allocate(byteCount: Int(wider) * (isHeld ? 16 : 8), alignment: 8)
     let count = Int(distinct)
     if memory != nil {

@@ -18,6 +18,8 @@ package struct SeriesFeature: BitwiseCopyable, Sendable {
 }
 
 /// What windows say.
+///
+/// Asking is `mutating` throughout: a series is some three hundred bytes, and only so is none of them copied.
 extension SeriesWindows {
   /// Brings windows and features to `now`; ``changed`` gains a bit for every feature whose value is another.
   @inline(__always)
@@ -39,12 +41,12 @@ extension SeriesWindows {
   }
 
   /// The value of one of the plan's features as of the last ``refresh(now:plan:)``.
-  package func featureValue(_ index: Int) -> Double { values[index] }
+  package mutating func featureValue(_ index: Int) -> Double { values[index] }
 
   /// A feature's value in canonical units, NaN unknown, as of the last ``refresh(now:plan:)`` or
   /// ``trim(now:plan:)``. Limits the feature takes from parameters come as `first` and `second`.
   @inline(__always)
-  package func value(_ feature: SeriesFeature, now: Int64, plan: PlanLayout.CodePlan) -> Double {
+  package mutating func value(_ feature: SeriesFeature, now: Int64, plan: PlanLayout.CodePlan) -> Double {
     switch feature.kind {
     case .last: return lastTime == .min ? .nan : feature.canonical(Double(lastValue))
     case .median, .mean, .min, .max, .count: return simple(feature, now: now, plan: plan)
@@ -53,7 +55,7 @@ extension SeriesWindows {
   }
 
   @inline(__always)
-  private func simple(_ feature: SeriesFeature, now: Int64, plan: PlanLayout.CodePlan) -> Double {
+  private mutating func simple(_ feature: SeriesFeature, now: Int64, plan: PlanLayout.CodePlan) -> Double {
     let state = windows + feature.window
     if feature.leastCount > 0, state.pointee.count < Int(feature.leastCount) {
       return lastTime == .min ? .nan : feature.canonical(Double(lastValue))
@@ -63,12 +65,14 @@ extension SeriesWindows {
   }
 
   /// A simple aggregate of a window in grid steps; NaN where it is empty. The caller has called ``trim(now:plan:)``.
-  package func aggregate(_ kind: FeatureKind, window index: Int, now: Int64, plan: PlanLayout.CodePlan) -> Double {
+  package mutating func aggregate(_ kind: FeatureKind, window index: Int, now: Int64, plan: PlanLayout.CodePlan)
+    -> Double
+  {
     plain(kind, windows + index, plan.windows[index], now: now)
   }
 
   @inline(__always)
-  private func plain(
+  private mutating func plain(
     _ kind: FeatureKind, _ state: UnsafeMutablePointer<WindowState>, _ window: PlanLayout.Window, now: Int64
   ) -> Double {
     if let panes = state.pointee.panes { return SeriesWindows.order(kind, panes.pointee.merged, panes) }
@@ -117,7 +121,7 @@ extension SeriesWindows {
 
   // MARK: The others
 
-  private func aggregate(_ feature: SeriesFeature, now: Int64, plan: PlanLayout.CodePlan) -> Double {
+  private mutating func aggregate(_ feature: SeriesFeature, now: Int64, plan: PlanLayout.CodePlan) -> Double {
     switch feature.kind {
     case .age: return lastTime == .min ? .nan : Double(now - lastTime)
     case .last, .stale, .status, .source, .missing: return .nan
@@ -156,7 +160,7 @@ extension SeriesWindows {
   /// Median absolute deviation to standard deviation of a normal distribution.
   package static let madToDeviation = 1.4826
 
-  private func exactSum(_ values: CountedValues, _ state: UnsafeMutablePointer<WindowState>) -> Int64 {
+  private mutating func exactSum(_ values: CountedValues, _ state: UnsafeMutablePointer<WindowState>) -> Int64 {
     if state.pointee.panes == nil { return state.pointee.sum }
     var sum: Int64 = 0
     values.each { value, count, _ in sum += Int64(value) * Int64(count) }
@@ -184,7 +188,7 @@ extension SeriesWindows {
     return (Double(n * squares - sum * sum) / (Double(values.total) * Double(values.total))).squareRoot()
   }
 
-  private func counted(_ values: CountedValues, _ feature: SeriesFeature) -> Double {
+  private mutating func counted(_ values: CountedValues, _ feature: SeriesFeature) -> Double {
     var found = 0
     values.each { value, count, _ in
       let canonical = feature.canonical(Double(value))
@@ -194,7 +198,7 @@ extension SeriesWindows {
   }
 
   /// Time and depth beyond a limit: every sample stands until the next, the newest until now.
-  private func stood(
+  private mutating func stood(
     _ values: CountedValues, _ feature: SeriesFeature, _ state: UnsafeMutablePointer<WindowState>,
     _ window: PlanLayout.Window, now: Int64, standing: Int64
   ) -> Double {
@@ -222,7 +226,7 @@ extension SeriesWindows {
   }
 
   /// Aggregates that look at the order of samples.
-  private func ordered(_ feature: SeriesFeature, _ state: UnsafeMutablePointer<WindowState>) -> Double {
+  private mutating func ordered(_ feature: SeriesFeature, _ state: UnsafeMutablePointer<WindowState>) -> Double {
     let count = state.pointee.count
     let oldest = log.value(state.pointee.start)
     let newest = log.value(state.pointee.stop - 1)
@@ -244,7 +248,7 @@ extension SeriesWindows {
     }
   }
 
-  private func slope(_ feature: SeriesFeature, _ state: UnsafeMutablePointer<WindowState>) -> Double {
+  private mutating func slope(_ feature: SeriesFeature, _ state: UnsafeMutablePointer<WindowState>) -> Double {
     guard let sums = state.pointee.sums, state.pointee.count >= 2 else { return .nan }
     let n = Int128(state.pointee.count)
     let below = n * sums.pointee.timeSquared - sums.pointee.time * sums.pointee.time
@@ -254,7 +258,7 @@ extension SeriesWindows {
   }
 
   /// Walks the window: limits may differ between patients, so nothing is kept for it.
-  private func crossings(_ feature: SeriesFeature, _ state: UnsafeMutablePointer<WindowState>) -> Double {
+  private mutating func crossings(_ feature: SeriesFeature, _ state: UnsafeMutablePointer<WindowState>) -> Double {
     var found = 0
     var wasBelow = feature.canonical(Double(log.value(state.pointee.start))) < feature.first
     for index in (state.pointee.start + 1)..<max(state.pointee.start + 1, state.pointee.stop) {

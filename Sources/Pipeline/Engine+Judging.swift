@@ -34,7 +34,7 @@ extension Engine {
     }
     let view = patient.view
     var reading = ExpressionMachine.Reading(now: now, subject: subject, rule: rule, holdLast: compiled.pointee.holdLast)
-    if episode.phase != .idle { reading.onset = episode.onset }
+    if case .idle = episode.phase {} else { reading.onset = episode.onset }
     func run(_ program: CompiledProgram) -> Judgement.Truth {
       switch machine.truth(program, features: compiled.pointee.features, view: view, layout: layout, reading: reading) {
       case .yes: .yes
@@ -44,7 +44,7 @@ extension Engine {
     }
     let when = run(compiled.pointee.when)
     let bypass = compiled.pointee.bypass.map(run) ?? .no
-    guard episode.phase == .open || episode.phase == .clearing else {
+    guard episode.holds else {
       return Judgement(when: when, clear: .unknown, bypass: bypass)
     }
     reading.forClear = true

@@ -218,7 +218,7 @@ package final class Engine {
     let insertion = series.pointee.insert(
       time: slot.eventTime, value: value, quality: slot.quality, status: slot.status, plan: plan)
     // An old sample that arrives late does not make a silent signal fresh.
-    if insertion == .newest { hear(patient, index, wasUsable: true) }
+    if case .newest = insertion { hear(patient, index, wasUsable: true) }
   }
 
   /// Notes that a series spoke. Its staleness is watched from the first observation on, usable or not.
@@ -440,7 +440,7 @@ package final class Engine {
   func judgeTechnical(_ patient: UnsafeMutablePointer<PatientState>, subject: Int, _ context: JudgeContext) {
     let base = codes[patient.pointee.series[subject].code].seriesRules.count
     let isMissing = patient.pointee.series[subject].isStale && patient.pointee.series[subject].hasRhythm
-    let isMarked = patient.pointee.series[subject].lastStatus != .ok
+    let isMarked = patient.pointee.series[subject].lastStatus.rawValue != SampleStatus.ok.rawValue
     for (offset, rule) in layout.staleRules.enumerated() {
       if isMissing || isMarked || !patient.isIdle(subject, base + offset) {
         judge(patient, rule: rule, subject: subject, offset: base + offset, context)

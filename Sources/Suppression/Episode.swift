@@ -117,7 +117,12 @@ package struct Episode: Sendable, BitwiseCopyable {
     reset()
   }
 
-  package var holds: Bool { phase == .open || phase == .clearing }
+  package var holds: Bool {
+    switch phase {
+    case .open, .clearing: true
+    case .idle, .pending: false
+    }
+  }
 
   /// Takes in what the conditions say at `now`; `now` never goes back.
   package mutating func observe(_ judgement: Judgement, now: Int64, timing: EpisodeTiming) -> EpisodeChange {
