@@ -106,23 +106,10 @@ final class RecordedSlots {
   }
 
   private func slot(_ row: RecordedRow, _ cell: RecordedCell) -> Slot {
-    var slot = Slot()
-    slot.kind = .sample
-    slot.status = cell.status
-    slot.flags = cell.flags.subtracting(.endOfMessage)
-    slot.code = cell.code
-    slot.unit = cell.unit
-    slot.value = cell.value
+    var slot = row.slot(cell)
     slot.patient = directory.patient(tenant: "demo", patient: names.patients[row.patient])
     slot.device = directory.device(tenant: "demo", device: names.devices[row.device])
     slot.source = directory.source(names.sources[UInt32(cell.source)])
-    slot.quality = cell.quality
-    slot.eventTime = row.time
-    slot.ingestTime = row.time
-    if row.sequence != RecordedRow.absent {
-      slot.deviceSequence = row.sequence
-      slot.flags.insert(.hasSequence)
-    }
     return slot
   }
 

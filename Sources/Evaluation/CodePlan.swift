@@ -32,9 +32,6 @@ extension PlanLayout {
     package var patientRules: Table<Int> { facts.pointee.patientRules }
     @inline(__always)
     package var patientMasks: Table<UInt64> { facts.pointee.patientMasks }
-    /// The features scores read of this vital.
-    @inline(__always)
-    package var scoreMask: UInt64 { facts.pointee.scoreMask }
     @inline(__always)
     package var scoreFeeds: Table<ScoreFeed> { facts.pointee.scoreFeeds }
     @inline(__always)
@@ -58,7 +55,6 @@ extension PlanLayout {
     var seriesMasks: Table<UInt64>
     var patientRules: Table<Int>
     var patientMasks: Table<UInt64>
-    var scoreMask: UInt64
     var scoreFeeds: Table<ScoreFeed>
     var registryStaleness: Int64
     var resolutionExponent: Int

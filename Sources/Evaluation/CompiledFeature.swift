@@ -127,15 +127,11 @@ struct CodeDraft {
   var seriesMasks: [UInt64] = []
   var patientRules: [Int] = []
   var patientMasks: [UInt64] = []
-  var scoreMask: UInt64 = 0
   var feeds: [PlanLayout.ScoreFeed] = []
   private var drafts: [SeriesFeatureDraft] = []
   private let exponent: Int
 
   init(_ vital: VitalDefinition) { exponent = vital.resolutionExponent }
-
-  /// The bit of a feature, added if it is new.
-  mutating func feature(_ draft: SeriesFeatureDraft) -> UInt64 { 1 << UInt64(min(position(of: draft), 63)) }
 
   func place(of draft: SeriesFeatureDraft) -> Int? { drafts.firstIndex(of: draft) }
 

@@ -14,7 +14,7 @@ struct Operation: BitwiseCopyable, Sendable {
   var constant: Double
 }
 
-/// A program with parameters folded in and names resolved.
+/// A program with names resolved; what a parameter is for a patient is looked up when it runs.
 // `@unchecked`: the table belongs to the layout and is never written after it was made.
 package struct CompiledProgram: @unchecked Sendable, BitwiseCopyable {
   let operations: PlanLayout.Table<Operation>

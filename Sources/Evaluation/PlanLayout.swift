@@ -111,8 +111,7 @@ package final class PlanLayout: @unchecked Sendable {
     for (scoreIndex, score) in plan.scores.enumerated() {
       for (componentIndex, component) in score.components.enumerated() {
         for code in component.codes {
-          let bit = drafts[Int(code.index)].feature(.scoreInput(median: component.medianWindow))
-          drafts[Int(code.index)].scoreMask |= bit
+          _ = drafts[Int(code.index)].position(of: .scoreInput(median: component.medianWindow))
           drafts[Int(code.index)].feeds.append(ScoreFeed(score: scoreIndex, component: componentIndex))
         }
       }
@@ -153,7 +152,7 @@ package final class PlanLayout: @unchecked Sendable {
           retention: draft.retention, keptCount: draft.keptCount, absences: memory.table(draft.absences.sorted()),
           seriesRules: memory.table(draft.seriesRules), seriesMasks: memory.table(draft.seriesMasks),
           patientRules: memory.table(draft.patientRules), patientMasks: memory.table(draft.patientMasks),
-          scoreMask: draft.scoreMask, scoreFeeds: memory.table(draft.feeds), registryStaleness: vital.staleness,
+          scoreFeeds: memory.table(draft.feeds), registryStaleness: vital.staleness,
           resolutionExponent: vital.resolutionExponent,
           isPlain: first.map { $0.numerator == $0.denominator && $0.offset.mantissa == 0 } ?? false)
       })

@@ -42,6 +42,25 @@ package struct RecordedRow {
   package var cells: UnsafeBufferPointer<RecordedCell>
 
   package static let absent = Int64.min
+
+  /// The slot of one of its cells, received when it was measured; whose it is, and its source, are for the caller to number.
+  package func slot(_ cell: RecordedCell) -> Slot {
+    var slot = Slot()
+    slot.kind = .sample
+    slot.status = cell.status
+    slot.flags = cell.flags.subtracting(.endOfMessage)
+    slot.code = cell.code
+    slot.unit = cell.unit
+    slot.value = cell.value
+    slot.quality = cell.quality
+    slot.eventTime = time
+    slot.ingestTime = time
+    if sequence != RecordedRow.absent {
+      slot.deviceSequence = sequence
+      slot.flags.insert(.hasSequence)
+    }
+    return slot
+  }
 }
 
 /// The texts that rows carry as numbers.

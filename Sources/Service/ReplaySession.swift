@@ -222,23 +222,10 @@ package final class ReplaySession {
   private func slot(
     _ row: RecordedRow, _ cell: RecordedCell, _ numbers: (patient: UInt32, device: UInt32), source: UInt16
   ) -> Slot {
-    var slot = Slot()
-    slot.kind = .sample
-    slot.status = cell.status
-    slot.flags = cell.flags.subtracting(.endOfMessage)
-    slot.code = cell.code
-    slot.unit = cell.unit
-    slot.value = cell.value
+    var slot = row.slot(cell)
     slot.device = numbers.device
     slot.patient = numbers.patient
     slot.source = source
-    slot.quality = cell.quality
-    slot.eventTime = row.time
-    slot.ingestTime = row.time
-    if row.sequence != RecordedRow.absent {
-      slot.deviceSequence = row.sequence
-      slot.flags.insert(.hasSequence)
-    }
     return slot
   }
 

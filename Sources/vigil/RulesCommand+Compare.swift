@@ -132,15 +132,13 @@ extension RulesCommand {
       out.field("lost", comparison.lost.count)
       out.array("rules") { out in
         for count in comparison.counts {
-          var element = JSONText()
-          element.object {
+          out.object {
             $0.field("rule", count.rule)
             $0.field("before", count.before)
             $0.field("after", count.after)
             $0.field("gained", count.gained)
             $0.field("lost", count.lost)
           }
-          out.rawElement(element.text)
         }
       }
     }

@@ -212,13 +212,11 @@ enum RulesCommand {
       out.field("mode", deployment.modeText)
       out.array("layers") { out in
         for layer in deployment.layers {
-          var element = JSONText()
-          element.object {
+          out.object {
             $0.field("mode", layer.mode)
             $0.field("units", layer.units)
             $0.field("rules", layer.rules)
           }
-          out.rawElement(element.text)
         }
       }
       out.field("signature", signature)
@@ -362,13 +360,11 @@ enum RulesCommand {
       out.field("to", rule.to)
       out.array("fields") { out in
         for field in rule.fields {
-          var element = JSONText()
-          element.object {
+          out.object {
             $0.field("name", field.name)
             $0.field("from", field.from)
             $0.field("to", field.to)
           }
-          out.rawElement(element.text)
         }
       }
       out.field("lines", rule.lines)
