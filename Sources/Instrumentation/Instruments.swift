@@ -93,9 +93,8 @@ package struct HistogramBuckets: Sendable, Hashable {
 }
 
 /// A fixed row of atomic counts.
-// `@unchecked`: the pointer is set once, and what it points to is only ever touched atomically.
+// `@unchecked`: the pointer never changes and leads only to atomics.
 private final class BucketCounts: @unchecked Sendable {
-  // @unchecked: the pointer never changes and leads only to atomics.
   private let counts: UnsafeMutablePointer<Atomic<Int64>>
 
   init(_ count: Int) {

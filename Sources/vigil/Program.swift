@@ -72,8 +72,15 @@ enum Program {
   }
 
   static func fail(_ failure: CommandFailure) -> Int32 {
-    for line in failure.line.split(separator: "\n") { printError("vigil: \(line)") }
+    complain(failure.line)
     return failure.code
+  }
+
+  /// One complaint on standard error; a source line shown with it stands below, indented.
+  static func complain(_ text: String) {
+    for line in text.split(separator: "\n") {
+      printError(line.first?.isWhitespace == true ? String(line) : "vigil: \(line)")
+    }
   }
 
   private static var usage: String {

@@ -110,7 +110,8 @@ enum RulesCommand {
 
   private static func isDirectory(_ path: String) -> Bool {
     guard Int(path) == nil, path != "live" else { return false }
-    return FileManager.default.fileExists(atPath: path)
+    // What is written as a path is one, there or not: reading it says what is wrong.
+    return path.contains("/") || path.hasSuffix(".yaml") || FileManager.default.fileExists(atPath: path)
   }
 
   private static func directory(

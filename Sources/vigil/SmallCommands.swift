@@ -78,11 +78,7 @@ enum CheckCommand {
     if arguments.has("--json") {
       for problem in json { printLine(jsonLine(problem)) }
     } else {
-      for problem in problems {
-        for (index, line) in problem.split(separator: "\n").enumerated() {
-          printError(index == 0 || line.first?.isWhitespace == false ? "vigil: \(line)" : String(line))
-        }
-      }
+      for problem in problems { Program.complain(problem) }
     }
     if problems.isEmpty {
       if !arguments.has("--json") { printLine("configuration, " + counts) }
