@@ -31,6 +31,8 @@ package final class Engine {
   @exclusivity(unchecked) var deadlines = DeadlineHeap()
   @exclusivity(unchecked) var timings: [EpisodeTiming] = []
 
+  /// How alerts behave, at this point of the journal.
+  @exclusivity(unchecked) package internal(set) var alerting: AlertingSettings
   /// Position of the rules in force; 0: those it was made with. States can be read under the same rules only.
   @exclusivity(unchecked) package private(set) var rulesPosition: UInt64 = 0
   /// Which of the directory's rosters is in force at this point of the journal.
@@ -65,6 +67,7 @@ package final class Engine {
     self.layout = layout
     codes = layout.codes
     self.options = options
+    alerting = options.alerting
     isWall = if case .wall = options.clock { true } else { false }
     self.names = names
     minimumQuality = UInt16(layout.plan.minimumQuality * 10_000)

@@ -16,6 +16,8 @@ package struct EngineOptions: Sendable, Equatable {
   package var recordsEvidence: Bool
   /// Stages switched off for an ablation.
   package var without: Set<SuppressionStage>
+  /// How alerts behave until an entry says otherwise.
+  package var alerting = AlertingSettings()
 
   package init(
     clock: EngineClock = .wall, lateness: Int64 = 30_000, recordsEvidence: Bool = true,

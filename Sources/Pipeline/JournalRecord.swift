@@ -22,6 +22,10 @@ package enum JournalTextKind: UInt8, Sendable, CaseIterable {
   case wave = 4
   /// Engine options in force from here on, JSON.
   case options = 5
+  /// What a person did about one patient's alerts, JSON; the slot says whose and when.
+  case action = 6
+  /// Alerting settings in force from here on, JSON.
+  case alerting = 7
 }
 
 /// One record of the journal, in the order everything happened.

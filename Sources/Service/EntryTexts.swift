@@ -9,6 +9,8 @@ enum EntryText: Sendable {
   case roster(Int)
   case rules(PlanLayout)
   case alarm(DeviceAlarm)
+  case action(AlertAction)
+  case alerting(AlertingSettings)
   /// A heartbeat's canary came through: its number and when it set out.
   case canary(number: Int64, sentAt: Int64)
 }

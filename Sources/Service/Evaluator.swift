@@ -289,6 +289,8 @@ enum EntryApplier {
     case .roster(let number): engine.adoptRoster(number)
     case .rules(let layout): engine.adoptPlan(layout, at: slot)
     case .alarm(let alarm): engine.applyDeviceAlarm(slot, alarm)
+    case .action(let action): engine.applyAction(slot, action)
+    case .alerting(let settings): engine.adoptAlerting(settings, at: slot)
     case .canary: break
     }
   }

@@ -117,7 +117,7 @@ package final class JournalReplay {
         let alarm = try? JSONDecoder().decode(StoredAlarm.self, from: Data(bytes))
       else { return }
       engine.applyDeviceAlarm(slot, alarm.alarm)
-    case .wave, .options: break
+    case .wave, .options, .action, .alerting: break
     }
   }
 

@@ -269,7 +269,7 @@ struct StoreOpening {
         return
       }
       state.engines[engine(state, patient: slot.patient).index].applyDeviceAlarm(slot, alarm.alarm)
-    case .wave, .options: break
+    case .wave, .options, .action, .alerting: break
     }
   }
 

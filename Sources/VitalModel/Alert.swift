@@ -99,6 +99,20 @@ package struct AlertDocument: Hashable, Sendable {
   package var retrospective = false
   package var simulated = false
   package var suppressed: Suppressed?
+  package var acknowledgement: Acknowledgement?
+  package var responsibility = Responsibility.undefined
+  /// Who accepted or rejected it last; a user's id.
+  package var responder: String?
+  /// Whom an escalation is for: a person, role, schedule or receiver by name.
+  package var escalatedTo: String?
+  /// It came and went so often that it stays, as one alert (SEMANTICS D4).
+  package var isRecurrent = false
+  /// The condition returned, or nobody has settled it: it is told again.
+  package var isRealarm = false
+  /// Why it ended, in a word or two; nil while it has not.
+  package var endReason: String?
+  /// Patients one technical cause concerns, where it is more than one.
+  package var patients: [String] = []
 
   package init() {}
 
@@ -156,7 +170,26 @@ package struct AlertDocument: Hashable, Sendable {
       } else {
         $0.null("suppressed")
       }
-      $0.null("acknowledgement")
+      if let acknowledgement {
+        $0.object("acknowledgement") {
+          $0.field("by", acknowledgement.by)
+          $0.field("class", acknowledgement.kind?.rawValue)
+          $0.field("note", acknowledgement.note)
+          $0.field("time", Timestamp.format(acknowledgement.time))
+        }
+      } else {
+        $0.null("acknowledgement")
+      }
+      $0.object("responsibility") {
+        $0.field("state", responsibility.rawValue)
+        $0.field("by", responder)
+      }
+      $0.field("inactivation", acknowledgement == nil ? "enabled" : "alert-acknowledged")
+      $0.field("escalated_to", escalatedTo)
+      $0.field("recurrent", isRecurrent)
+      $0.field("realarm", isRealarm)
+      $0.field("end_reason", endReason)
+      if !patients.isEmpty { $0.field("patients", patients) }
       $0.field("explain", "/v1/alerts/\(alertID)/explanation")
     }
   }

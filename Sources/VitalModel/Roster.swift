@@ -72,11 +72,14 @@ package struct RosterDevice: Hashable, Sendable {
   package var model: String?
   /// The tenant whose topics it may use; nil: any.
   package var tenant: String?
+  /// The gateway it speaks through; nil: unknown or none.
+  package var gateway: String?
 
-  package init(id: String, model: String? = nil, tenant: String? = nil) {
+  package init(id: String, model: String? = nil, tenant: String? = nil, gateway: String? = nil) {
     self.id = id
     self.model = model
     self.tenant = tenant
+    self.gateway = gateway
   }
 }
 

@@ -145,6 +145,37 @@ package enum RuleScope: Hashable, Sendable {
   case patient
 }
 
+/// A limit that follows a patient's own baseline, only between bounds and only where adaptive limits are switched on.
+package struct LimitAdaptation: Hashable, Sendable {
+  /// Position in ``RuleDefinition/parameters``.
+  package var parameter: Int
+  /// What it follows, in the parameter's unit; unknown changes nothing.
+  package var to: Program
+  package var floor: DecimalValue
+  package var ceiling: DecimalValue
+  package init(parameter: Int, to: Program, floor: DecimalValue, ceiling: DecimalValue) {
+    self.parameter = parameter
+    self.to = to
+    self.floor = floor
+    self.ceiling = ceiling
+  }
+}
+
+/// What a rule says about a device's own alarm (SEMANTICS C5): the alarm is annotated, never cancelled.
+package struct AlarmCheck: Hashable, Sendable {
+  /// Keys of the device alarms it checks, lower case.
+  package var events: [String]
+  /// The numerics show what the alarm says.
+  package var supported: Program
+  /// The numerics show that it cannot be; neither: unknown. Where both hold, it is supported.
+  package var unsupported: Program
+  package init(events: [String], supported: Program, unsupported: Program) {
+    self.events = events
+    self.supported = supported
+    self.unsupported = unsupported
+  }
+}
+
 /// One checked rule, ready to run: pure data.
 package struct RuleDefinition: Hashable, Sendable {
   package var id = ""
@@ -183,6 +214,31 @@ package struct RuleDefinition: Hashable, Sendable {
   package var explanation = ""
   /// Position in ``RulePlan/scores`` for score rules: they join active vital alerts and the other way round.
   package var score: Int?
+  /// Conditions on the signal without which what the rule finds is held, at most ``maxHold`` (SEMANTICS D1, D2).
+  package var gates: [Program] = []
+  /// Samples of a lower quality do not open it; nil: the plan's ``RulePlan/minimumQuality``.
+  package var minimumQuality: Double?
+  /// A second sign; while it is known to be absent what the rule finds is held, at most ``maxHold``. Unknown confirms.
+  package var confirm: Program?
+  /// Ids of rules whose active alert holds this one, and the patient's states (`off-ward`) or flags that do, for at most
+  /// ``inhibitMax`` milliseconds.
+  package var inhibitedBy: [String] = []
+  package var inhibitedIn: [String] = []
+  package var inhibitMax: Int64 = 1_800_000
+  /// Distance beyond the limit at which the hold is half as long (smart delay), in the unit of what is compared; nil: the
+  /// hold does not depend on depth.
+  package var halvesAt: DecimalValue?
+  /// Distance beyond what was told that is told again; nil: the distance from limit to bypass limit, where both are constant.
+  package var worseningStep: DecimalValue?
+  /// Its own flap settings; nil: ``AlertingSettings/flap``.
+  package var flap: FlapSettings?
+  /// Its own ladder, in place of the settings'; empty: theirs.
+  package var escalation: [EscalationStep] = []
+  /// Whether it latches; nil: by its priority, as the settings say.
+  package var latches: Bool?
+  package var adaptations: [LimitAdaptation] = []
+  /// A rule with a check judges device alarms and opens nothing by itself.
+  package var check: AlarmCheck?
   /// The whole rule as text, as the version hashes it.
   package var canonicalText = ""
 
@@ -244,6 +300,11 @@ package struct PatientFacts: Hashable, Sendable {
   package var settings: [ParameterSetting]
   package var unit: String?
   package var bed: String?
+  /// Where the patient is in their stay, and until when; nil: until further notice.
+  package var state = AdmissionState.admitted
+  package var stateUntil: Int64?
+  /// The gateway each of the patient's devices speaks through, by device id.
+  package var gateways: [String: String] = [:]
   /// Whether anything but the id is known about this patient.
   package var isListed: Bool
 
