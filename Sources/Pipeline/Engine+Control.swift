@@ -61,7 +61,7 @@ extension Engine {
     }
   }
 
-  /// The device's own alarm: routed, never suppressed by our numerics.
+  /// The device's own alarm: routed, never suppressed by our numerics, told with what they say about it (SEMANTICS C5).
   package func applyDeviceAlarm(_ slot: Slot, _ alarm: DeviceAlarm) {
     guard let (patient, context) = beginControl(slot) else { return }
     let id = "device-alarm-" + alarm.event.lowercased()
@@ -71,7 +71,8 @@ extension Engine {
       raise(
         patient, id: id, title: "Device alarm", kind: .physiological,
         subject: alarm.event + "/" + names.deviceName(slot.device), device: slot.device, priority: alarm.priority,
-        message: "device alarm \(alarm.event) from \(names.deviceName(slot.device))", context)
+        message: "device alarm \(alarm.event) from \(names.deviceName(slot.device))", context,
+        finding: verify(patient, event: alarm.event, context))
     }
   }
 
@@ -129,7 +130,7 @@ extension Engine {
   /// Opens an alert that no rule file describes, once.
   private func raise(
     _ patient: UnsafeMutablePointer<PatientState>, id: String, title: String, kind: AlertKind, subject: String,
-    device: UInt32, priority: Priority, message: String, _ context: JudgeContext
+    device: UInt32, priority: Priority, message: String, _ context: JudgeContext, finding: AlarmFinding? = nil
   ) {
     if patient.pointee.alerts.contains(where: { $0.ruleID == id && $0.device == device }) { return }
     var rule = RuleDefinition()
@@ -142,7 +143,7 @@ extension Engine {
       priority: priority, kind: kind, isScore: false, isBypassed: false, isUnverified: false, isRetrospective: false,
       code: -1, device: device, sources: [], members: [], unit: facts.unit, bed: facts.bed)
     patient.pointee.alerts.append(alert)
-    emitBuiltIn(patient, alert, phase: .start, message: message, context)
+    emitBuiltIn(patient, alert, phase: .start, message: message, context, finding: finding)
   }
 
   private func lower(
@@ -161,7 +162,7 @@ extension Engine {
 
   private func emitBuiltIn(
     _ patient: UnsafeMutablePointer<PatientState>, _ alert: ActiveAlert, phase: AlertPhase, message: String,
-    _ context: JudgeContext
+    _ context: JudgeContext, finding: AlarmFinding? = nil
   ) {
     var document = AlertDocument()
     document.alertID = alert.alertID
@@ -180,14 +181,16 @@ extension Engine {
     document.onsetTime = alert.onset
     document.detectedTime = context.engineTime
     document.durationSeconds = max(0, (context.now - alert.onset) / 1000)
-    document.message = message
+    document.message = message + (finding?.words ?? "")
+    document.verification = finding?.answer.rawValue
     document.locationUnit = alert.unit
     document.locationBed = alert.bed
     document.sources = [names.deviceName(alert.device)]
     document.simulated = patient.pointee.isSimulated
     output.transitions.append(
       Transition(
-        position: position, patient: patient.pointee.number, document: document, evidence: nil, isNotified: true))
+        position: position, patient: patient.pointee.number, document: document, evidence: finding?.evidence,
+        isNotified: true))
   }
 
   // MARK: New rules

@@ -31,7 +31,8 @@ struct RuleReader {
     rule.rationale = map.string("rationale", &problems) ?? ""
     rule.kind = map.word("kind", AlertKind.self, &problems) ?? .physiological
     rule.mode = adapted.mode ?? map.word("mode", RuleMode.self, &problems) ?? .live
-    let own = map.requiredValue("priority", &problems).flatMap {
+    let isCheck = map.has("checks")
+    let own = (isCheck ? nil : map.requiredValue("priority", &problems)).flatMap {
       YAMLMapping.word($0, of: "priority", RuleReader.priorities, &problems)
     }
     rule.priority = adapted.priority ?? own ?? .medium
@@ -42,7 +43,9 @@ struct RuleReader {
     var checker = ExpressionChecker(
       registry: registry, scores: scores, parameters: rule.parameters, parameterTypes: typed.map(\.type),
       eachSeries: each)
-    let conditions = readConditions(map, &rule, &checker, &problems)
+    let conditions =
+      isCheck
+      ? readCheck(map, adapted, &rule, &checker, &problems) : readConditions(map, &rule, &checker, &problems)
     rule.applies = applies(map, &problems)
     readTimes(map, &rule, typed.map(\.type), &problems)
     rule.features = checker.features
@@ -50,7 +53,7 @@ struct RuleReader {
     rule.score =
       [rule.when, rule.clear, rule.bypass].compactMap { $0 }.flatMap(\.instructions).compactMap(\.score).first
     rule.scope = scope(rule, each: each)
-    rule.message = message(map, rule, &problems)
+    if !isCheck { rule.message = message(map, rule, &problems) }
     checkSafety(map, rule, &problems)
     if problems.all.count == before {
       BranchCheck(rule: rule, conditions: conditions, registry: registry, scores: scores).run(&problems)
@@ -64,7 +67,9 @@ struct RuleReader {
   /// A parameter nothing reads is a setting without effect. Those of a template may be there for other rules.
   private func checkUse(_ map: YAMLMapping, _ rule: RuleDefinition, _ problems: inout Problems) {
     var used: Set<Int> = []
-    let programs = [rule.when] + [rule.clear, rule.bypass].compactMap { $0 } + rule.raises.map(\.when)
+    let programs =
+      [rule.when] + [rule.clear, rule.bypass, rule.check?.supported, rule.check?.unsupported].compactMap { $0 }
+      + rule.raises.map(\.when)
     for case .parameter(let index) in programs.flatMap(\.instructions) { used.insert(index) }
     for case .parameter(let index) in rule.features.flatMap(\.arguments) { used.insert(index) }
     for entry in map.mapping("parameters", &problems)?.entries ?? [] {

@@ -34,12 +34,16 @@ struct RuleConditions {
   var clear: RuleCondition?
   var bypass: RuleCondition?
   var raises: [RuleCondition] = []
+  var supported: RuleCondition?
+  var unsupported: RuleCondition?
 
   var all: [(key: String, condition: RuleCondition)] {
     var list: [(String, RuleCondition)] = []
     if let when { list.append(("when", when)) }
     if let clear { list.append(("clear", clear)) }
     if let bypass { list.append(("bypass", bypass)) }
+    if let supported { list.append(("supported", supported)) }
+    if let unsupported { list.append(("unsupported", unsupported)) }
     return list + raises.map { ("raise", $0) }
   }
 }

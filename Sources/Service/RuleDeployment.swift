@@ -296,6 +296,10 @@ struct PlanComposition {
       if rule.bypass != nil { change(&rule.bypass!) }
       if rule.bypassLimit != nil { change(&rule.bypassLimit!) }
       for index in rule.raises.indices { change(&rule.raises[index].when) }
+      if rule.check != nil {
+        change(&rule.check!.supported)
+        change(&rule.check!.unsupported)
+      }
     }
     var used = Set([rule.score].compactMap { $0 })
     var copy = rule

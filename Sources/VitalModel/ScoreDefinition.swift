@@ -236,7 +236,8 @@ extension Instruction {
 extension RuleDefinition {
   /// Every program of the rule.
   package var programs: [Program] {
-    [applies, when, clear, bypass, bypassLimit].compactMap { $0 } + raises.map(\.when)
+    [applies, when, clear, bypass, bypassLimit, check?.supported, check?.unsupported].compactMap { $0 }
+      + raises.map(\.when)
   }
 
   /// Flags the rule's conditions and parameters ask for.
@@ -265,5 +266,9 @@ extension RuleDefinition {
     bypass = bypass.map(renumbered)
     bypassLimit = bypassLimit.map(renumbered)
     for index in raises.indices { raises[index].when = renumbered(raises[index].when) }
+    if let own = check {
+      check?.supported = renumbered(own.supported)
+      check?.unsupported = renumbered(own.unsupported)
+    }
   }
 }
