@@ -222,7 +222,7 @@ import YAMLText
     #expect(meaning("hr2") == "hr/ecg2")
     #expect(meaning("PR_ABP") == "pr/art")
     #expect(meaning("sbp") == "abp_sys/art")
-    #expect(meaning("age_pleth") == "ignored")
+    #expect(meaning("age_pleth") == "pulse_age/pleth")
     #expect(meaning("nsig_ecg1") == "ignored")
     #expect(meaning("spo2") == "spo2/-")
     #expect(meaning("temp_c") == "temp/-")
