@@ -99,7 +99,9 @@ extension Engine {
         for feature in layout.rules[rule].features { write(feature, patient, rule: rule, now: context.now, to: &out) }
       }
       out.array("samples") { out in
-        for index in series(patient, read: rule) { writeSamples(patient.pointee.series[index], now: context.now, to: &out) }
+        for index in series(patient, read: rule) {
+          writeSamples(patient.pointee.series[index], now: context.now, to: &out)
+        }
       }
     }
     return out.text

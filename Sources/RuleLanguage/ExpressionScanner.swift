@@ -78,7 +78,9 @@ struct ExpressionScanner {
       try number(from: start)
     } else if isLetter(first) || first == "$" {
       at += 1
-      while at < characters.count, isLetter(characters[at]) || isDigit(characters[at]) || isHyphenInWord(start) || isOriginOf(first) {
+      while at < characters.count,
+        isLetter(characters[at]) || isDigit(characters[at]) || isHyphenInWord(start) || isOriginOf(first)
+      {
         at += 1
       }
       let word = text(start..<at)

@@ -34,7 +34,8 @@ extension RuleReader {
     found.unsupported = condition(block, "unsupported", &checker, &problems)
     guard let supported = found.supported, let unsupported = found.unsupported else { return found }
     if supported.program.instructions == unsupported.program.instructions {
-      problems.add(block.place(of: "unsupported"), "`unsupported` is `supported` itself, so it would never be the answer")
+      problems.add(
+        block.place(of: "unsupported"), "`unsupported` is `supported` itself, so it would never be the answer")
     }
     rule.holdLast = false
     rule.check = AlarmCheck(events: events, supported: supported.program, unsupported: unsupported.program)
@@ -50,7 +51,8 @@ extension RuleReader {
       if event.isEmpty || !isName {
         problems.add(
           block.place(of: "events"),
-          "`\(name)` is no device alarm: a key such as `asystole` or an MDC reference id such as `MDC_EVT_ECG_ASYSTOLE`")
+          "`\(name)` is no device alarm: a key such as `asystole` or an MDC reference id such as `MDC_EVT_ECG_ASYSTOLE`"
+        )
       } else if events.contains(event) {
         problems.add(block.place(of: "events"), "`\(name)` is listed twice")
       }

@@ -41,7 +41,8 @@ import VitalModel
 
   @Test("C1: comments and layout are not")
   func layout() throws {
-    let other = CheckTests.rule.replacingOccurrences(of: "events: [vtach", with: "events: [ VTACH").replacingOccurrences(of: "title", with: "# x\ntitle")
+    let other = CheckTests.rule.replacingOccurrences(of: "events: [vtach", with: "events: [ VTACH")
+      .replacingOccurrences(of: "title", with: "# x\ntitle")
     let versions = try [CheckTests.rule, other].map { try RuleTexts.plan($0).rules.first?.version }
     #expect(versions[0] == versions[1])
   }
