@@ -54,7 +54,7 @@ struct RuleReader {
       [rule.when, rule.clear, rule.bypass].compactMap { $0 }.flatMap(\.instructions).compactMap(\.score).first
     rule.scope = scope(rule, each: each)
     if !isCheck { rule.message = message(map, rule, &problems) }
-    checkSafety(map, rule, &problems)
+    if !isCheck { checkSafety(map, rule, &problems) }
     if problems.all.count == before {
       BranchCheck(rule: rule, conditions: conditions, registry: registry, scores: scores).run(&problems)
       checkUse(map, rule, &problems)

@@ -44,7 +44,7 @@ import Testing
         - { name: c, series: { hr: "80" }, alarm: { at: 20s, is: suported } }
         - { name: d, series: { hr: "80" }, alarm: { at: 20s, is: unknown }, expect: [] }
 
-      """, of: CheckTests.rule.replacingOccurrences(of: "tests:\n\n", with: ""))
+      """, of: CheckTests.rule.replacingOccurrences(of: "tests:\n", with: ""))
     #expect(
       found == [
         "Rules/low.yaml:6:5: a test of `fast-check` needs `alarm`",
@@ -58,6 +58,6 @@ import Testing
   @Test func anAlarmIsForChecksOnly() {
     let found = Bench.problems(
       "tests:\n  - { name: a, series: { spo2: \"97\" }, alarm: { at: 20s, is: unknown }, expect: [] }\n")
-    #expect(found == ["Rules/low.yaml:15:40: `alarm` is for rules with `checks`: `low` judges no device alarm"])
+    #expect(found == ["Rules/low.yaml:16:40: `alarm` is for rules with `checks`: `low` judges no device alarm"])
   }
 }
