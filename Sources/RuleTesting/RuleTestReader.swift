@@ -110,7 +110,7 @@ package struct RuleTestReader {
 
   private func patient(_ map: YAMLMapping, _ problems: inout Problems) -> TestPatient {
     var patient = TestPatient()
-    let keys = ["age", "age_months", "flags", "unit", "listed"]
+    let keys = ["age", "age_months", "flags", "unit", "state", "state_until", "listed"]
     guard let block = map.mapping("patient", keys: keys, &problems) else { return patient }
     if let node = block.value("age", &problems) {
       if node.scalar == "unknown" {
@@ -130,6 +130,11 @@ package struct RuleTestReader {
     }
     patient.flags = block.strings("flags", orSingle: true, &problems) ?? []
     patient.unit = block.string("unit", &problems)
+    patient.state = block.word("state", AdmissionState.self, &problems) ?? .admitted
+    patient.stateUntil = block.read("state_until", as: "a time such as `10m`", &problems, ClockText.parse)
+    if block.has("state_until"), !block.has("state") {
+      problems.add(block.place(of: "state_until"), "`state_until` needs `state`")
+    }
     patient.isListed = block.bool("listed", &problems) ?? true
     return patient
   }
