@@ -247,7 +247,7 @@ package struct RuleTestReader {
   // MARK: What is expected
 
   private static let phases: [(String, AlertPhase)] = [
-    ("start", .start), ("escalate", .escalate), ("update", .update), ("end", .end),
+    ("start", .start), ("escalate", .escalate), ("de-escalate", .deEscalate), ("update", .update), ("end", .end),
   ]
 
   private func transition(_ node: YAMLNode, _ problems: inout Problems) -> ExpectedTransition? {
@@ -257,7 +257,7 @@ package struct RuleTestReader {
     else { return nil }
     let given = Self.phases.filter { map.has($0.0) }
     guard given.count == 1, let (key, phase) = given.first else {
-      problems.add(node, "an expected transition needs one of `start`, `escalate`, `update` and `end`")
+      problems.add(node, "an expected transition needs one of `start`, `escalate`, `de-escalate`, `update` and `end`")
       return nil
     }
     var expected = ExpectedTransition(time: time, phase: phase)
