@@ -236,9 +236,8 @@ extension Instruction {
 extension RuleDefinition {
   /// Every program of the rule.
   package var programs: [Program] {
-    [applies, when, clear, bypass, bypassLimit].compactMap { $0 } + raises.map(\.when) + gates
-      + [confirm].compactMap { $0 } + adaptations.map(\.to)
-      + [check?.supported, check?.unsupported].compactMap { $0 }
+    [applies, when, clear, bypass, bypassLimit, confirm, check?.supported, check?.unsupported].compactMap { $0 }
+      + raises.map(\.when) + gates + adaptations.map(\.to)
   }
 
   /// Changes every program of the rule in place.
