@@ -49,6 +49,7 @@ enum CheckCommand {
     }
     if let configuration {
       problems += ReceiverBuilder.complaints(configuration)
+      tell(configuration.warnings, asJSON: arguments.has("--json"))
     }
     let rulesPath = arguments.positional.first ?? configuration?.rulesPath ?? "Rules"
     var counts = ""
@@ -87,6 +88,13 @@ enum CheckCommand {
     return ExitCode.badConfiguration
   }
 
+  /// What can be used and is probably not meant; it does not change the exit code.
+  private static func tell(_ warnings: [TextProblem], asJSON: Bool) {
+    for warning in warnings {
+      if asJSON { printLine(jsonLine(warning, severity: "warning")) } else { Program.complain("warning: \(warning)") }
+    }
+  }
+
   /// What is wrong with the configured roster, the settings of patients held against the rules in force.
   private static func rosterProblems(
     _ configuration: VigilConfiguration?, _ plan: RulePlan, _ lines: inout [String]
@@ -105,7 +113,7 @@ enum CheckCommand {
     }
   }
 
-  private static func jsonLine(_ problem: TextProblem) -> String {
+  private static func jsonLine(_ problem: TextProblem, severity: String = "error") -> String {
     var out = JSONText()
     out.object {
       $0.field("file", problem.file)
@@ -113,6 +121,7 @@ enum CheckCommand {
       $0.field("column", problem.column)
       $0.field("message", problem.message)
       $0.field("suggestion", problem.suggestion)
+      $0.field("severity", severity)
     }
     return out.text
   }
