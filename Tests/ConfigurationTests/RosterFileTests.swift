@@ -106,6 +106,8 @@ import YAMLText
     #expect(roster.patients.map { $0.age?.description } == [nil, "83.14", nil])
     #expect(roster.patients.map(\.unit) == [nil, "CSRU, east", "MICU"])
     #expect(roster.patient(forDevice: "b_02", tenant: "any", at: 0) == 1)
+    let behind = try RosterFile.parseAny("patient_id,gateway\na,gw-1\nb,\n", file: "patients.csv")
+    #expect(behind.devices.map(\.gateway) == ["gw-1", nil])
     let windows = try RosterFile.parseAny("patient_id,rows\r\na,1\r\nb,2\r\n", file: "patients.csv")
     #expect(windows.patients.map(\.id) == ["a", "b"])
   }
