@@ -83,17 +83,18 @@ import VitalModel
 
   @Test(
     "shifts that cover the clock leave no instant without anybody",
-    arguments: ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana", "UTC"])
-  func noInstantIsUncovered(_ zone: String) throws {
-    for boundary in [0, 30, 60, 90, 120, 150, 180] {
+    arguments: [
+      ("Europe/Berlin", "2026-03-29"), ("Europe/Berlin", "2026-10-25"), ("America/New_York", "2026-03-08"),
+      ("America/New_York", "2026-11-01"), ("America/Havana", "2026-11-01"), ("Australia/Lord_Howe", "2026-04-04"),
+    ])
+  func noInstantIsUncovered(_ zone: String, _ change: String) throws {
+    let noon = try time(change + "T12:00:00Z")
+    for boundary in [0, 30, 90, 150] {
       let schedule = try ward(zone, day: (boundary, 720)).schedules[0]
-      for change in ["2026-03-08", "2026-03-29", "2026-04-05", "2026-10-04", "2026-10-25", "2026-11-01"] {
-        let noon = try time(change + "T12:00:00Z")
-        for quarter in -96...96 {
-          for edge in [-1, 0] {
-            let instant = noon + Int64(quarter) * 900_000 + Int64(edge)
-            #expect(!schedule.persons(at: instant).isEmpty, "\(zone) \(boundary) \(Timestamp.format(instant))")
-          }
+      for half in -24...24 {
+        for edge in [-1, 0] {
+          let instant = noon + Int64(half) * 1_800_000 + Int64(edge)
+          #expect(!schedule.persons(at: instant).isEmpty, "\(boundary) \(Timestamp.format(instant))")
         }
       }
     }

@@ -51,7 +51,7 @@ import VitalModel
   func settingsAreJournaledAndRecovered() throws {
     var options = Ward.Options()
     options.lines = ["alerting: { latch: [high], realarm: { high: 2m } }"]
-    let ward = try Ward(options)
+    let ward = try Ward.withOneRule(options)
     try ward.start()
     func journaled() throws -> [AlertingSettings?] {
       try ward.running.store.registry.texts(.alerting).map { AlertingText.decode($0.bytes) }
@@ -75,8 +75,6 @@ import VitalModel
     // As a kill leaves it: the evaluators had not come to the newest settings.
     try moveProgress(ward, to: position - 1)
     #expect(try recovered(ward) == [second, second])
-    try ward.start()
-    #expect(try journaled() == [first, second])
   }
 
   private func recovered(_ ward: Ward) throws -> [AlertingSettings] {
