@@ -114,6 +114,9 @@ package struct OnCall: Hashable, Sendable {
     self.roles = roles
   }
 
+  /// Every name that stands for somebody here.
+  package var names: [String] { people.map(\.id) + schedules.map(\.name) + roles.map(\.role) }
+
   /// Receivers of a person, a schedule, a role or, by its own name, a receiver at an instant, each once and in order.
   ///
   /// - Parameters:

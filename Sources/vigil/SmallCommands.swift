@@ -64,6 +64,7 @@ enum CheckCommand {
       counts = "\(all.rules.count) rules and \(sets.count) sets are valid"
       if let set { counts += " (\(set) has \(plan.rules.count) rules)" }
       json += rosterProblems(configuration, plan, &problems)
+      tell(strangers(configuration, all), asJSON: arguments.has("--json"))
     } catch {
       var text = error.description
       if case .wrong(let found) = error {
@@ -92,6 +93,21 @@ enum CheckCommand {
   private static func tell(_ warnings: [TextProblem], asJSON: Bool) {
     for warning in warnings {
       if asJSON { printLine(jsonLine(warning, severity: "warning")) } else { Program.complain("warning: \(warning)") }
+    }
+  }
+
+  /// Steps of rules' own ladders that name nobody the configuration knows; their escalations would go by the routes.
+  private static func strangers(_ configuration: VigilConfiguration?, _ plan: RulePlan) -> [TextProblem] {
+    guard let configuration, !configuration.receivers.isEmpty else { return [] }
+    let names = configuration.onCall.names + configuration.receivers.map(\.name)
+    return plan.rules.flatMap { rule in
+      rule.escalation.filter { !names.contains($0.to) }.map { step in
+        TextProblem(
+          file: "rule \(rule.id)", line: 0, column: 0,
+          message:
+            "`escalation` names `\(step.to)`, which is no person, role, schedule or receiver of the configuration",
+          suggestion: Suggestion.nearest(step.to, among: names))
+      }
     }
   }
 
