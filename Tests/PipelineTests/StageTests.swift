@@ -125,7 +125,7 @@ import VitalModel
   func smoothing() throws {
     let rules = Self.low().replacingOccurrences(of: "when: last(spo2)", with: "when: median(spo2, 30s)")
     let plan = try Shipped.layout(rules).plan
-    let chart = "0..60: spo2=97\n61..76: spo2=85\n77..120: spo2=97"
+    let chart = "0..60: spo2=97\n61..74: spo2=85\n75..120: spo2=97"
     #expect(Strip(PlanLayout(plan: plan)).feed(chart).transitions == [])
     #expect(Strip(PlanLayout(plan: plan.withoutSmoothing())).feed(chart).transitions.first == "76 start low medium")
   }
