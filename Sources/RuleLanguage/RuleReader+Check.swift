@@ -6,7 +6,8 @@ extension RuleReader {
   /// Keys of rules that open alerts: a rule with `checks` opens none.
   static let refusedBesideChecks = [
     "when", "for", "clear", "bypass", "max_hold", "refractory", "hold_last", "raise", "message", "priority", "kind",
-    "each",
+    "each", "quality", "confirm", "inhibited_by", "inhibited_in", "inhibit_max", "smart_delay", "worsening", "flap",
+    "escalate", "latch", "adapt",
   ]
 
   /// Reads `checks` into the rule.

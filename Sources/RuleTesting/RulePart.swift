@@ -7,6 +7,9 @@ package enum RulePart: Hashable, Sendable {
   case applies, when, clear, bypass
   /// Position in ``RuleDefinition/raises``.
   case raise(Int)
+  /// Position in ``RuleDefinition/gates``.
+  case gate(Int)
+  case confirm
   case supported, unsupported
 
   /// The key it is written under.
@@ -17,6 +20,8 @@ package enum RulePart: Hashable, Sendable {
     case .clear: "clear"
     case .bypass: "bypass"
     case .raise: "raise"
+    case .gate: "quality"
+    case .confirm: "confirm"
     case .supported, .unsupported: "checks"
     }
   }
@@ -28,6 +33,7 @@ package enum RulePart: Hashable, Sendable {
     if rule.check != nil { return [.applies, .supported, .unsupported].filter { $0.program(of: rule) != nil } }
     return [.applies, .when, .clear, .bypass].filter { $0.program(of: rule) != nil }
       + rule.raises.indices.map { .raise($0) }
+      + rule.gates.indices.map { .gate($0) } + (rule.confirm == nil ? [] : [.confirm])
   }
 
   func program(of rule: RuleDefinition) -> Program? {
@@ -37,6 +43,8 @@ package enum RulePart: Hashable, Sendable {
     case .clear: rule.clear
     case .bypass: rule.bypass
     case .raise(let index): rule.raises[index].when
+    case .gate(let index): rule.gates[index]
+    case .confirm: rule.confirm
     case .supported: rule.check?.supported
     case .unsupported: rule.check?.unsupported
     }
@@ -54,6 +62,8 @@ package enum RulePart: Hashable, Sendable {
     case .clear: copy.clear = program
     case .bypass: copy.bypass = program
     case .raise(let index): copy.raises[index].when = program
+    case .gate(let index): copy.gates[index] = program
+    case .confirm: copy.confirm = program
     case .supported: copy.check?.supported = program
     case .unsupported: copy.check?.unsupported = program
     }
@@ -127,6 +137,11 @@ struct RuleProbe {
       rule.bypass = nil
       rule.applies = nil
       rule.raises = []
+      rule.gates = []
+      rule.confirm = nil
+      rule.adaptations = []
+      rule.inhibitedBy = []
+      rule.inhibitedIn = []
       return rule
     }
     let layout = bench.layout(bench.rule, beside: run.test.companions, extra: probes)

@@ -21,9 +21,12 @@ enum ReplayCommand {
       Flag("--mqtt", "URL", "publish to a broker instead of evaluating here"),
       Flag("--events", "FILE", "events.csv with the devices' own alarms"),
       Flag("--roster", "FILE", "roster.yaml or a patients.csv: ages and flags"),
+      Flag("-c", "FILE", "take the alerting settings of this configuration (default: the built-in ones)"),
+      Flag("--alerting", "FILE", "take the alerting settings of this file: the keys of the section `alerting`"),
       Flag("--alerts", "FILE", "write alert documents here instead of standard output"),
       Flag("--suppressed", "FILE", "write what was not told, with the reason"),
       Flag("--without", "STAGE,...", repeats: true, "switch suppression stages off"),
+      Flag("--stage-report", "say how many each suppression stage held, by rule"),
       Flag("--epoch", "T", "what relative time_s counts from (default 2020-01-01T00:00:00Z)"),
       Flag("--device", "ID", "device of a wide CSV (default its patient_id)"),
       Flag("--map", "COLUMN=KEY[:UNIT]", repeats: true, "meaning of a column with a name of its own"),
@@ -49,7 +52,8 @@ enum ReplayCommand {
     try feed(session, inputs, arguments)
     let elapsed = clock.now - start
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
-    let summary = session.finish(seconds: seconds)
+    var summary = session.finish(seconds: seconds)
+    summary.showsStages = arguments.has("--stage-report")
     outputs.close()
     printSummary(summary, arguments, ruleSet: inputs.setName)
     return ExitCode.ok
@@ -64,6 +68,7 @@ enum ReplayCommand {
     options.patients = Set(arguments.list("--patients"))
     options.tenant = arguments.value("--tenant") ?? "demo"
     options.engine.without = try stages(arguments)
+    options.engine.alerting = try alerting(arguments) ?? options.engine.alerting
     if let path = arguments.value("--roster") {
       guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
         throw CommandFailure(ExitCode.usage, "\(path): cannot be read")
@@ -76,6 +81,22 @@ enum ReplayCommand {
       }
     }
     return options
+  }
+
+  /// Alerting settings given on the command line; nil: none.
+  static func alerting(_ arguments: Arguments) throws(CommandFailure) -> AlertingSettings? {
+    guard let path = arguments.value("--alerting") ?? arguments.value("-c") else { return nil }
+    if arguments.has("--alerting"), arguments.has("-c") {
+      throw CommandFailure(ExitCode.usage, "replay: give either `-c` or `--alerting`")
+    }
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      throw CommandFailure(ExitCode.usage, "\(path): cannot be read")
+    }
+    do throws(TextProblems) {
+      return try AlertingFile.parse(text, file: path, isConfiguration: arguments.has("-c"))
+    } catch {
+      throw CommandFailure(ExitCode.badConfiguration, error.description)
+    }
   }
 
   static func stages(_ arguments: Arguments) throws(CommandFailure) -> Set<SuppressionStage> {
@@ -152,9 +173,26 @@ enum ReplayCommand {
     printError(
       "\(summary.patients) patients, \(summary.samples) samples (\(summary.stored) stored, \(summary.quarantined) "
         + "quarantined, \(summary.duplicates) duplicates) in \(String(format: "%.2f", summary.seconds)) s (\(rate)/s)")
-    printError("\(summary.alerts) alerts, \(summary.suppressed) suppressed with rule set \(ruleSet)")
+    printError(
+      "\(summary.alerts) alerts (\(summary.notifications) notifications), \(summary.suppressed) suppressed with rule set \(ruleSet)"
+    )
     for (rule, count) in summary.alertsByRule.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
       printError("  \(rule): \(count)")
+    }
+    if summary.showsStages { printStages(summary) }
+  }
+
+  /// One line a stage, the rules it held most first.
+  private static func printStages(_ summary: ReplaySession.Summary) {
+    printError("held by stage (vigil replay --without STAGE shows what a stage is worth):")
+    for stage in SuppressionStage.allCases {
+      let held = summary.suppressedByStage[stage] ?? [:]
+      let total = held.values.reduce(0, +)
+      let rules = held.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(4).map { "\($0.key) \($0.value)" }
+      let name = stage.rawValue.padding(toLength: 14, withPad: " ", startingAt: 0)
+      printError(
+        "  \(name)\(total)"
+          + (rules.isEmpty ? "" : "  (" + rules.joined(separator: ", ") + (held.count > 4 ? ", ..." : "") + ")"))
     }
   }
 }

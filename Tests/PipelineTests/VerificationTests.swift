@@ -85,7 +85,7 @@ import VitalModel
   @Test("C5: of several checks the first in the rules' order that knows an answer gives it")
   func order() throws {
     let rules = [
-      VerificationTests.check("a", unsupported: "max(spo2, 10s) < $limit - 20"),
+      VerificationTests.check("a", unsupported: "max(pr, 10s) < $limit"),
       VerificationTests.check("b", unsupported: "max(hr, 10s) < $limit"),
       VerificationTests.check("c", supported: "min(hr, 10s) > 70", unsupported: "min(hr, 10s) < $limit - 40"),
     ].joined(separator: "\n---\n")

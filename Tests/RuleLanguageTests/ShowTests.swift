@@ -20,7 +20,8 @@ import YAMLText
   @Test(
     "a rule in plain English and its typed tree",
     arguments: [
-      "spo2-slow-fall", "spo2-low", "spo2-high-on-oxygen", "apnoea", "news2-medium", "lead-off", "asystole-check",
+      "spo2-slow-fall", "spo2-low", "spo2-high-on-oxygen", "apnoea", "news2-medium", "lead-off", "spo2-held",
+      "asystole-check",
     ])
   func shown(id: String) throws {
     let registry = RuleTexts.shippedRegistry
