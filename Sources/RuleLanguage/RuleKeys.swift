@@ -60,7 +60,10 @@ enum RuleKeys {
   ]
 
   static let quality: [(key: String, meaning: String)] = [
-    ("min", "samples of a lower quality (0 to 1) do not open it; 0.4 unless given; a bypass value counts all the same"),
+    (
+      "min",
+      "what samples of a lower quality (0 to 1) say waits, at most `max_hold`; under 0.4 only a bypass value is judged"
+    ),
     (
       "gate",
       "one condition or a list; what is found while one is known not to hold waits, at most `max_hold`; unknown lets it pass"

@@ -13,7 +13,7 @@ extension RuleProse {
     let most = PlainEnglish.duration(rule.maxHold)
     var lines: [String] = []
     if let quality = rule.minimumQuality {
-      lines.append("Samples of a quality under \(NumberText.plain(quality)) do not open it.")
+      lines.append("Waits at most \(most) while the newest sample has a quality under \(NumberText.plain(quality)).")
     }
     for gate in read.conditions.gates {
       lines.append(
