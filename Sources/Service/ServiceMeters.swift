@@ -24,6 +24,7 @@ package struct ServiceMeters: Sendable {
   let deliveries: CounterFamily
   let undelivered: Counter
   let unrouted: Counter
+  let unreached: Counter
   let effectsFailures: Counter
   let checkpoints: Counter
   let chunks: Counter
@@ -61,6 +62,9 @@ package struct ServiceMeters: Sendable {
     undelivered = registry.counter(
       "vigil_undelivered_total", "High alerts reported as undelivered to their receiver.")
     unrouted = registry.counter("vigil_unrouted_total", "Transitions no route accepts.")
+    unreached = registry.counter(
+      "vigil_escalations_unreached_total", "Escalations for a name behind which nobody was on duty; told by the routes."
+    )
     effectsFailures = registry.counter("vigil_effects_write_failures_total", "Failed writes of alerts and state.")
     checkpoints = registry.counter("vigil_checkpoints_total", "Patient states stored.")
     chunks = registry.counter("vigil_chunks_sealed_total", "Chunks sealed.")
