@@ -35,7 +35,10 @@ enum RuleKeys {
     ("smart_delay", "`{ halves_at }`: so far beyond the limit half of `for` is enough"),
     ("worsening", "so far beyond what was told it is told again; the distance from limit to bypass unless given"),
     ("flap", "`{ count, within, quiet }`: coming so often it becomes one alert that stays; `false`: never"),
-    ("escalate", "`{ after, to }`, or a list of them: who is told when nobody has answered, counted from the telling"),
+    (
+      "escalate",
+      "`{ after, to }`, or a list of them: who is told when nobody has answered, each counted from the step before"
+    ),
     ("latch", "whether it stays after its end until somebody answers; by its priority unless given"),
     ("adapt", "`PARAMETER: { to, floor, ceiling }`: follows the patient where adaptive limits are switched on"),
     ("message", "what people read; may hold `{value}` and other placeholders"),
