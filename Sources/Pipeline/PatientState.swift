@@ -85,6 +85,14 @@ struct ActiveAlert {
   var cause = ""
   /// What a condition without a rule file says, for telling it again.
   var message = ""
+  /// What the numerics said of a device's alarm when it started; nil: no check was asked.
+  var verification: Verification?
+
+  /// Takes on what a device's alarm says, and what the numerics said of it.
+  mutating func note(_ finding: AlarmFinding?, message: String) {
+    self.message = message + (finding?.words ?? "")
+    verification = finding?.answer
+  }
 }
 
 /// Something a device or a person declared about a patient's state, for a time.

@@ -21,6 +21,13 @@ package enum LanguageReference {
         "A template has the same keys with `template: NAME` in place of `rule`, and no tests. The rule's own keys win: mappings",
         "are merged key by key, lists and texts replaced.", "", "### `applies`", "",
       ] + table(["key", "meaning"], RuleKeys.applies.map { ["`\($0.key)`", $0.meaning] })
+      + ["### `checks`", ""]
+      + table(["key", "meaning"], RuleKeys.checks.map { ["`\($0.key)`", $0.meaning] })
+      + [
+        "Such a rule opens nothing: it has no `when`, `for`, `clear`, `bypass`, `raise`, `message` or `priority`. It is asked",
+        "when the device alarms, knows what came before, and its answer is in `verification` of the alarm's document. In its",
+        "conditions a vital may name the source of its series: `max(beat_age@ecg2, 10s)`.", "",
+      ]
       + ["### `quality`", ""] + table(["key", "meaning"], RuleKeys.quality.map { ["`\($0.key)`", $0.meaning] })
       + ["### `flap`", ""] + table(["key", "meaning"], RuleKeys.flap.map { ["`\($0.key)`", $0.meaning] })
       + ["### `adapt`", ""] + table(["key", "meaning"], RuleKeys.adapt.map { ["`\($0.key)`", $0.meaning] })

@@ -24,6 +24,7 @@ enum RuleKeys {
       "raise",
       "text `CONDITION -> PRIORITY` or `{ when, to }`, or a list of them: raises an open alert, never lowers it"
     ),
+    ("checks", "in place of `when`: device alarms this rule judges: `{ events, supported, unsupported }`"),
     (
       "quality",
       "`{ min, gate }`: the least signal quality that opens it, and conditions on the signal without which it waits"
@@ -60,6 +61,12 @@ enum RuleKeys {
     ("unless", "flags of patients it is not for"),
     ("only", "flags a patient must carry"),
     ("units", "care units it is for"),
+  ]
+
+  static let checks: [(key: String, meaning: String)] = [
+    ("events", "keys or MDC reference ids of the device alarms it judges"),
+    ("supported", "the condition under which the numerics show what the alarm says; it wins where both hold"),
+    ("unsupported", "the condition under which they show that it cannot be; neither: unknown"),
   ]
 
   static let quality: [(key: String, meaning: String)] = [
