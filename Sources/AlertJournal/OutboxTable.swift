@@ -10,17 +10,22 @@ package struct OutboxRow: Hashable, Sendable {
   package var webhookID: String
   package var alertID: String
   package var sequence: Int
-  /// What kind of message it is, in the receiver's words.
+  /// The webhook type, such as `alert.opened`.
   package var type: String
   package var priority: Priority
   /// Milliseconds since 1970.
   package var createdMs: Int64
+  /// In the receiver's format; without the secrets that are added when it is sent.
   package var body: [UInt8]
+  package var contentType: String
+  /// At most 16 beside those of every webhook.
+  package var headers: [WebhookHeader]
 
   package init(
     receiver: String, webhookID: String, alertID: String, sequence: Int, type: String, priority: Priority,
-    createdMs: Int64, body: [UInt8]
+    createdMs: Int64, body: [UInt8], contentType: String = "application/json", headers: [WebhookHeader] = []
   ) {
+    precondition(headers.count <= 16, "a webhook has few headers of its own")
     self.receiver = receiver
     self.webhookID = webhookID
     self.alertID = alertID
@@ -29,6 +34,8 @@ package struct OutboxRow: Hashable, Sendable {
     self.priority = priority
     self.createdMs = createdMs
     self.body = body
+    self.contentType = contentType
+    self.headers = headers
   }
 }
 
@@ -57,6 +64,8 @@ package final class OutboxTable: Sendable {
   private static let rowPrefix: UInt8 = 0x01
   private static let indexPrefix: UInt8 = 0x02
   private static let markPrefix: UInt8 = 0x03
+  /// The version of a row: 2 has content type and headers; rows of version 1 are JSON without.
+  private static let rowVersion: UInt8 = 2
 
   init(table: Table, alerts: AlertTable) throws(JournalError) {
     self.table = table
@@ -105,7 +114,9 @@ package final class OutboxTable: Sendable {
     try table.scan(prefix: [OutboxTable.rowPrefix]) { (key, value) throws(JournalError) in
       let order = try table.parse(key) { (reader) throws(KeyError) in try reader.uint64() }
       found.append(
-        try table.open(value, position: order) { (reader) throws(ByteError) in try OutboxTable.row(order, &reader) })
+        try table.open(value, position: order, newest: OutboxTable.rowVersion) { (reader) throws(ByteError) in
+          try OutboxTable.row(order, &reader)
+        })
       return true
     }
     return found
@@ -127,7 +138,8 @@ package final class OutboxTable: Sendable {
   }
 
   private func row(_ order: UInt64) throws(JournalError) -> QueuedRow? {
-    try table.read(OutboxTable.rowKey(order), position: order) { (reader) throws(ByteError) in
+    try table.read(OutboxTable.rowKey(order), position: order, newest: OutboxTable.rowVersion) {
+      (reader) throws(ByteError) in
       try OutboxTable.row(order, &reader)
     }
   }
@@ -238,7 +250,7 @@ package final class OutboxTable: Sendable {
 
   private static func value(_ entry: QueuedRow) -> [UInt8] {
     let row = entry.row
-    return SealedValue.seal(capacity: row.body.count + 160) { out in
+    return SealedValue.seal(version: rowVersion, capacity: row.body.count + 240) { out in
       out.append(counted: row.receiver)
       out.append(counted: row.webhookID)
       out.append(counted: row.alertID)
@@ -249,6 +261,12 @@ package final class OutboxTable: Sendable {
       out.append(varint: UInt64(clamping: entry.attempts))
       out.append(littleEndian: entry.lastAttemptMs)
       out.append(counted: row.body)
+      out.append(counted: row.contentType)
+      out.append(varint: UInt64(row.headers.count))
+      for header in row.headers {
+        out.append(counted: header.name)
+        out.append(counted: header.value)
+      }
     }
   }
 
@@ -262,9 +280,16 @@ package final class OutboxTable: Sendable {
     let created: Int64 = try reader.littleEndian()
     let attempts = try reader.count(limit: .max - 1)
     let lastAttempt: Int64 = try reader.littleEndian()
-    let row = OutboxRow(
+    var row = OutboxRow(
       receiver: receiver, webhookID: webhookID, alertID: alertID, sequence: sequence, type: type, priority: priority,
       createdMs: created, body: [UInt8](try reader.counted()))
+    // Version 1 ends here.
+    if !reader.isAtEnd {
+      row.contentType = try reader.countedString()
+      for _ in 0..<(try reader.count(limit: 16)) {
+        row.headers.append(WebhookHeader(try reader.countedString(), try reader.countedString()))
+      }
+    }
     return QueuedRow(order: order, row: row, attempts: attempts, lastAttemptMs: lastAttempt)
   }
 }
