@@ -60,12 +60,14 @@ package final class DeliveryWorker: Sendable {
   ///   - attemptsMax: given up after this many attempts, with high priority's retry times.
   /// - Returns: false when any was refused for want of room.
   package func sendNow(
-    to receivers: [String], webhookID: String, type: String, body: [UInt8], createdMs: Int64, attemptsMax: Int = 3
+    to receivers: [String], webhookID: String, type: String, body: [UInt8], contentType: String = "application/json",
+    headers: [OutboxItem.Header] = [], createdMs: Int64, attemptsMax: Int = 3
   ) -> Bool {
     let items = receivers.map { name in
       OutboxItem(
         outboxKey: inbox.memoryKey(), receiver: name, webhookID: webhookID, alertID: webhookID, sequence: 0, type: type,
-        priority: .high, createdMs: createdMs, body: body, keeping: .memory(attemptsMax: max(1, attemptsMax)))
+        priority: .high, createdMs: createdMs, body: body, contentType: contentType, headers: headers,
+        keeping: .memory(attemptsMax: max(1, attemptsMax)))
     }
     return inbox.offer(items) == 0
   }

@@ -52,7 +52,7 @@ final class WebhookTransfer {
       vigil_curl_set_write(easy, discardResponse, me),
       vigil_curl_set_opensocket(easy, openGuardedSocket, me),
     ]
-    if let caFile = receiver.caFile { results.append(vigil_curl_set_string(easy, CURLOPT_CAINFO, caFile)) }
+    if let file = receiver.authority { results.append(vigil_curl_set_string(easy, CURLOPT_CAINFO, file)) }
     return results.allSatisfy { $0 == CURLE_OK }
   }
 
@@ -67,22 +67,25 @@ final class WebhookTransfer {
       return false
     }
     let timestamp = wallMs / 1000
-    let signatures = Signature.header(
-      id: item.webhookID, timestamp: timestamp, body: item.body, secrets: receiver.secrets)
-    let lines = [
-      "Content-Type: application/json",
+    let body = receiver.routingKey?.completing(item.body) ?? item.body
+    var lines = [
+      "Content-Type: \(item.contentType)",
       "webhook-id: \(item.webhookID)",
       "webhook-timestamp: \(timestamp)",
-      "webhook-signature: \(signatures)",
       // An empty Expect keeps libcurl from waiting for "100 Continue".
       "Expect:",
     ]
+    lines += item.headers.map { "\($0.name): \($0.value)" }
+    if !receiver.secrets.isEmpty {
+      let signatures = Signature.header(id: item.webhookID, timestamp: timestamp, body: body, secrets: receiver.secrets)
+      lines.append("webhook-signature: \(signatures)")
+    }
     for line in lines {
       guard let longer = curl_slist_append(headers, line) else { return false }
       headers = longer
     }
     guard vigil_curl_set_headers(easy, headers) == CURLE_OK else { return false }
-    return item.body.withUnsafeBytes { vigil_curl_set_body(easy, $0.baseAddress, $0.count) } == CURLE_OK
+    return body.withUnsafeBytes { vigil_curl_set_body(easy, $0.baseAddress, $0.count) } == CURLE_OK
   }
 
   /// Forgets the attempt; the handle can be loaded again.

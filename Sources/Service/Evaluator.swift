@@ -1,10 +1,12 @@
 import AlertJournal
 import Delivery
+import Evaluation
 import Instrumentation
 import Pipeline
 import RingBufferModule
 import Synchronization
 import VitalModel
+import WebhookFormats
 
 /// One shard's evaluator: durable entries in, one atomic write of transitions, ledger, state and outbox out, then delivery.
 ///
@@ -131,7 +133,8 @@ final class Evaluator: @unchecked Sendable {
     for transition in effects.output.transitions where transition.isNotified {
       let receivers = parts.routing.receivers(for: transition.document)
       if receivers.isEmpty { parts.meters.unrouted.add(1) }
-      effects.outbox += Webhooks.rows(transition.document, to: receivers, now: now)
+      effects.outbox += Webhooks.rows(
+        transition.document, to: receivers, plan: engine.layout.plan, now: now)
     }
     effects.outbox += canaries
     canaries.removeAll(keepingCapacity: true)
@@ -261,11 +264,15 @@ final class Evaluator: @unchecked Sendable {
       $0.field("trip_ms", Int(max(0, now - sentAt)))
     }
     let id = "heartbeat-\(sentAt)"
-    let body = WebhookBody.standard(type: "heartbeat", timestampMs: now, data: data.bytes)
+    guard let known = parts.routing.receivers(named: [receiver]).first else { return }
+    let webhookID = "\(id)-\(number)"
+    let encoded = Webhooks.encoder(known, engine.layout.plan.registry)
+      .heartbeat(webhookID: webhookID, timestampMs: now, data: data)
     canaries.append(
       OutboxRow(
-        receiver: receiver, webhookID: "\(id)-\(number)", alertID: id, sequence: Int(number), type: "heartbeat",
-        priority: .info, createdMs: now, body: body))
+        receiver: receiver, webhookID: webhookID, alertID: id, sequence: Int(number),
+        type: WebhookType.heartbeat.rawValue, priority: .info, createdMs: now, body: encoded.body,
+        contentType: encoded.contentType, headers: encoded.headers))
   }
 }
 

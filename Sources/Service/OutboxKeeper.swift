@@ -1,8 +1,10 @@
 import AlertJournal
+import Configuration
 import Delivery
 import Instrumentation
 import Synchronization
 import VitalModel
+import WebhookFormats
 
 /// Between the durable outbox and the delivery thread: offers rows, records attempts, raises what cannot be delivered.
 final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
@@ -131,10 +133,17 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
   {
     guard let worker = current, !receivers.isEmpty else { return }
     let document = ServiceAlert.document(rule: rule, title: title, message: message, subject: subject, now: now)
-    let body = WebhookBody.standard(type: "alert.opened", timestampMs: now, data: Array(document.json.utf8))
     let id = OutboxItem.webhookID(alertID: document.alertID, sequence: 1)
-    _ = worker.sendNow(
-      to: receivers, webhookID: id, type: "alert.opened", body: body, createdMs: now, attemptsMax: 20)
+    for receiver in routing.receivers(named: receivers) {
+      // About no vital, so no registry is needed to name one.
+      let encoded = Webhooks.encoder(receiver, VitalRegistry([])).encode(
+        Webhook(
+          type: .opened, webhookID: id, receiver: receiver.name, timestampMs: now, alerts: [document]))
+      _ = worker.sendNow(
+        to: [receiver.name], webhookID: id, type: WebhookType.opened.rawValue, body: encoded.body,
+        contentType: encoded.contentType, headers: encoded.headers.map { OutboxItem.Header($0.name, $0.value) },
+        createdMs: now, attemptsMax: 20)
+    }
   }
 
   func roomAvailable() { needsOffer.store(true, ordering: .relaxed) }

@@ -88,6 +88,7 @@ package final class VigilService: @unchecked Sendable {
     self.configuration = Mutex(configuration)
     let complaints = ReceiverBuilder.complaints(configuration)
     guard complaints.isEmpty else { throw .badConfiguration(complaints) }
+    ReceiverBuilder.tellDisclosures(configuration, log)
     let files = try VigilService.readRules(configuration)
     let plan = try VigilService.plan(files, configuration)
     let roster = try VigilService.readRoster(configuration, plan)
@@ -282,6 +283,7 @@ package final class VigilService: @unchecked Sendable {
         resubmitUnassigned()
       }
       routing.replace(new)
+      ReceiverBuilder.tellDisclosures(new, log)
       delivery.replaceReceivers(receivers)
       if let level = LogLevel(name: new.logLevel.rawValue) { log.level = level }
       configuration.withLock { $0 = new }

@@ -56,17 +56,18 @@ struct WordsTests {
     #expect(!dumped.contains("49"))
   }
 
-  @Test("bodies are the envelope and, thin, ids only")
-  func bodies() {
-    let full = WebhookBody.standard(
-      type: "alert.opened", timestampMs: 1_795_214_280_123, data: Array("{\"x\":1}".utf8))
-    #expect(
-      String(decoding: full, as: UTF8.self)
-        == #"{"type":"alert.opened","timestamp":"2026-11-20T22:38:00.123Z","data":{"x":1}}"#)
-    let thin = WebhookBody.thin(type: "alert.resolved", timestampMs: 0, alertID: "a-\"1\u{1}", sequence: 3)
-    let expected =
-      #"{"type":"alert.resolved","timestamp":"1970-01-01T00:00:00.000Z","data":{"alert_id":"a-\"1\u0001","sequence":3}}"#
-    #expect(String(decoding: thin, as: UTF8.self) == expected)
+  @Test("a routing key is the first field of the body that is sent, and is never printed")
+  func routingKeys() throws {
+    let text = "0123456789abcdef0123456789ABCDEF"
+    let key = try RoutingKey(text)
+    let sent = key.completing(Array(#"{"event_action":"trigger"}"#.utf8))
+    #expect(String(decoding: sent, as: UTF8.self) == #"{"routing_key":"\#(text)","event_action":"trigger"}"#)
+    var dumped = ""
+    dump(key, to: &dumped)
+    #expect(!"\(key) \(String(reflecting: key)) \(dumped)".contains("0123"))
+    for bad in ["", "short", text + "0", "0123456789abcdef0123456789ABCDE\""] {
+      #expect(throws: ReceiverError.badRoutingKey) { try RoutingKey(bad) }
+    }
   }
 
   @Test("private addresses are told from public ones")
