@@ -56,7 +56,7 @@ package enum ReceiverBuilder {
     case .escalated: document.phase = .escalate
     case .acknowledged:
       document.phase = .update
-      document.acknowledgement = Acknowledgement(by: "webhook-test", kind: .actionable, time: now)
+      document.acknowledgement = Acknowledgement(by: "test-user", kind: .actionable, time: now)
     case .resolved, .digest:
       document.phase = .end
       document.state = .inactive
@@ -81,18 +81,18 @@ package enum ReceiverBuilder {
   /// An alert that says of itself that it is a test.
   package static func testDocument(now: Int64) -> AlertDocument {
     var document = ServiceAlert.document(
-      rule: "webhook-test", title: "Webhook test", message: "test of this receiver: nothing is wrong (SpO2 89 %)",
+      rule: "webhook-test", title: "Webhook test", message: "test of this receiver: nothing is wrong (SpO2 87.65 %)",
       subject: "test", now: 0)
     document.sequence = Int(now / 1000)
     document.tenant = "test"
-    document.patient = "webhook-test"
-    document.device = "webhook-test"
+    document.patient = "test-patient"
+    document.device = "test-device"
     document.kind = .physiological
     document.priority = .info
     document.onsetTime = now
     document.detectedTime = now
     document.code = "spo2"
-    document.value = DecimalValue(mantissa: 89)
+    document.value = DecimalValue(mantissa: 8765, exponent: -2)
     document.unit = "%"
     document.limit = DecimalValue(mantissa: 90)
     document.locationUnit = "test"

@@ -71,7 +71,7 @@ enum AlertmanagerEncoding {
         // Go's zero time: what Alertmanager sends while there is no end.
         out.field("endsAt", isEnded ? Timestamp.format(webhook.timestampMs) : "0001-01-01T00:00:00Z")
         out.field("generatorURL", "")
-        out.field("fingerprint", fingerprint(alert.alertID))
+        out.field("fingerprint", hexadecimal(FNV.hash(alert.alertID)))
       }
     }
   }
@@ -85,10 +85,9 @@ enum AlertmanagerEncoding {
     }
   }
 
-  /// 16 hexadecimal digits: FNV-1a of 64 bits, as Alertmanager uses it for its labels.
-  private static func fingerprint(_ alertID: String) -> String {
-    let hash = FNV.hash(alertID)
-    let digits = String(hash, radix: 16)
+  /// 16 digits, as the hash of an alert's labels is written.
+  private static func hexadecimal(_ number: UInt64) -> String {
+    let digits = String(number, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
 

@@ -47,7 +47,7 @@ enum SlackEncoding {
   }
 
   private static func list(_ alerts: [ThinAlert]) -> String {
-    var lines = alerts.prefix(listedMax).map { "• " + escaped($0.headline(.digest, limit: 120)) }
+    var lines = alerts.prefix(listedMax).map { "• " + escaped("\($0.headline(.digest, limit: 80)) · \($0.alertID)") }
     if alerts.count > listedMax { lines.append("and \(alerts.count - listedMax) more") }
     return lines.isEmpty ? "none" : lines.joined(separator: "\n").cut(toBytes: sectionMax)
   }

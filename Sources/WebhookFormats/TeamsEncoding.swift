@@ -28,7 +28,7 @@ enum TeamsEncoding {
       if webhook.type == .digest {
         text(webhook.digestHeadline, isTitle: true, priority: .low, to: &out)
         for alert in alerts.prefix(listedMax) {
-          text(alert.headline(.digest, limit: 200), priority: .low, to: &out)
+          text("\(alert.headline(.digest, limit: 200)) · \(alert.alertID)", priority: .low, to: &out)
         }
         if alerts.count > listedMax { text("and \(alerts.count - listedMax) more", priority: .low, to: &out) }
       } else {
