@@ -27,6 +27,7 @@ extension ReceiverLane {
     if !readyHigh.isEmpty, health.pauseHighUntilMs > nowMs { times.append(health.pauseHighUntilMs) }
     if !readyOther.isEmpty, health.pauseOtherUntilMs > nowMs { times.append(health.pauseOtherUntilMs) }
     if health.phase != .closed, inFlight == 0 { times.append(health.probeAtMs) }
+    if let digestUntilMs, !(readyHigh.isEmpty && readyOther.isEmpty) { times.append(max(digestUntilMs, nowMs)) }
     return times.min()
   }
 
@@ -47,10 +48,11 @@ extension ReceiverLane {
 
   private mutating func popReady(nowMs: Int64) -> UInt64? {
     dropStale()
-    let high = nowMs >= health.pauseHighUntilMs ? readyHigh.top : nil
+    if let until = digestUntilMs, nowMs >= until { endDigest() }
+    let high = nowMs >= health.pauseHighUntilMs ? withoutEnded(readyHigh.top) : nil
     let otherMayGo =
       health.phase == .closed && nowMs >= health.pauseOtherUntilMs && inFlightOther < maxInFlightOther
-    let other = otherMayGo ? readyOther.top : nil
+    let other = otherMayGo ? withoutEnded(readyOther.top) : nil
     guard let high else {
       return other == nil ? nil : readyOther.pop()?.outboxKey
     }
@@ -58,6 +60,9 @@ extension ReceiverLane {
     readyHigh.pop()
     return high.outboxKey
   }
+
+  /// While a digest is being made nothing of an ended alert goes; all that follow in the order have ended too.
+  private func withoutEnded(_ rank: Rank?) -> Rank? { digestUntilMs != nil && rank?.isOfEnded == true ? nil : rank }
 
   /// What a broken receiver is tried with: the first of each alert only, the least tried before the others, so that
   /// one item a receiver cannot digest does not stand for its health.

@@ -1,4 +1,5 @@
 import AlertJournal
+import Configuration
 import Delivery
 import Instrumentation
 import Pipeline
@@ -30,7 +31,7 @@ final class Evaluator: @unchecked Sendable {
     var shards: Int
     /// The journal's last durable position; everything up to it has been published to this shard.
     var durablePosition: @Sendable () -> UInt64
-    var heartbeatReceiver: @Sendable () -> String?
+    var heartbeat: @Sendable () -> VigilConfiguration.Heartbeat?
   }
 
   private let parts: Parts
@@ -252,19 +253,22 @@ final class Evaluator: @unchecked Sendable {
   // MARK: Heartbeat
 
   private func noteCanary(number: Int64, sentAt: Int64) {
-    guard let receiver = parts.heartbeatReceiver() else { return }
+    guard let heartbeat = parts.heartbeat() else { return }
     let now = parts.clock.wallMilliseconds()
     var data = JSONText()
     data.object {
       $0.field("canary", Int(number))
       $0.field("sent", Timestamp.format(sentAt))
       $0.field("trip_ms", Int(max(0, now - sentAt)))
+      // How long a receiver may wait for the next before it rings.
+      $0.field("every_s", Double(heartbeat.every) / 1000)
     }
     let id = "heartbeat-\(sentAt)"
-    let body = WebhookBody.standard(type: "heartbeat", timestampMs: now, data: data.bytes)
+    let body = WebhookBody.standard(type: Canary.type, timestampMs: now, data: data.bytes)
     canaries.append(
       OutboxRow(
-        receiver: receiver, webhookID: "\(id)-\(number)", alertID: id, sequence: Int(number), type: "heartbeat",
+        receiver: heartbeat.receiver, webhookID: "\(id)-\(number)", alertID: id, sequence: Int(number),
+        type: Canary.type,
         priority: .info, createdMs: now, body: body))
   }
 }

@@ -22,6 +22,11 @@ final class Routing: Sendable {
     table.withLock { $0 = Table(routes: configuration.routes, receivers: configuration.receivers) }
   }
 
+  /// Whether a receiver is sent ids only; true for one that is not configured.
+  func isThin(_ receiver: String) -> Bool {
+    table.withLock { table in table.receivers.first { $0.name == receiver }?.payload != .full }
+  }
+
   var receiverNames: [String] { table.withLock { $0.receivers.map(\.name) } }
 
   /// Receivers of a document, each once, in the order of the routes. Without routes everybody hears everything.
