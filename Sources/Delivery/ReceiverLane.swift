@@ -51,6 +51,8 @@ struct ReceiverLane {
     var undeliveredTold = false
     /// Refusals of its body in a row.
     var refusals = 0
+    /// Failures that came with an answer: the item itself may be at fault.
+    var answeredFailures = 0
     /// Its row is gone from the outbox while it was under way: not tried again, whatever comes of it.
     var isWithdrawn = false
 
@@ -185,6 +187,7 @@ struct ReceiverLane {
     let change = health.failed(result, nowMs: nowMs, using: &generator)
     entries[key]?.attempts += 1
     entries[key]?.refusals = result.refusesBody ? entry.refusals + 1 : 0
+    if case .refused = result { entries[key]?.answeredFailures += 1 }
     if isSpent(key) || isRetired || entry.isWithdrawn {
       if isRetired, entry.item.keeping == .outbox { notices.append(.noSuchReceiver(item: entry.item)) }
       remove(key)
