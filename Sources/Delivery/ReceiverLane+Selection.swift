@@ -27,6 +27,7 @@ extension ReceiverLane {
     if !readyHigh.isEmpty, health.pauseHighUntilMs > nowMs { times.append(health.pauseHighUntilMs) }
     if !readyOther.isEmpty, health.pauseOtherUntilMs > nowMs { times.append(health.pauseOtherUntilMs) }
     if health.phase != .closed, inFlight == 0 { times.append(health.probeAtMs) }
+    if let digestUntilMs, !(readyHigh.isEmpty && readyOther.isEmpty) { times.append(max(digestUntilMs, nowMs)) }
     return times.min()
   }
 
@@ -47,10 +48,11 @@ extension ReceiverLane {
 
   private mutating func popReady(nowMs: Int64) -> UInt64? {
     dropStale()
-    let high = nowMs >= health.pauseHighUntilMs ? readyHigh.top : nil
+    if let until = digestUntilMs, nowMs >= until { endDigest() }
+    let high = nowMs >= health.pauseHighUntilMs ? withoutEnded(readyHigh.top) : nil
     let otherMayGo =
       health.phase == .closed && nowMs >= health.pauseOtherUntilMs && inFlightOther < maxInFlightOther
-    let other = otherMayGo ? readyOther.top : nil
+    let other = otherMayGo ? withoutEnded(readyOther.top) : nil
     guard let high else {
       return other == nil ? nil : readyOther.pop()?.outboxKey
     }
@@ -59,8 +61,12 @@ extension ReceiverLane {
     return high.outboxKey
   }
 
-  /// What a broken receiver is tried with: the first of each alert only, the least tried before the others, so that
-  /// one item a receiver cannot digest does not stand for its health.
+  /// While a digest is being made nothing of an ended alert goes; all that follow in the order have ended too.
+  private func withoutEnded(_ rank: Rank?) -> Rank? { digestUntilMs != nil && rank?.isOfEnded == true ? nil : rank }
+
+  /// What a broken receiver is tried with: the first of each alert only; what it answered to least often before the
+  /// others, so that one item a receiver cannot digest does not stand for its health; then active alerts before ended
+  /// ones, for the probe may be the first thing that gets through.
   private func probeCandidate() -> UInt64? {
     var best: Entry?
     for chain in chains.values {
@@ -69,9 +75,15 @@ extension ReceiverLane {
         best = entry
         continue
       }
-      if (entry.attempts, entry.rank) < (leader.attempts, leader.rank) { best = entry }
+      if isBetterProbe(entry, leader) { best = entry }
     }
     return best?.item.outboxKey
+  }
+
+  private func isBetterProbe(_ a: Entry, _ b: Entry) -> Bool {
+    if a.answeredFailures != b.answeredFailures { return a.answeredFailures < b.answeredFailures }
+    if a.stillActive != b.stillActive { return a.stillActive }
+    return (a.attempts, a.rank) < (b.attempts, b.rank)
   }
 
   private func isCurrent(_ due: Due) -> Bool { entries[due.outboxKey]?.state == .waiting(untilMs: due.atMs) }

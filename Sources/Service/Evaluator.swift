@@ -1,4 +1,5 @@
 import AlertJournal
+import Configuration
 import Delivery
 import Evaluation
 import Instrumentation
@@ -32,7 +33,7 @@ final class Evaluator: @unchecked Sendable {
     var shards: Int
     /// The journal's last durable position; everything up to it has been published to this shard.
     var durablePosition: @Sendable () -> UInt64
-    var heartbeatReceiver: @Sendable () -> String?
+    var heartbeat: @Sendable () -> VigilConfiguration.Heartbeat?
   }
 
   private let parts: Parts
@@ -255,23 +256,25 @@ final class Evaluator: @unchecked Sendable {
   // MARK: Heartbeat
 
   private func noteCanary(number: Int64, sentAt: Int64) {
-    guard let receiver = parts.heartbeatReceiver() else { return }
+    guard let heartbeat = parts.heartbeat() else { return }
     let now = parts.clock.wallMilliseconds()
     var data = JSONText()
     data.object {
       $0.field("canary", Int(number))
       $0.field("sent", Timestamp.format(sentAt))
       $0.field("trip_ms", Int(max(0, now - sentAt)))
+      // How long a receiver may wait for the next before it rings.
+      $0.field("every_s", Double(heartbeat.every) / 1000)
     }
     let id = "heartbeat-\(sentAt)"
-    guard let known = parts.routing.receivers(named: [receiver]).first else { return }
+    guard let known = parts.routing.receivers(named: [heartbeat.receiver]).first else { return }
     let webhookID = "\(id)-\(number)"
     let encoded = Webhooks.encoder(known, engine.layout.plan.registry)
       .heartbeat(webhookID: webhookID, timestampMs: now, data: data)
     canaries.append(
       OutboxRow(
-        receiver: receiver, webhookID: webhookID, alertID: id, sequence: Int(number),
-        type: WebhookType.heartbeat.rawValue, priority: .info, createdMs: now, body: encoded.body,
+        receiver: heartbeat.receiver, webhookID: webhookID, alertID: id, sequence: Int(number),
+        type: Canary.type, priority: .info, createdMs: now, body: encoded.body,
         contentType: encoded.contentType, headers: encoded.headers))
   }
 }

@@ -71,20 +71,27 @@ enum Webhooks {
     }
   }
 
-  /// One row for several alerts that ended while a receiver could not be reached (SEMANTICS E6). Where a format's digest
-  /// does not close its alerts (``WebhookFormat/digestClosesAlerts``), their last rows are still owed.
+  /// One row for several alerts that ended while a receiver could not be reached (SEMANTICS E6); nil where the format's
+  /// digest does not close its alerts (``WebhookFormat/digestClosesAlerts``): there each tells of its end by itself.
   ///
-  /// - Parameter webhookID: the digest's own; the same alerts must give the same one.
-  static func digest(
-    _ documents: [AlertDocument], webhookID: String, to receiver: VigilConfiguration.Receiver, now: Int64
-  ) -> OutboxRow {
-    let webhook = Webhook(
-      type: .digest, webhookID: webhookID, receiver: receiver.name, timestampMs: now, alerts: documents)
-    let encoded = encoder(receiver, VitalRegistry([])).encode(webhook)
+  /// An alert the store no longer knows is told by its id.
+  static func digest(_ request: DigestRequest, to receiver: VigilConfiguration.Receiver) -> OutboxRow? {
+    guard receiver.format.digestClosesAlerts else { return nil }
+    let documents = request.alerts.map { alert in
+      if let known = alert.newest.flatMap({ AlertDocument(json: $0.document) }) { return known }
+      var unknown = AlertDocument()
+      unknown.alertID = alert.alertID
+      (unknown.phase, unknown.state, unknown.stillActive) = (.end, .inactive, false)
+      return unknown
+    }
+    let webhookID = OutboxItem.webhookID(alertID: request.digestID, sequence: 1)
+    let encoded = encoder(receiver, VitalRegistry([])).encode(
+      Webhook(
+        type: .digest, webhookID: webhookID, receiver: receiver.name, timestampMs: request.now, alerts: documents))
     return OutboxRow(
-      receiver: receiver.name, webhookID: webhookID, alertID: webhookID, sequence: 1,
-      type: WebhookType.digest.rawValue, priority: documents.map(\.priority).max() ?? .info, createdMs: now,
-      body: encoded.body, contentType: encoded.contentType, headers: encoded.headers)
+      receiver: receiver.name, webhookID: webhookID, alertID: request.digestID, sequence: 1, type: DigestMaker.type,
+      priority: request.priority, createdMs: request.now, body: encoded.body, contentType: encoded.contentType,
+      headers: encoded.headers)
   }
 
   /// What writes a receiver's format.

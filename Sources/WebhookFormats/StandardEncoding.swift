@@ -22,6 +22,7 @@ enum StandardEncoding {
     var out = JSONText()
     if webhook.type == .digest {
       out.object { out in
+        out.field("count", webhook.alerts.count)
         out.array("alerts") { out in for alert in webhook.alerts { write(alert, payload, to: &out) } }
       }
     } else {

@@ -36,6 +36,45 @@ struct WordsTests {
     #expect(throws: Signature.Refusal.timestampOutsideTolerance) { try verify(old, now: 699, body) }
   }
 
+  @Test("addresses written out are judged like those of sockets, and what cannot be read is not public")
+  func writtenAddresses() {
+    for text in ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8"] { #expect(AddressGuard.isPublic(text: text)) }
+    for text in [
+      "10.1.2.3", "127.0.0.1", "169.254.169.254", "100.64.0.1", "192.168.1.1", "172.31.0.1", "0.0.0.0", "::1", "::",
+      "fe80::1", "fc00::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::a00:1", "", "unix", "8.8.8.8 ",
+    ] { #expect(!AddressGuard.isPublic(text: text), "\(text)") }
+  }
+
+  @Test("behind a proxy a private address is refused where the URL names it; names are the proxy's to judge")
+  func privateBehindProxy() throws {
+    func make(_ host: String, allowPrivate: Bool = false) throws(ReceiverError) -> Receiver {
+      try Receiver(
+        name: "a", url: "https://\(host)/", secrets: [WebhookSecret(text)], allowPrivate: allowPrivate,
+        proxy: "http://proxy.example:3128")
+    }
+    for host in ["127.0.0.1", "localhost", "a.localhost.", "[::1]", "[::ffff:10.0.0.1]", "0x7f.1", "2130706433"] {
+      #expect(throws: ReceiverError.privateBehindProxy, "\(host)") { try make(host) }
+    }
+    #expect(try make("pager.example").proxy == "http://proxy.example:3128")
+    #expect(try make("10.0.0.1", allowPrivate: true).allowPrivate)
+  }
+
+  @Test("half a client certificate, and a proxy that is none, are refused")
+  func transportSettings() throws {
+    let secrets = [try WebhookSecret(text)]
+    #expect(throws: ReceiverError.halfCertificate) {
+      try Receiver(name: "a", url: "https://a.example/", secrets: secrets, certificate: "c.pem")
+    }
+    #expect(throws: ReceiverError.halfCertificate) {
+      try Receiver(name: "a", url: "https://a.example/", secrets: secrets, key: "c.key")
+    }
+    for proxy in ["ftp://p.example", "http://user:word@p.example", "p", ""] {
+      #expect(throws: ReceiverError.badProxy, "\(proxy)") {
+        try Receiver(name: "a", url: "https://a.example/", secrets: secrets, proxy: proxy)
+      }
+    }
+  }
+
   @Test("a timestamp that is no number is refused", arguments: ["", "-1", "+5", "1e3", "99999999999999999999", "1 "])
   func badTimestamp(stamp: String) throws {
     let secret = try WebhookSecret(text)
