@@ -62,6 +62,8 @@ package enum DeliveryNotice: Sendable, Equatable {
   /// A receiver is back after an outage and alerts that have ended are owed to it: make one digest of them and answer
   /// with `DeliverySchedule.digested`. Until then, or for at most a minute, they wait; all others go.
   case digestDue(receiver: String, underWay: [UInt64])
+  /// A newer webhook of an alert has been delivered while older ones of it wait to be tried again.
+  case overtook(receiver: String, outboxKeys: [UInt64])
   /// The item names a receiver that is not configured; it is not held. Its outbox row stays.
   case noSuchReceiver(item: OutboxItem)
 }

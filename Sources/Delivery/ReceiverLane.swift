@@ -176,6 +176,7 @@ struct ReceiverLane {
     if entry.item.priority != .high { inFlightOther -= 1 }
     defer { unblock(entry.item.alertID) }
     guard !result.isDelivered else {
+      tellOvertaken(by: entry)
       remove(key)
       if let change = health.succeeded() {
         told(change)
@@ -202,6 +203,15 @@ struct ReceiverLane {
     let atMs = backOff(key, nowMs: nowMs, using: &generator)
     told(change)
     return .retry(atMs: atMs)
+  }
+
+  private mutating func tellOvertaken(by entry: Entry) {
+    guard entry.item.keeping == .outbox else { return }
+    let older = (chains[entry.item.alertID] ?? []).filter { key in
+      guard let older = entries[key], older.state != .inFlight else { return false }
+      return older.item.sequence < entry.item.sequence
+    }
+    if !older.isEmpty { notices.append(.overtook(receiver: name, outboxKeys: older)) }
   }
 
   private func isRefusedForGood(_ key: UInt64) -> Bool {

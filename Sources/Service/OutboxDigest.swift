@@ -29,8 +29,7 @@ package struct DigestRequest: Sendable {
   package var now: Int64
 }
 
-/// Writes a digest in its receiver's format; nil where that format tells of every alert by itself, as one that must
-/// close what it opened.
+/// Writes a digest in its receiver's format; nil where the receiver is not known any more.
 package typealias DigestEncoder = @Sendable (DigestRequest) -> OutboxRow?
 
 /// After an outage, one webhook for all alerts that have ended (SEMANTICS E6).
@@ -43,6 +42,8 @@ struct DigestMaker: Sendable {
 
   let store: VigilStore
   let encode: DigestEncoder
+  /// Whether a receiver's digest also closes its alerts; where it does not, the end of each goes by itself.
+  let closesAlerts: @Sendable (_ receiver: String) -> Bool
 
   /// The webhook type of a digest.
   static let type = WebhookType.digest.rawValue
@@ -58,11 +59,13 @@ struct DigestMaker: Sendable {
   /// - Throws: when the store fails; rows in no digest are owed as before.
   func make(receiver: String, of rows: [QueuedRow], now: Int64) throws(JournalError) -> Outcome {
     var ended: [(alert: DigestAlert, orders: [UInt64])] = []
+    var lastWords: Set<UInt64> = []
     var places: [String: Int] = [:]
     var alive: Set<String> = []
     var older: [(order: UInt64, alerts: [DigestAlert])] = []
     for entry in rows where entry.row.receiver == receiver && entry.row.type != Canary.type {
       let alertID = entry.row.alertID
+      if entry.row.type == WebhookType.resolved.rawValue { lastWords.insert(entry.order) }
       if entry.row.type == Self.type {
         older.append((entry.order, try alerts(store.outbox.members(of: entry.order))))
       } else if let place = places[alertID] {
@@ -75,6 +78,11 @@ struct DigestMaker: Sendable {
         places[alertID] = ended.count
         ended.append((DigestAlert(alertID: alertID, newest: newest), [entry.order]))
       }
+    }
+    if !closesAlerts(receiver) {
+      for index in ended.indices { ended[index].orders.removeAll(where: lastWords.contains) }
+      ended.removeAll(where: \.orders.isEmpty)
+      places = Dictionary(uniqueKeysWithValues: ended.enumerated().map { ($0.element.alert.alertID, $0.offset) })
     }
     return try join(receiver: receiver, ended, older, places: places, now: now)
   }

@@ -79,6 +79,20 @@ extension OutboxKeeper {
     }
   }
 
+  /// A receiver that keeps an alert's last state must not hear an older one after a newer: it would open again what has
+  /// ended. Others are owed every transition.
+  func dropOvertaken(_ keys: [UInt64], receiver: String) {
+    guard routing.receivers(named: [receiver]).first?.format.keepsLastState == true else { return }
+    do throws(JournalError) {
+      for key in keys { _ = try store.outbox.remove(key, atMs: clock.wallMilliseconds()) }
+      current?.withdraw(receiver: receiver, outboxKeys: keys)
+    } catch {
+      log.limited(
+        .warning, every: 60, "delivery", "an overtaken webhook could not be taken out of the outbox",
+        ["reason": LogValue(error.description)])
+    }
+  }
+
   /// A technical alert from memory to every receiver but the one concerned.
   func tellOthers(than receiver: String, rule: String, title: String, message: String, alertID: String) {
     let others = routing.receiverNames.filter { $0 != receiver }

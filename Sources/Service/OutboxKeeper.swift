@@ -40,8 +40,9 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
     digests = DigestMaker(
       store: store,
       encode: encode ?? { request in
-        routing.receivers(named: [request.receiver]).first.flatMap { Webhooks.digest(request, to: $0) }
-      })
+        routing.receivers(named: [request.receiver]).first.map { Webhooks.digest(request, to: $0) }
+      },
+      closesAlerts: { routing.receivers(named: [$0]).first?.format.digestClosesAlerts ?? true })
     registerGauges()
   }
 
@@ -152,6 +153,7 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
       log.warning("delivery", "receiver keeps failing; probing it", ["receiver": LogValue(receiver)])
     case .recovered(let receiver): log.info("delivery", "receiver recovered", ["receiver": LogValue(receiver)])
     case .digestDue(let receiver, let underWay): digestsDue.withLock { $0[receiver] = Set(underWay) }
+    case .overtook(let receiver, let keys): dropOvertaken(keys, receiver: receiver)
     case .noSuchReceiver(let item):
       log.limited(
         .warning, every: 60, "delivery", "outbox row for a receiver that is no longer configured",

@@ -71,12 +71,9 @@ enum Webhooks {
     }
   }
 
-  /// One row for several alerts that ended while a receiver could not be reached (SEMANTICS E6); nil where the format's
-  /// digest does not close its alerts (``WebhookFormat/digestClosesAlerts``): there each tells of its end by itself.
-  ///
-  /// An alert the store no longer knows is told by its id.
-  static func digest(_ request: DigestRequest, to receiver: VigilConfiguration.Receiver) -> OutboxRow? {
-    guard receiver.format.digestClosesAlerts else { return nil }
+  /// One row for several alerts that ended while a receiver could not be reached (SEMANTICS E6). An alert the store no
+  /// longer knows is told by its id.
+  static func digest(_ request: DigestRequest, to receiver: VigilConfiguration.Receiver) -> OutboxRow {
     let documents = request.alerts.map { alert in
       if let known = alert.newest.flatMap({ AlertDocument(json: $0.document) }) { return known }
       var unknown = AlertDocument()

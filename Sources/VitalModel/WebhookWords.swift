@@ -28,6 +28,9 @@ package enum WebhookFormat: String, Sendable, CaseIterable {
   /// Whether a heartbeat has a form in it.
   package var hasHeartbeat: Bool { self == .standard || self == .cloudevents }
 
+  /// Whether its receivers keep one state for each alert, so that an older transition must not follow a newer.
+  package var keepsLastState: Bool { self == .pagerduty || self == .alertmanager || self == .fhir }
+
   /// Whether a digest also closes the alerts it lists at the receiver. Where it does not, the last webhook of each of them
   /// is still owed.
   package var digestClosesAlerts: Bool { self != .pagerduty }

@@ -1,6 +1,6 @@
 import VitalModel
 
-/// The alert as a DetectedIssue.
+/// The alert as a DetectedIssue. It has no field for a place; that is in the Communication's text.
 struct FHIRIssue {
   private let alert: AlertDocument
   private let webhook: Webhook
@@ -18,7 +18,6 @@ struct FHIRIssue {
   func write(to out: inout JSONText) {
     out.field("resourceType", "DetectedIssue")
     FHIREncoding.meta(isSimulated: alert.simulated, to: &out)
-    place(to: &out)
     FHIREncoding.identifier(FHIREncoding.System.alert, alert.alertID, to: &out)
     out.field("status", webhook.isEnded(alert) ? "final" : "preliminary")
     out.object("code") { out in
@@ -42,20 +41,6 @@ struct FHIRIssue {
       if !alert.message.isEmpty { out.field("detail", alert.message) }
     }
     mitigation(to: &out)
-  }
-
-  /// Where the bed is: DetectedIssue has no field for it, so it goes by FHIR's extension for a resource's location.
-  private func place(to out: inout JSONText) {
-    guard let place = ThinAlert(alert, isEnded: false).place else { return }
-    out.array("extension") { out in
-      out.object { out in
-        out.field("url", "http://hl7.org/fhir/StructureDefinition/event-location")
-        out.object("valueReference") { out in
-          out.field("type", "Location")
-          out.field("display", place)
-        }
-      }
-    }
   }
 
   private var severity: String {

@@ -25,6 +25,7 @@ struct FHIRObservation {
   func write(to out: inout JSONText) {
     out.field("resourceType", "Observation")
     FHIREncoding.meta(isSimulated: alert.simulated, to: &out)
+    place(to: &out)
     FHIREncoding.identifier(FHIREncoding.System.webhook, webhook.webhookID, to: &out)
     // Nobody has looked at it yet.
     out.field("status", "preliminary")
@@ -48,6 +49,20 @@ struct FHIRObservation {
     out.array("note") { out in
       out.object {
         $0.field("text", "\(state)the value rule \(alert.ruleID) judged, which may be an average of samples")
+      }
+    }
+  }
+
+  /// Where the bed is, by FHIR's extension for the place of an observation.
+  private func place(to out: inout JSONText) {
+    guard let place = ThinAlert(alert, isEnded: false).place else { return }
+    out.array("extension") { out in
+      out.object { out in
+        out.field("url", "http://hl7.org/fhir/StructureDefinition/event-location")
+        out.object("valueReference") {
+          $0.field("type", "Location")
+          $0.field("display", place)
+        }
       }
     }
   }

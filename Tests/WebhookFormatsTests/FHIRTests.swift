@@ -58,6 +58,9 @@ import VitalModel
     #expect(resource["interpretation"][0]["coding"][0]["code"].text == "L")
     #expect(resource["referenceRange"][0]["low"]["value"].number == 90)
     #expect(resource["effectiveDateTime"].text == "2026-11-20T22:37:31.000Z")
+    // R4 allows the extension on observations, not on a DetectedIssue.
+    #expect(resource["extension"][0]["valueReference"]["display"].text == "ward-7 bed 12")
+    #expect(try entries(sampleWebhook())[1]["resource"]["extension"].isNull)
   }
 
   @Test func bloodPressureIsAPanel() throws {
