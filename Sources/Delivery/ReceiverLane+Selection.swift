@@ -31,8 +31,10 @@ extension ReceiverLane {
     return times.min()
   }
 
-  /// Tells of high items that have been owed too long, whatever they are waiting for.
+  /// Tells of high items that have been owed too long, whatever they are waiting for, and ends the wait for a digest
+  /// nobody made.
   mutating func watch(nowMs: Int64) {
+    if let until = digestUntilMs, nowMs >= until { endDigest() }
     while let due = watched.top, due.atMs <= nowMs {
       watched.pop()
       tellUndelivered(due.outboxKey)
@@ -48,17 +50,24 @@ extension ReceiverLane {
 
   private mutating func popReady(nowMs: Int64) -> UInt64? {
     dropStale()
-    if let until = digestUntilMs, nowMs >= until { endDigest() }
     let high = nowMs >= health.pauseHighUntilMs ? withoutEnded(readyHigh.top) : nil
     let otherMayGo =
       health.phase == .closed && nowMs >= health.pauseOtherUntilMs && inFlightOther < maxInFlightOther
     let other = otherMayGo ? withoutEnded(readyOther.top) : nil
-    guard let high else {
+    guard let high, mayGo(high, nowMs: nowMs) else {
       return other == nil ? nil : readyOther.pop()?.outboxKey
     }
     if let other, other < high { return readyOther.pop()?.outboxKey }
     readyHigh.pop()
     return high.outboxKey
+  }
+
+  /// Whether a high item need not wait: one of an ended alert does for a failing receiver's recovery, and for active
+  /// alerts of any priority.
+  private func mayGo(_ high: Rank, nowMs: Int64) -> Bool {
+    guard high.isOfEnded else { return true }
+    guard health.phase == .closed else { return false }
+    return nowMs < health.pauseOtherUntilMs || readyOther.top?.isOfEnded ?? true
   }
 
   /// While a digest is being made nothing of an ended alert goes; all that follow in the order have ended too.
