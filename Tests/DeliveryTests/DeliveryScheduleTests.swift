@@ -213,6 +213,7 @@ struct DeliveryScheduleTests {
     #expect(starts.map(\.key) == [1, 2, 1])
     #expect(starts[1].atMs == 500)
     #expect(world.deliveredKeys == [2, 1])
+    #expect(world.notices.contains { $0.notice == .overtook(receiver: "a", outboxKeys: [1]) })
   }
 
   @Test("transitions of one alert are sent one after the other, other alerts beside them")
