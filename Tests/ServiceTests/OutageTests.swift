@@ -1,10 +1,10 @@
 import AlertJournal
+import Delivery
 import Foundation
 import Synchronization
 import Testing
 import VitalModel
 
-@testable import Delivery
 @testable import Service
 
 /// A receiver away for a day, on a clock moved by hand, through the schedule, the keeper and the store.

@@ -1,5 +1,6 @@
 import AlertJournal
 import Configuration
+import Delivery
 import Foundation
 import Instrumentation
 import Pipeline
@@ -8,7 +9,6 @@ import TestSupport
 import Testing
 import VitalModel
 
-@testable import Delivery
 @testable import Service
 
 /// A clock moved by hand.
