@@ -6,7 +6,7 @@ import YAMLText
 struct ConfigurationReader {
   static let keys = [
     "profile", "tenant", "identity", "roster", "clock", "brokers", "topics", "rules", "store", "journal", "receivers",
-    "routes", "heartbeat", "http", "log", "engine",
+    "routes", "heartbeat", "http", "log", "engine", "people", "roles", "schedules", "alerting",
   ]
   /// What a receiver can be sent in this release.
   static let formats = ["standard"]
@@ -15,6 +15,8 @@ struct ConfigurationReader {
   let secrets: SecretSources
   let registry: VitalRegistry?
   var problems: Problems
+  /// What can be used and is probably not meant.
+  var warnings: Problems
   var configuration = VigilConfiguration()
   /// Where each thing that production looks at was written.
   var places = ConfigurationPlaces()
@@ -23,6 +25,7 @@ struct ConfigurationReader {
     self.secrets = secrets
     self.registry = registry
     problems = Problems(file: file)
+    warnings = Problems(file: file)
   }
 
   mutating func read(_ root: YAMLNode) {
@@ -48,8 +51,10 @@ struct ConfigurationReader {
     for node in top.list("receivers", &problems) ?? [] { receiver(node) }
     routes(top)
     heartbeat(top)
+    alerting(top)
     process(top)
     checkProfile()
+    configuration.warnings = warnings.sorted
   }
 
   // MARK: Devices
@@ -322,5 +327,17 @@ struct ConfigurationReader {
     let every = entry.duration("every", in: 1000...3_600_000, &problems)
     guard let name = receiverName(node, of: "receiver") else { return }
     configuration.heartbeat = VigilConfiguration.Heartbeat(receiver: name, every: every ?? 60_000)
+  }
+
+  private mutating func alerting(_ top: YAMLMapping) {
+    var people = PeopleReader(receivers: places.receivers)
+    people.read(top, &problems)
+    var alerting = AlertingReader()
+    if let section = top.mapping("alerting", keys: AlertingReader.keys, &problems) {
+      alerting.read(section, &problems)
+    }
+    CoverCheck(people: people, alerting: alerting).run(&problems, warnings: &warnings)
+    configuration.onCall = people.onCall
+    configuration.alerting = alerting.settings
   }
 }

@@ -2,47 +2,7 @@ import AlertJournal
 import Configuration
 import Delivery
 import Pipeline
-import Synchronization
 import VitalModel
-
-/// Which receivers hear of what, and in which form. Replaced whole by a reload.
-final class Routing: Sendable {
-  struct Table: Sendable {
-    var routes: [VigilConfiguration.Route]
-    var receivers: [VigilConfiguration.Receiver]
-  }
-
-  private let table: Mutex<Table>
-
-  init(_ configuration: VigilConfiguration) {
-    table = Mutex(Table(routes: configuration.routes, receivers: configuration.receivers))
-  }
-
-  func replace(_ configuration: VigilConfiguration) {
-    table.withLock { $0 = Table(routes: configuration.routes, receivers: configuration.receivers) }
-  }
-
-  /// Whether a receiver is sent ids only; true for one that is not configured.
-  func isThin(_ receiver: String) -> Bool {
-    table.withLock { table in table.receivers.first { $0.name == receiver }?.payload != .full }
-  }
-
-  var receiverNames: [String] { table.withLock { $0.receivers.map(\.name) } }
-
-  /// Receivers of a document, each once, in the order of the routes. Without routes everybody hears everything.
-  func receivers(for document: AlertDocument) -> [VigilConfiguration.Receiver] {
-    table.withLock { table in
-      if table.routes.isEmpty { return table.receivers }
-      var found: [VigilConfiguration.Receiver] = []
-      for route in table.routes where route.match.accepts(document) {
-        for name in route.receivers where !found.contains(where: { $0.name == name }) {
-          if let receiver = table.receivers.first(where: { $0.name == name }) { found.append(receiver) }
-        }
-      }
-      return found
-    }
-  }
-}
 
 /// Transitions as outbox rows.
 enum Webhooks {
