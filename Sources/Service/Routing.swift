@@ -30,11 +30,6 @@ final class Routing: Sendable {
     table.withLock { $0 = Table(configuration) }
   }
 
-  /// Whether a receiver is sent ids only; true for one that is not configured.
-  func isThin(_ receiver: String) -> Bool {
-    table.withLock { table in table.receivers.first { $0.name == receiver }?.payload != .full }
-  }
-
   var receiverNames: [String] { table.withLock { $0.receivers.map(\.name) } }
 
   /// Receivers by name, in the order of the configuration; unknown names are left out.
