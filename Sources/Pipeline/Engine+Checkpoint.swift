@@ -246,5 +246,6 @@ extension Engine {
     for code in alert.toldCodes { out.append(varint: UInt64(code)) }
     out.append(zigzag: alert.lowerSince)
     out.append(zigzag: alert.silencedUntil)
+    out.append(zigzag: alert.raisedAt)
   }
 }

@@ -296,5 +296,6 @@ extension Engine {
     }
     alert.lowerSince = try reader.zigzag()
     alert.silencedUntil = try reader.zigzag()
+    alert.raisedAt = try reader.zigzag()
   }
 }

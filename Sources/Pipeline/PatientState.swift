@@ -77,6 +77,8 @@ struct ActiveAlert {
   var toldCodes: [Int] = []
   /// Since when nothing has justified its priority, event time; `.max`: something does.
   var lowerSince: Int64 = .max
+  /// When a raising condition last lifted it, engine time.
+  var raisedAt: Int64 = .min
   /// A person muted it until then, engine time; `.max`: nobody did.
   var silencedUntil: Int64 = .max
   /// What many patients share, for an alert about all of them: a gateway. Its ``members`` are the patients then.

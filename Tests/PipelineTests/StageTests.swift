@@ -123,16 +123,40 @@ import VitalModel
 
   @Test("--without smoothing: a mean over at most a minute becomes the newest value")
   func smoothing() throws {
-    let rules = Self.low().replacingOccurrences(of: "when: last(spo2)", with: "when: median(spo2, 30s)")
+    let rules = Self.low().replacingOccurrences(of: "when: last(spo2)", with: "when: median(spo2, 60s)")
     let plan = try Shipped.layout(rules).plan
-    let chart = "0..60: spo2=97\n61..74: spo2=85\n75..120: spo2=97"
+    let chart = "0..60: spo2=97\n61..80: spo2=85\n81..120: spo2=97"
     #expect(Strip(PlanLayout(plan: plan)).feed(chart).transitions == [])
     #expect(Strip(PlanLayout(plan: plan.withoutSmoothing())).feed(chart).transitions.first == "76 start low medium")
   }
 
+  @Test("D6: what the newest value breaches and the smoothed one does not is smoothing: one row a stretch")
+  func smoothingLedger() throws {
+    let rules = """
+      rule: low
+      title: Low
+      source: test
+      priority: low
+      when: median(spo2, 10s) < 90
+      message: "{value}"
+      """
+    let strip = try Self.strip(rules).feed(
+      "0..20: spo2=97\n21..23: spo2=85\n24..40: spo2=97\n41..42: spo2=85\n43..60: spo2=97")
+    #expect(strip.transitions == [])
+    #expect(strip.ledger == ["21 smoothing low", "41 smoothing low"])
+  }
+
   // MARK: Inhibition
 
-  private static let off = """
+  private static let pale = """
+    ---
+    rule: perfusion
+    title: Perfusion low
+    kind: technical
+    source: test
+    priority: low
+    when: last(perfusion_index) < 0.3
+    message: "perfusion low"
     ---
     rule: lead-off
     title: Lead off
@@ -144,22 +168,41 @@ import VitalModel
     message: "lead off"
     """
 
-  @Test("inhibition by an active technical alert on the rule's own vital, capped, released when that ends")
+  @Test("inhibition by a technical alert on the same device, capped, released when that ends")
   func inhibition() throws {
-    let rules = Self.low("inhibited_by: [lead-off]\ninhibit_max: 5m") + "\n" + Self.off
-    let strip = try Self.strip(rules).feed("0: spo2@b=85!lead-off\n1..20: spo2=85 spo2@b=85!lead-off")
-    #expect(strip.transitions == ["0 start lead-off low"])
-    #expect(strip.ledger.contains("16 inhibition low"))
-    strip.feed("21..25: spo2=85 spo2@b=97")
-    #expect(strip.transitions.dropFirst() == ["21 end lead-off low", "21 start low medium"])
+    let rules = Self.low("inhibited_by: [perfusion, lead-off]\ninhibit_max: 5m") + "\n" + Self.pale
+    let strip = try Self.strip(rules).feed("0..20: spo2=85 perfusion_index=0.1")
+    #expect(strip.transitions == ["0 start perfusion low"])
+    #expect(strip.ledger == ["15 inhibition low"])
+    #expect(strip.engine.output.ledger[0].document.suppressed?.by == "perfusion")
+    strip.feed("21..25: spo2=85 perfusion_index=1")
+    #expect(strip.transitions.dropFirst() == ["21 end perfusion low", "21 start low medium"])
     // The cap: five minutes after it was first held it is told.
-    let capped = try Self.strip(rules).feed("0..400: spo2=85 spo2@b=85!lead-off")
+    let capped = try Self.strip(rules).feed("0..400: spo2=85 perfusion_index=0.1")
     #expect(capped.transitions.last == "315 start low medium")
-    // On another vital it explains nothing.
-    let other = try Self.strip(rules).feed("0..20: spo2=85 hr=70!lead-off")
-    #expect(other.transitions.contains("15 start low medium"))
-    let without = try Self.strip(rules, without: [.inhibition]).feed("0..20: spo2=85 spo2@b=85!lead-off")
+    let pierced = try Self.strip(rules).feed("0..20: spo2=85 perfusion_index=0.1\n21: spo2=75 perfusion_index=0.1")
+    #expect(pierced.transitions.last == "21 start low high")
+    let without = try Self.strip(rules, without: [.inhibition]).feed("0..20: spo2=85 perfusion_index=0.1")
     #expect(without.transitions.contains("15 start low medium"))
+  }
+
+  @Test(
+    "D1: a sensor's own trouble hides nothing another sensor finds",
+    arguments: ["hr=70!lead-off", "spo2@b=85!lead-off"])
+  func otherSensors(sample: String) throws {
+    let rules =
+      Self.low("inhibited_by: [perfusion, lead-off]\nquality: { gate: [\"abs(hr - pr) <= 15\"] }") + "\n" + Self.pale
+    let other = try Self.strip(rules).feed("0..20: spo2=85 \(sample)")
+    #expect(other.transitions.contains("15 start low medium"))
+    let elsewhere = try Self.strip(rules).feed("0..20: spo2=85 perfusion_index@b=0.1")
+    #expect(elsewhere.transitions.contains("15 start low medium"))
+  }
+
+  @Test("D2: a sudden fall beyond the bypass limit is told once, although the smoothed value goes on falling")
+  func suddenFall() throws {
+    let rules = Self.low("worsening: 5").replacingOccurrences(of: "when: last(spo2)", with: "when: median(spo2, 10s)")
+    let strip = try Self.strip(rules).feed("0..20: spo2=97\n21..60: spo2=79")
+    #expect(strip.transitions == ["21 start low high"])
   }
 
   @Test("inhibition by the patient's state: off-ward until its end, a procedure a device declares, a flag")
