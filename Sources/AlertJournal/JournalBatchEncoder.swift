@@ -343,8 +343,8 @@ extension JournalTextKind {
   /// Texts that a restart needs without reading the journal.
   var isKeptInRegistry: Bool {
     switch self {
-    case .roster, .rules, .options: true
-    case .deviceEvent, .wave: false
+    case .roster, .rules, .options, .alerting: true
+    case .deviceEvent, .wave, .action: false
     }
   }
 }
