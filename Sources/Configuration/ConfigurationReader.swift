@@ -6,7 +6,7 @@ import YAMLText
 struct ConfigurationReader {
   static let keys = [
     "profile", "tenant", "identity", "roster", "clock", "brokers", "topics", "rules", "store", "journal", "receivers",
-    "routes", "heartbeat", "http", "log", "engine",
+    "routes", "heartbeat", "http", "log", "engine", "api", "people",
   ]
   /// What a receiver can be sent in this release.
   static let formats = ["standard"]
@@ -49,6 +49,9 @@ struct ConfigurationReader {
     routes(top)
     heartbeat(top)
     process(top)
+    api(top)
+    people(top)
+    checkAnswers()
     checkProfile()
   }
 
@@ -208,7 +211,7 @@ struct ConfigurationReader {
   // MARK: Alerts out
 
   private mutating func receiver(_ node: YAMLNode) {
-    let keys = ["name", "url", "secret", "format", "payload", "allow_private", "agreement"]
+    let keys = ["name", "url", "secret", "format", "payload", "allow_private", "agreement", "may_accept"]
     guard let entry = YAMLMapping(node, of: "receiver", keys: keys, &problems) else { return }
     let name = entry.requiredRead("name", as: "a name without spaces, `/`, `+` or `#`", &problems) {
       RosterValue.identifier($0)
@@ -220,6 +223,7 @@ struct ConfigurationReader {
     let payload = entry.word("payload", VigilConfiguration.PayloadKind.self, &problems) ?? .thin
     let allowPrivate = entry.bool("allow_private", &problems) ?? false
     let agreement = entry.string("agreement", &problems)
+    let mayAccept = entry.bool("may_accept", &problems) ?? false
     guard let name else { return }
     if let first = places.receivers.updateValue(entry.place(of: "name"), forKey: name) {
       problems.add(entry.place(of: "name"), "receiver `\(name)` is given twice, first at line \(first.line)")
@@ -229,7 +233,8 @@ struct ConfigurationReader {
     places.receiverURLs[name] = entry.place(of: "url")
     configuration.receivers.append(
       VigilConfiguration.Receiver(
-        name: name, url: url, secrets: signing, payload: payload, allowPrivate: allowPrivate, agreement: agreement))
+        name: name, url: url, secrets: signing, payload: payload, allowPrivate: allowPrivate, agreement: agreement,
+        mayAccept: mayAccept))
   }
 
   private mutating func format(_ entry: YAMLMapping) {

@@ -81,10 +81,12 @@ package struct VigilConfiguration: Hashable, Sendable {
     package var allowPrivate: Bool
     /// The agreement under which whole documents may be sent.
     package var agreement: String?
+    /// Whether its answers may accept and reject alerts (SEMANTICS E6).
+    package var mayAccept: Bool
 
     package init(
       name: String, url: WebhookURL, secrets: [Secret] = [], payload: PayloadKind = .thin, allowPrivate: Bool = false,
-      agreement: String? = nil
+      agreement: String? = nil, mayAccept: Bool = false
     ) {
       self.name = name
       self.url = url
@@ -92,6 +94,7 @@ package struct VigilConfiguration: Hashable, Sendable {
       self.payload = payload
       self.allowPrivate = allowPrivate
       self.agreement = agreement
+      self.mayAccept = mayAccept
     }
   }
 
@@ -173,6 +176,9 @@ package struct VigilConfiguration: Hashable, Sendable {
   /// In order; every route that matches is told. Without `routes` every alert goes to every receiver.
   package var routes: [Route] = []
   package var heartbeat: Heartbeat?
+  package var api = API()
+  /// Users' ids who may answer by way of receivers.
+  package var knownUsers: Set<String> = []
   package var listen = NetworkAddress(host: "127.0.0.1", port: 8080)
   package var logLevel = LogLevel.info
   /// Evaluator threads; nil: as many as the machine has use for.

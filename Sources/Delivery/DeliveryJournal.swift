@@ -10,6 +10,9 @@ package struct AttemptReport: Sendable, Equatable {
   package let latencyMicros: Int64
   /// When it will be tried again, in milliseconds since 1970; nil when delivered or let go.
   package let nextAttemptMs: Int64?
+  /// The body of a 2xx answer, for receivers that accept an alert in it; empty when there was none, when it was longer
+  /// than 4 KiB, or when the attempt failed.
+  package var answer: [UInt8] = []
 
   /// Whether nothing more is owed: an outbox row is to be deleted.
   package var isDelivered: Bool { result.isDelivered }
