@@ -131,7 +131,7 @@ final class Evaluator: @unchecked Sendable {
     for transition in effects.output.transitions where transition.isNotified {
       let receivers = parts.routing.receivers(for: transition.document)
       if receivers.isEmpty { parts.meters.unrouted.add(1) }
-      effects.outbox += Webhooks.rows(transition.document, to: receivers, now: now)
+      effects.outbox += Webhooks.rows(transition.document, to: receivers, parts.routing.rights, now: now)
     }
     effects.outbox += canaries
     canaries.removeAll(keepingCapacity: true)

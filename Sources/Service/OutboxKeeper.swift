@@ -12,6 +12,7 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
   private let log: Log
   private let clock: any ServiceClock
   private let worker = Mutex<DeliveryWorker?>(nil)
+  private let answers = Mutex<AnswerDesk?>(nil)
   private let needsOffer = Atomic<Bool>(false)
 
   init(store: VigilStore, routing: Routing, meters: ServiceMeters, log: Log, clock: any ServiceClock) {
@@ -23,6 +24,7 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
   }
 
   func attach(_ worker: DeliveryWorker?) { self.worker.withLock { $0 = worker } }
+  func attach(answers desk: AnswerDesk?) { answers.withLock { $0 = desk } }
   private var current: DeliveryWorker? { worker.withLock { $0 } }
 
   // MARK: To delivery
@@ -60,6 +62,11 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
       let outcome = report.isDelivered ? "delivered" : "failed"
       meters.deliveries.with(report.item.receiver, outcome).add(1)
       guard report.item.keeping == .outbox else { continue }
+      if !report.answer.isEmpty, report.isDelivered, let desk = answers.withLock({ $0 }),
+        desk.take(report.answer, to: report.item, record: { [self] in record(report) })
+      {
+        continue
+      }
       record(report)
     }
   }

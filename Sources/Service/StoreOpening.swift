@@ -269,7 +269,10 @@ struct StoreOpening {
         return
       }
       state.engines[engine(state, patient: slot.patient).index].applyDeviceAlarm(slot, alarm.alarm)
-    case .wave, .options, .action, .alerting: break
+    case .action:
+      guard slot.patient != .max, let action = StoredAction.action(journaled: bytes) else { return }
+      state.engines[engine(state, patient: slot.patient).index].applyAction(slot, action)
+    case .wave, .options, .alerting: break
     }
   }
 

@@ -10,17 +10,23 @@ final class Routing: Sendable {
   struct Table: Sendable {
     var routes: [VigilConfiguration.Route]
     var receivers: [VigilConfiguration.Receiver]
+    var rights: AnswerRights
+
+    init(_ configuration: VigilConfiguration) {
+      routes = configuration.routes
+      receivers = configuration.receivers
+      rights = AnswerRights(configuration)
+    }
   }
 
   private let table: Mutex<Table>
 
-  init(_ configuration: VigilConfiguration) {
-    table = Mutex(Table(routes: configuration.routes, receivers: configuration.receivers))
-  }
+  init(_ configuration: VigilConfiguration) { table = Mutex(Table(configuration)) }
 
-  func replace(_ configuration: VigilConfiguration) {
-    table.withLock { $0 = Table(routes: configuration.routes, receivers: configuration.receivers) }
-  }
+  func replace(_ configuration: VigilConfiguration) { table.withLock { $0 = Table(configuration) } }
+
+  /// Who may answer what is sent.
+  var rights: AnswerRights { table.withLock { $0.rights } }
 
   var receiverNames: [String] { table.withLock { $0.receivers.map(\.name) } }
 
@@ -52,7 +58,9 @@ enum Webhooks {
   }
 
   /// One row a receiver; the body is written once, as the receiver is to get it at every attempt.
-  static func rows(_ document: AlertDocument, to receivers: [VigilConfiguration.Receiver], now: Int64) -> [OutboxRow] {
+  static func rows(
+    _ document: AlertDocument, to receivers: [VigilConfiguration.Receiver], _ rights: AnswerRights, now: Int64
+  ) -> [OutboxRow] {
     let type = type(document)
     let webhookID = OutboxItem.webhookID(alertID: document.alertID, sequence: document.sequence)
     var full: [UInt8]?
@@ -69,7 +77,8 @@ enum Webhooks {
       }
       return OutboxRow(
         receiver: receiver.name, webhookID: webhookID, alertID: document.alertID, sequence: document.sequence,
-        type: type, priority: document.priority, createdMs: now, body: body)
+        type: type, priority: document.priority, createdMs: now,
+        body: rights.body(body, to: receiver.name, document, now: now))
     }
   }
 
