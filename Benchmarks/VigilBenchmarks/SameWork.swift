@@ -82,7 +82,7 @@ final class SameWork {
         let judgement = judge(rule, table.view(place), end)
         switch table.episodes[place].observe(judgement, now: end, timing: timings[rule]) {
         case .met(let onset), .bypassed(let onset): write(place, rule: rule, onset: onset, end: end)
-        case .none, .pending, .dropped, .closed: break
+        case .none, .pending, .dropped, .gated, .recrossed, .closed: break
         }
         // Nothing left in the window: the comparison forgets the episode. (The engine keeps it: unknown never clears.)
         if judgement.when == .unknown { table.episodes[place].reset() }

@@ -60,6 +60,11 @@ package final class PlanLayout: @unchecked Sendable {
     package var firstMeasure: CompiledProgram?
     package var firstLimit: CompiledProgram?
     package var raises: Table<CompiledRaise>
+    /// What must be true of the signal, and the second sign, for it to open.
+    package var gates: Table<CompiledProgram>
+    package var confirm: CompiledProgram?
+    /// What each adaptation of ``VitalModel/RuleDefinition/adaptations`` follows.
+    package var adaptations: Table<CompiledProgram>
     package var parameters: Table<CompiledParameter>
     package var features: Table<CompiledFeature>
     /// Rules judged once a patient: the vitals they read through windows, which slide on without a sample of their own.
@@ -134,6 +139,8 @@ package final class PlanLayout: @unchecked Sendable {
           firstMeasure: rule.firstComparison.map { compile($0.left) },
           firstLimit: rule.firstComparison.map { compile($0.right) },
           raises: memory.table(rule.raises.map { CompiledRaise(when: compile($0.when), to: $0.to) }),
+          gates: memory.table(rule.gates.map(compile)), confirm: rule.confirm.map(compile),
+          adaptations: memory.table(rule.adaptations.map { compile($0.to) }),
           parameters: memory.table(rule.parameters.map { CompiledParameter($0, flags: flags, memory: memory) }),
           features: memory.table(features), windowInputs: memory.table(PlanLayout.windowInputs(rule, features)),
           holdLast: rule.holdLast)

@@ -8,7 +8,7 @@ import VitalModel
 /// The layout is in `docs/formats/state.md`. It holds positions in the plan, so it is read with the plan it was written
 /// with; the caller keeps that plan's version beside it.
 extension Engine {
-  static let stateVersion: UInt8 = 2
+  static let stateVersion: UInt8 = 3
 
   /// Whether no message is half taken in: only then may a checkpoint be cut.
   package var isBetweenMessages: Bool { !isInMessage }
@@ -43,6 +43,7 @@ extension Engine {
       out.append(zigzag: missed.onset)
       out.append(zigzag: missed.end)
     }
+    writeMuting(patient, &out)
     return (patient.pointee.position, out.bytes)
   }
 
@@ -144,7 +145,7 @@ extension Engine {
   private func write(_ episode: Episode, _ out: inout ByteWriter) {
     out.append(episode.isBlank ? 0xFF : episode.phase.rawValue)
     guard !episode.isBlank else { return }
-    out.append((episode.isBypassed ? 1 : 0) | (episode.isFrozen ? 2 : 0))
+    out.append((episode.isBypassed ? 1 : 0) | (episode.isFrozen ? 2 : 0) | (episode.isNoted ? 4 : 0))
     for value in [episode.onset, episode.segmentStart, episode.clearOnset, episode.due] { out.append(zigzag: value) }
     for index in 0..<4 {
       out.append(zigzag: episode.segments[index].start)
@@ -154,10 +155,42 @@ extension Engine {
 
   private func write(_ slot: RuleSlot, _ out: inout ByteWriter) {
     out.append(UInt8(bitPattern: slot.heldStage))
-    out.append(slot.heldBypass ? 1 : 0)
+    out.append((slot.heldBypass ? 1 : 0) | (slot.heldUnverified ? 2 : 0))
     out.append(zigzag: Int64(slot.joinedRule))
     out.append(zigzag: Int64(slot.subject))
-    for value in [slot.heldUntil, slot.heldOnset, slot.refractoryUntil] { out.append(zigzag: value) }
+    for value in [slot.heldUntil, slot.heldOnset, slot.refractoryUntil, slot.inhibitedSince, slot.resolvedUntil] {
+      out.append(zigzag: value)
+    }
+    out.append(littleEndian: slot.toldDepth.bitPattern)
+    let starts = slot.startTimes
+    out.append(varint: UInt64(starts.count))
+    for start in starts { out.append(zigzag: start) }
+  }
+
+  /// Silences, declared states, and what counts against the budget.
+  private func writeMuting(_ patient: UnsafeMutablePointer<PatientState>, _ out: inout ByteWriter) {
+    out.append(varint: UInt64(patient.pointee.silences.count))
+    for silence in patient.pointee.silences {
+      switch silence.matcher {
+      case .rule(let id):
+        out.append(0)
+        out.append(counted: id)
+      case .kind(let kind):
+        out.append(1)
+        out.append(counted: kind.rawValue)
+      }
+      for text in [silence.id, silence.author, silence.reason] { out.append(counted: text) }
+      out.append(zigzag: silence.from)
+      out.append(zigzag: silence.until)
+    }
+    out.append(varint: UInt64(patient.pointee.declared.count))
+    for state in patient.pointee.declared {
+      out.append(counted: state.name)
+      out.append(zigzag: state.until)
+    }
+    out.append(varint: UInt64(patient.pointee.budgetTold.count))
+    for time in patient.pointee.budgetTold { out.append(zigzag: time) }
+    out.append(zigzag: patient.pointee.reviewedUntil)
   }
 
   private func write(_ score: ScoreState, _ out: inout ByteWriter) {
@@ -191,5 +224,18 @@ extension Engine {
     for member in alert.members { out.append(counted: member) }
     out.append(counted: alert.unit ?? "\u{0}")
     out.append(counted: alert.bed ?? "\u{0}")
+    for field in alert.life.fields { out.append(zigzag: field) }
+    let word = alert.acknowledgement
+    out.append(word == nil ? 0 : 1)
+    if let word {
+      for text in [word.by, word.kind?.rawValue ?? "", word.note ?? "\u{0}"] { out.append(counted: text) }
+      out.append(zigzag: word.time)
+    }
+    out.append(counted: alert.responsibility.rawValue)
+    for text in [alert.responder ?? "\u{0}", alert.cause, alert.message] { out.append(counted: text) }
+    out.append(varint: UInt64(alert.toldCodes.count))
+    for code in alert.toldCodes { out.append(varint: UInt64(code)) }
+    out.append(zigzag: alert.lowerSince)
+    out.append(zigzag: alert.silencedUntil)
   }
 }

@@ -109,7 +109,7 @@ extension Engine {
     lower(patient, id: "pressure-inconsistent", device: slot.device, context)
   }
 
-  private func beginControl(_ slot: Slot) -> (UnsafeMutablePointer<PatientState>, JudgeContext)? {
+  func beginControl(_ slot: Slot) -> (UnsafeMutablePointer<PatientState>, JudgeContext)? {
     finishMessage()
     noteEntry(slot)
     guard slot.patient != .max else { return nil }
@@ -131,16 +131,22 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, id: String, title: String, kind: AlertKind, subject: String,
     device: UInt32, priority: Priority, message: String, _ context: JudgeContext
   ) {
-    if patient.pointee.alerts.contains(where: { $0.ruleID == id && $0.device == device }) { return }
+    if let index = patient.pointee.alerts.firstIndex(where: { $0.ruleID == id && $0.device == device }) {
+      // A latched one whose cause is back is told again.
+      return carryOut(live(patient, alert: index, .conditionReturned, context), patient, alert: index, context)
+    }
     var rule = RuleDefinition()
     rule.id = id
     rule.version = Engine.builtInVersion
     let facts = patient.pointee.facts
-    let alert = ActiveAlert(
+    var alert = ActiveAlert(
       rule: -1, alertID: alertID(facts: facts, rule: rule, subject: subject, onset: context.now), ruleID: id,
       ruleVersion: rule.version, ruleTitle: title, sequence: 1, onset: context.now, detected: context.engineTime,
       priority: priority, kind: kind, isScore: false, isBypassed: false, isUnverified: false, isRetrospective: false,
-      code: -1, device: device, sources: [], members: [], unit: facts.unit, bed: facts.bed)
+      code: -1, device: device, sources: [], members: [], unit: facts.unit, bed: facts.bed,
+      life: AlertLife(now: context.engineTime, terms: AlertLife.Terms()), message: message)
+    alert.life = AlertLife(now: context.engineTime, terms: terms(alert))
+    schedule(patient, alert.life.nextDue)
     patient.pointee.alerts.append(alert)
     emitBuiltIn(patient, alert, phase: .start, message: message, context)
   }
@@ -151,17 +157,17 @@ extension Engine {
     guard
       let index = patient.pointee.alerts.firstIndex(where: { $0.rule < 0 && $0.ruleID == id && $0.device == device })
     else { return }
-    patient.pointee.alerts[index].sequence += 1
-    let alert = patient.pointee.alerts.remove(at: index)
-    emitBuiltIn(patient, alert, phase: .end, message: alert.ruleTitle + ": over", context)
+    let output = live(patient, alert: index, .conditionEnded, context)
+    if case .ended(let why) = output { return end(patient, alert: index, why, context) }
+    tell(patient, alert: index, phase: .update, showing: nil, context)
   }
 
   /// Version of the alerts the engine raises without a rule file.
   static let builtInVersion = "built-in:1"
 
-  private func emitBuiltIn(
+  func emitBuiltIn(
     _ patient: UnsafeMutablePointer<PatientState>, _ alert: ActiveAlert, phase: AlertPhase, message: String,
-    _ context: JudgeContext
+    _ context: JudgeContext, isNotified: Bool = true, note: TransitionNote = TransitionNote()
   ) {
     var document = AlertDocument()
     document.alertID = alert.alertID
@@ -175,8 +181,6 @@ extension Engine {
     document.priority = alert.priority
     document.kind = alert.kind
     document.phase = phase
-    document.state = phase == .end ? .inactive : .active
-    document.stillActive = phase != .end
     document.onsetTime = alert.onset
     document.detectedTime = context.engineTime
     document.durationSeconds = max(0, (context.now - alert.onset) / 1000)
@@ -185,9 +189,17 @@ extension Engine {
     document.locationBed = alert.bed
     document.sources = [names.deviceName(alert.device)]
     document.simulated = patient.pointee.isSimulated
+    dress(&document, alert, phase: phase, note)
+    if !alert.cause.isEmpty {
+      document.patient = ""
+      document.device = nil
+      document.sources = [alert.cause]
+      document.patients = alert.members
+    }
     output.transitions.append(
       Transition(
-        position: position, patient: patient.pointee.number, document: document, evidence: nil, isNotified: true))
+        position: position, patient: patient.pointee.number, document: document, evidence: nil, isNotified: isNotified,
+        isAnswer: note.isAnswer))
   }
 
   // MARK: New rules
@@ -250,6 +262,10 @@ extension Engine {
     state.dirtySince = from.pointee.dirtySince
     state.isSimulated = from.pointee.isSimulated
     state.missed = from.pointee.missed
+    state.silences = from.pointee.silences
+    state.declared = from.pointee.declared
+    state.budgetTold = from.pointee.budgetTold
+    state.reviewedUntil = from.pointee.reviewedUntil
     for index in 0..<from.pointee.seriesCount {
       let source = from.pointee.series[index]
       var series = SeriesWindows(copyingHead: source, plan: layout.codes[source.code])
@@ -344,7 +360,9 @@ extension Engine {
     while let index = patient.pointee.alerts.firstIndex(where: { $0.rule == Engine.withdrawn }) {
       patient.pointee.alerts[index].sequence += 1
       let alert = patient.pointee.alerts.remove(at: index)
-      emitBuiltIn(patient, alert, phase: .end, message: alert.ruleTitle + ": rule withdrawn", context)
+      emitBuiltIn(
+        patient, alert, phase: .end, message: alert.ruleTitle + ": rule withdrawn", context,
+        note: TransitionNote(reason: "rule withdrawn"))
     }
   }
 }

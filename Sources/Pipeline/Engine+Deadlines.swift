@@ -98,6 +98,8 @@ extension Engine {
     case series(series: Int, offset: Int)
     case patientRule(Int)
     case held(rule: Int)
+    case life(alert: Int)
+    case unmuted(alert: Int)
     case settle
   }
 
@@ -134,6 +136,10 @@ extension Engine {
         consider(slot.pointee.heldUntil, .held(rule: rule))
       }
     }
+    for (index, alert) in patient.pointee.alerts.enumerated() {
+      consider(alert.life.nextDue, .life(alert: index))
+      consider(alert.silencedUntil, .unmuted(alert: index))
+    }
     return due == .max ? nil : (due, target)
   }
 
@@ -146,7 +152,7 @@ extension Engine {
       isWall && deadline.due < clock - options.lateness && !options.without.contains(.retrospective)
     switch deadline.target {
     case .series, .patientRule: context.isRetrospective = isLate
-    case .stale, .absent, .held, .settle: break
+    case .stale, .absent, .held, .life, .unmuted, .settle: break
     }
     if !isLate {
       patient.pointee.now = max(patient.pointee.now, deadline.due)
@@ -164,6 +170,10 @@ extension Engine {
       patient.ruleEpisodePointer(rule).pointee.due = .max
       judge(patient, rule: rule, subject: -1, offset: 0, context)
     case .held(let rule): retryHeld(patient, rule: rule, context)
+    case .life(let alert): runLife(patient, alert: alert, context)
+    case .unmuted(let alert):
+      patient.pointee.alerts[alert].silencedUntil = .max
+      carryOut(live(patient, alert: alert, .recalled, context), patient, alert: alert, context)
     case .settle: settle(patient, context)
     }
     if !layout.raisingRules.isEmpty { checkRaises(patient, context) }
@@ -193,7 +203,7 @@ extension Engine {
     let code = series.pointee.code
     choosePreferred(patient, code: code)
     for (offset, rule) in codes[code].seriesRules.enumerated() {
-      if let episode = patient.pointee.episodes[index].peek(offset) {
+      if let episode = patient.pointee.episodes[index].peek(offset), !options.without.contains(.stale) {
         let change = episode.pointee.loseSignal(now: context.now)
         settleChange(change, patient, rule: rule, subject: index, context)
       }

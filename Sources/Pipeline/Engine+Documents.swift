@@ -18,7 +18,7 @@ extension Engine {
 
   func emit(
     _ patient: UnsafeMutablePointer<PatientState>, alert index: Int, phase: AlertPhase, showing: Candidate?,
-    _ context: JudgeContext, isNotified: Bool
+    _ context: JudgeContext, isNotified: Bool, note: TransitionNote = TransitionNote()
   ) {
     patient.pointee.alerts[index].sequence += 1
     let alert = patient.pointee.alerts[index]
@@ -33,13 +33,12 @@ extension Engine {
     document.priority = alert.priority
     document.kind = alert.kind
     document.phase = phase
-    document.state = phase == .end ? .inactive : .active
-    document.stillActive = phase != .end
     document.onsetTime = alert.onset
     document.detectedTime = phase == .start ? alert.detected : context.engineTime
     document.locationUnit = alert.unit
     document.locationBed = alert.bed
     document.sources = sourceTexts(alert, patient)
+    dress(&document, alert, phase: phase, note)
     document.members = alert.members
     document.unverified = alert.isUnverified
     document.retrospective = alert.isRetrospective
@@ -49,7 +48,7 @@ extension Engine {
     output.transitions.append(
       Transition(
         position: position, patient: patient.pointee.number, document: document, evidence: evidence,
-        isNotified: isNotified))
+        isNotified: isNotified, isAnswer: note.isAnswer))
   }
 
   /// One ledger row: the document the candidate would have had, with the stage that held it.

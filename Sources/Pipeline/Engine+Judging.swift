@@ -18,11 +18,65 @@ extension Engine {
     }
     let episode = subject >= 0 ? patient.episodePointer(subject, offset) : patient.ruleEpisodePointer(rule)
     let wasHeldForDoubt = patient.slot(rule).heldStage == Engine.stageNumber(.quality)
-    let change = episode.pointee.observe(
-      judgement, now: context.now, timing: timing(patient, rule: rule, now: context.now))
+    var timing = timing(patient, rule: rule, now: context.now)
+    let gate = detectionGate(patient, rule: rule, subject: subject, judgement, before, &timing, now: context.now)
+    let change = episode.pointee.observe(judgement, now: context.now, timing: timing)
     if episode.pointee.due < .max { schedule(patient, episode.pointee.due) }
-    settleChange(change, patient, rule: rule, subject: subject, context)
-    if wasHeldForDoubt, !context.isUncertain, episode.pointee.holds { retryHeld(patient, rule: rule, context) }
+    settleChange(change, patient, rule: rule, subject: subject, context, gate: gate)
+    guard episode.pointee.holds else { return }
+    if wasHeldForDoubt, !context.isUncertain { retryHeld(patient, rule: rule, context) }
+    if !patient.pointee.alerts.isEmpty || patient.slot(rule).heldStage >= 0 {
+      watchDepth(patient, rule: rule, subject: subject, context)
+    }
+  }
+
+  /// Why a finding may have to wait although its condition has held: a doubtful signal, or no second sign.
+  struct DetectionGate {
+    var stage: SuppressionStage
+    var by: String
+    var until: Int64
+  }
+
+  /// Shortens the hold by depth and lengthens it where a gate is shut; looked at only before an episode opens.
+  private func detectionGate(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, _ judgement: Judgement, _ before: Episode,
+    _ timing: inout EpisodeTiming, now: Int64
+  ) -> DetectionGate? {
+    guard hasDetectionStages[rule], !before.holds, judgement.isReached else { return nil }
+    if !depths[rule].halvesAt.isNaN, timing.hold > 0, !options.without.contains(.persistence) {
+      let depth = depth(patient, rule: rule, subject: subject, now: now)
+      timing.hold = SmartDelay(halvesAt: depths[rule].halvesAt).hold(timing.hold, depth: depth)
+    }
+    guard timing.cap > 0, let shut = shutGate(patient, rule: rule, subject: subject, now: now) else { return nil }
+    timing.isGated = true
+    let onset = before.phase == .idle ? now : before.onset
+    return DetectionGate(stage: shut.stage, by: shut.by, until: onset + timing.cap)
+  }
+
+  /// The first condition on the signal, or the second sign, that is known not to hold; what is unknown passes
+  /// (SEMANTICS D3).
+  private func shutGate(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, now: Int64
+  ) -> (stage: SuppressionStage, by: String)? {
+    let compiled = layout.rules[rule]
+    let definition = layout.plan.rules[rule]
+    let reading = shown(patient, rule: rule, subject: subject, now: now, holdLast: compiled.holdLast)
+    func isFalse(_ program: CompiledProgram) -> Bool {
+      machine.truth(program, features: compiled.features, view: patient.view, layout: layout, reading: reading) == .no
+    }
+    if !options.without.contains(.quality) {
+      if let least = definition.minimumQuality, subject >= 0 {
+        let quality = patient.pointee.series[subject].lastQuality
+        if quality != .absent, quality.raw < UInt16(least * 10_000) { return (.quality, "quality below \(least)") }
+      }
+      for (index, gate) in compiled.gates.enumerated() where isFalse(gate) {
+        return (.quality, definition.gates[index].text)
+      }
+    }
+    if !options.without.contains(.confirmation), let confirm = compiled.confirm, isFalse(confirm) {
+      return (.confirmation, definition.confirm?.text ?? "")
+    }
+    return nil
   }
 
   private func judgement(
@@ -49,7 +103,7 @@ extension Engine {
     }
     reading.forClear = true
     let clear: Judgement.Truth
-    if let program = compiled.pointee.clear {
+    if let program = compiled.pointee.clear, !options.without.contains(.hysteresis) {
       clear = run(program)
     } else {
       switch run(compiled.pointee.when) {
@@ -146,7 +200,7 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, now: Int64
   ) -> Priority? {
     let compiled = layout.rules[rule]
-    guard !compiled.raises.isEmpty, !options.without.contains(.confirmation) else { return nil }
+    guard !compiled.raises.isEmpty else { return nil }
     let reading = shown(patient, rule: rule, subject: subject, now: now, holdLast: compiled.holdLast)
     let view = patient.view
     var priority = layout.plan.rules[rule].priority
@@ -178,7 +232,7 @@ extension Engine {
   }
 
   /// The series that holds a rule, -1 where the rule is judged once a patient; nil if nothing holds it.
-  private func holdingSubject(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> Int? {
+  func holdingSubject(_ patient: UnsafeMutablePointer<PatientState>, rule: Int) -> Int? {
     switch layout.plan.rules[rule].scope {
     case .patient: return patient.ruleEpisode(rule).holds ? -1 : nil
     case .series(let vital):
@@ -208,16 +262,27 @@ extension Engine {
   /// Carries out what an episode's change means for the rule's alert.
   func settleChange(
     _ change: EpisodeChange, _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int,
-    _ context: JudgeContext, unverified: Double? = nil
+    _ context: JudgeContext, unverified: Double? = nil, gate: DetectionGate? = nil
   ) {
     switch change {
     case .none, .pending: return
+    case .gated(let onset):
+      guard let gate else { return }
+      recordHeld(
+        patient, rule: rule, subject: subject, onset: onset, stage: gate.stage, by: gate.by, until: gate.until, context)
+    case .recrossed(let onset):
+      recordHeld(
+        patient, rule: rule, subject: subject, onset: onset, stage: .hysteresis, by: "clear", until: nil, context)
     case .dropped(let stage, let onset):
       recordHeld(patient, rule: rule, subject: subject, onset: onset, stage: stage, by: "for", until: nil, context)
     case .met(let onset):
-      open(patient, Candidate(rule: rule, subject: subject, onset: onset, isBypass: false), context)
+      var candidate = Candidate(rule: rule, subject: subject, onset: onset, isBypass: false)
+      // It waited as long as it may for a better signal (SEMANTICS D1).
+      candidate.isUnverified = gate?.stage == .quality
+      open(patient, candidate, context)
     case .bypassed(let onset):
-      let candidate = Candidate(rule: rule, subject: subject, onset: onset, isBypass: true, unverified: unverified)
+      var candidate = Candidate(rule: rule, subject: subject, onset: onset, isBypass: true, unverified: unverified)
+      candidate.isUnverified = gate?.stage == .quality
       open(patient, candidate, context)
     case .closed: closeEpisode(patient, rule: rule, context)
     }
@@ -297,6 +362,9 @@ struct Candidate {
   var unverified: Double?
   /// It is told late, after a gap (SEMANTICS B5).
   var isRetrospective = false
+  /// The signal was doubtful, and it could wait no longer.
+  var isUnverified = false
+  var isDoubtful: Bool { isUnverified || unverified != nil }
 
   init(rule: Int, subject: Int, onset: Int64, isBypass: Bool, unverified: Double? = nil) {
     self.rule = rule

@@ -80,6 +80,26 @@ extension Engine {
       patient.pointee.missed.append(
         MissedEpisode(ruleID: rule, onset: try reader.zigzag(), end: try reader.zigzag()))
     }
+    try readMuting(into: patient, &reader)
+  }
+
+  private func readMuting(into patient: UnsafeMutablePointer<PatientState>, _ reader: inout ByteReader) throws {
+    for _ in 0..<(try reader.count(limit: 10_000)) {
+      let isKind = try reader.byte() != 0
+      let text = try reader.countedString()
+      let kind = AlertKind(rawValue: text)
+      if isKind, kind == nil { throw StateError.damaged }
+      patient.pointee.silences.append(
+        Silence(
+          id: try reader.countedString(), matcher: kind.flatMap { isKind ? .kind($0) : nil } ?? .rule(text),
+          author: try reader.countedString(), reason: try reader.countedString(), from: try reader.zigzag(),
+          until: try reader.zigzag()))
+    }
+    for _ in 0..<(try reader.count(limit: 10_000)) {
+      patient.pointee.declared.append(DeclaredState(name: try reader.countedString(), until: try reader.zigzag()))
+    }
+    for _ in 0..<(try reader.count(limit: 100_000)) { patient.pointee.budgetTold.append(try reader.zigzag()) }
+    patient.pointee.reviewedUntil = try reader.zigzag()
   }
 
   private func readSeries(_ reader: inout ByteReader) throws -> SeriesWindows {
@@ -160,6 +180,7 @@ extension Engine {
     let marks = try reader.byte()
     episode.isBypassed = marks & 1 != 0
     episode.isFrozen = marks & 2 != 0
+    episode.isNoted = marks & 4 != 0
     episode.onset = try reader.zigzag()
     episode.segmentStart = try reader.zigzag()
     episode.clearOnset = try reader.zigzag()
@@ -174,7 +195,9 @@ extension Engine {
     var slot = RuleSlot()
     slot.heldStage = Int8(bitPattern: try reader.byte())
     guard slot.heldStage >= -1, slot.heldStage < SuppressionStage.allCases.count else { throw StateError.damaged }
-    slot.heldBypass = try reader.byte() != 0
+    let marks = try reader.byte()
+    slot.heldBypass = marks & 1 != 0
+    slot.heldUnverified = marks & 2 != 0
     let joined = try reader.zigzag()
     guard joined >= -1, joined < layout.plan.rules.count else { throw StateError.damaged }
     slot.joinedRule = Int16(truncatingIfNeeded: joined)
@@ -184,6 +207,10 @@ extension Engine {
     slot.heldUntil = try reader.zigzag()
     slot.heldOnset = try reader.zigzag()
     slot.refractoryUntil = try reader.zigzag()
+    slot.inhibitedSince = try reader.zigzag()
+    slot.resolvedUntil = try reader.zigzag()
+    slot.toldDepth = Double(bitPattern: try reader.littleEndian())
+    for _ in 0..<(try reader.count(limit: 7)) { slot.noteStart(try reader.zigzag()) }
     return slot
   }
 
@@ -223,10 +250,38 @@ extension Engine {
     for _ in 0..<(try reader.count(limit: 10_000)) { members.append(try reader.countedString()) }
     let unit = try reader.countedString()
     let bed = try reader.countedString()
-    return ActiveAlert(
+    var fields: [Int64] = []
+    for _ in 0..<8 { fields.append(try reader.zigzag()) }
+    guard let life = AlertLife(fields: fields) else { throw StateError.damaged }
+    var alert = ActiveAlert(
       rule: rule, alertID: id, ruleID: ruleID, ruleVersion: version, ruleTitle: title, sequence: sequence, onset: onset,
       detected: detected, priority: priority, kind: kind, isScore: marks & 1 != 0, isBypassed: marks & 2 != 0,
       isUnverified: marks & 4 != 0, isRetrospective: marks & 8 != 0, code: code, device: device, sources: sources,
-      members: members, unit: unit == "\u{0}" ? nil : unit, bed: bed == "\u{0}" ? nil : bed)
+      members: members, unit: unit == "\u{0}" ? nil : unit, bed: bed == "\u{0}" ? nil : bed, life: life)
+    try readAnswers(into: &alert, &reader)
+    return alert
+  }
+
+  private func readAnswers(into alert: inout ActiveAlert, _ reader: inout ByteReader) throws {
+    if try reader.byte() != 0 {
+      let by = try reader.countedString()
+      let kind = AcknowledgementClass(rawValue: try reader.countedString())
+      let note = try reader.countedString()
+      alert.acknowledgement = Acknowledgement(
+        by: by, kind: kind, note: note == "\u{0}" ? nil : note, time: try reader.zigzag())
+    }
+    guard let responsibility = Responsibility(rawValue: try reader.countedString()) else { throw StateError.damaged }
+    alert.responsibility = responsibility
+    let responder = try reader.countedString()
+    alert.responder = responder == "\u{0}" ? nil : responder
+    alert.cause = try reader.countedString()
+    alert.message = try reader.countedString()
+    for _ in 0..<(try reader.count(limit: 10_000)) {
+      let code = Int(truncatingIfNeeded: try reader.varint())
+      guard layout.codes.indices.contains(code) else { throw StateError.damaged }
+      alert.toldCodes.append(code)
+    }
+    alert.lowerSince = try reader.zigzag()
+    alert.silencedUntil = try reader.zigzag()
   }
 }

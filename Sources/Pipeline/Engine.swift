@@ -30,6 +30,11 @@ package final class Engine {
   @exclusivity(unchecked) var dirtyHead = 0
   @exclusivity(unchecked) var deadlines = DeadlineHeap()
   @exclusivity(unchecked) var timings: [EpisodeTiming] = []
+  /// By rule: how deep it goes, and whether anything beside its hold may delay it.
+  @exclusivity(unchecked) var depths: [DepthPlan] = []
+  @exclusivity(unchecked) var hasDetectionStages: [Bool] = []
+  /// What concerns more than one patient.
+  @exclusivity(unchecked) var ward = WardState()
 
   /// How alerts behave, at this point of the journal.
   @exclusivity(unchecked) package internal(set) var alerting: AlertingSettings
@@ -95,8 +100,12 @@ package final class Engine {
     timings = layout.plan.rules.map { rule in
       let hold = options.without.contains(.persistence) ? 0 : rule.hold
       let clearFor = options.without.contains(.hysteresis) ? 0 : rule.clearFor
-      return EpisodeTiming(hold: hold, window: max(rule.maxHold, hold), clearFor: clearFor)
+      var timing = EpisodeTiming(hold: hold, window: max(rule.maxHold, hold), clearFor: clearFor)
+      if !rule.gates.isEmpty || rule.confirm != nil || rule.minimumQuality != nil { timing.cap = rule.maxHold }
+      return timing
     }
+    depths = layout.plan.rules.map(Engine.depthPlan)
+    hasDetectionStages = layout.plan.rules.indices.map { timings[$0].cap > 0 || !depths[$0].halvesAt.isNaN }
   }
 
   /// Notes where in the journal the plan in force stands.
@@ -354,19 +363,21 @@ package final class Engine {
       let row = patient.pointee.episodes + index
       for offset in 0..<Int(row.pointee.count) {
         guard let episode = row.pointee.peek(offset) else { continue }
-        episode.pointee.forget(now: context.now, window: timings[ruleIndex(code: code, offset: offset)].window)
+        episode.pointee.forget(now: context.now, window: timings[ruleIndex(code: code, offset: offset)].memory)
         if episode.pointee.isBlank { row.pointee.clear(offset) }
       }
     }
     for rule in layout.plan.rules.indices {
       if let episode = patient.pointee.ruleEpisodes.peek(rule) {
-        episode.pointee.forget(now: context.now, window: timings[rule].window)
+        episode.pointee.forget(now: context.now, window: timings[rule].memory)
         if episode.pointee.isBlank { patient.pointee.ruleEpisodes.clear(rule) }
       }
       guard let slot = patient.pointee.ruleSlots.peek(rule) else { continue }
       let isSpoken =
         slot.pointee.heldStage >= 0 || slot.pointee.joinedRule >= 0
-        || slot.pointee.refractoryUntil > context.engineTime
+        || slot.pointee.refractoryUntil > context.engineTime || slot.pointee.inhibitedSince < .max
+        || slot.pointee.resolvedUntil > context.engineTime
+        || slot.pointee.starts[6] > context.engineTime - flapSettings(rule).within
       if !isSpoken, !patient.pointee.alerts.contains(where: { $0.rule == rule }) {
         patient.pointee.ruleSlots.clear(rule)
       }
@@ -414,6 +425,7 @@ package final class Engine {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
     }
     if !layout.raisingRules.isEmpty { checkRaises(patient, context) }
+    if !patient.pointee.alerts.isEmpty { lowerPriorities(patient, context) }
   }
 
   /// Whether windows a rule reads of any vital have another value at `now`, with or without a sample in this message.

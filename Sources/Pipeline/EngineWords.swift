@@ -49,15 +49,19 @@ package struct Transition: Sendable {
   package var evidence: String?
   /// Whether receivers are told: a member joining without raising the priority changes the document only.
   package var isNotified: Bool
+  /// It says that somebody has acknowledged the alert.
+  package var isAnswer: Bool
 
   package init(
-    position: UInt64, patient: UInt32, document: AlertDocument, evidence: String? = nil, isNotified: Bool = true
+    position: UInt64, patient: UInt32, document: AlertDocument, evidence: String? = nil, isNotified: Bool = true,
+    isAnswer: Bool = false
   ) {
     self.position = position
     self.patient = patient
     self.document = document
     self.evidence = evidence
     self.isNotified = isNotified
+    self.isAnswer = isAnswer
   }
 }
 

@@ -2,7 +2,7 @@ import Evaluation
 import Suppression
 import VitalModel
 
-/// Where one rule stands for one patient, beside its episodes: 40 bytes.
+/// Where one rule stands for one patient, beside its episodes.
 struct RuleSlot: BitwiseCopyable {
   /// Its episode held, but the alert may not be told now, for this reason (position in ``SuppressionStage``); -1: none.
   var heldStage: Int8 = -1
@@ -15,13 +15,31 @@ struct RuleSlot: BitwiseCopyable {
   var refractoryUntil: Int64 = .min
   /// The held candidate reached its bypass limit.
   var heldBypass = false
+  /// The held candidate's signal was doubtful.
+  var heldUnverified = false
   /// Position of the series that met the rule first; -1: rules judged once a patient.
   var subject: Int16 = -1
+  /// When inhibition first held this episode, engine time; `.max`: it has not.
+  var inhibitedSince: Int64 = .max
+  /// A person ended the alert although it was still true: it comes back then.
+  var resolvedUntil: Int64 = .min
+  /// How far beyond its limit the value was when people were last told; NaN: they were not.
+  var toldDepth = Double.nan
+  /// When its alerts started, oldest first, engine time; `.min`: none.
+  var starts: InlineArray<7, Int64> = .init(repeating: .min)
 
   /// Whether it says nothing a new slot does not.
   var isBlank: Bool {
-    heldStage < 0 && joinedRule < 0 && refractoryUntil == .min && !heldBypass && heldOnset == 0 && subject < 0
-      && heldUntil == .max
+    heldStage < 0 && joinedRule < 0 && refractoryUntil == .min && !heldBypass && !heldUnverified && heldOnset == 0
+      && subject < 0 && heldUntil == .max && inhibitedSince == .max && resolvedUntil == .min && toldDepth.isNaN
+      && starts[6] == .min
+  }
+
+  var startTimes: [Int64] { (0..<7).map { starts[$0] }.filter { $0 > .min } }
+
+  mutating func noteStart(_ now: Int64) {
+    for index in 0..<6 { starts[index] = starts[index + 1] }
+    starts[6] = now
   }
 }
 
@@ -49,6 +67,28 @@ struct ActiveAlert {
   var members: [String]
   var unit: String?
   var bed: String?
+  /// Whether it still holds, who answers for it, what falls due.
+  var life: AlertLife
+  var acknowledgement: Acknowledgement?
+  /// Who accepted or rejected it last.
+  var responder: String?
+  var responsibility = Responsibility.undefined
+  /// Vitals people were told of with it.
+  var toldCodes: [Int] = []
+  /// Since when nothing has justified its priority, event time; `.max`: something does.
+  var lowerSince: Int64 = .max
+  /// A person muted it until then, engine time; `.max`: nobody did.
+  var silencedUntil: Int64 = .max
+  /// What many patients share, for an alert about all of them: a gateway. Its ``members`` are the patients then.
+  var cause = ""
+  /// What a condition without a rule file says, for telling it again.
+  var message = ""
+}
+
+/// Something a device or a person declared about a patient's state, for a time.
+struct DeclaredState {
+  var name: String
+  var until: Int64
 }
 
 /// An episode that began and ended while the device was offline.
@@ -101,6 +141,14 @@ struct PatientState {
   var ruleSlots: LazyRow<RuleSlot>
   var alerts: [ActiveAlert] = []
   var missed: [MissedEpisode] = []
+  /// In force or to come, by their ids.
+  var silences: [Silence] = []
+  /// States devices declared, by name.
+  var declared: [DeclaredState] = []
+  /// When alerts that count against the budget were told, oldest first, engine time; at most the budget's number.
+  var budgetTold: [Int64] = []
+  /// A review was asked for; not again before this, engine time.
+  var reviewedUntil: Int64 = .min
 
   init(number: UInt32, facts: PatientFacts, layout: PlanLayout) {
     self.number = number
@@ -145,6 +193,9 @@ struct PatientState {
     ruleSlots.free()
     alerts = []
     missed = []
+    silences = []
+    declared = []
+    budgetTold = []
   }
 
   /// How many episodes one series of a vital carries: its own rules, then the technical ones.

@@ -137,7 +137,8 @@ final class Evaluator: @unchecked Sendable {
     canaries.removeAll(keepingCapacity: true)
     addChangedStates()
     advanceProgress()
-    let active = Set(effects.output.transitions.filter { $0.document.stillActive }.map(\.document.alertID))
+    let active = Set(
+      effects.output.transitions.filter { $0.document.state != .inactive }.map(\.document.alertID))
     write { queued in
       let items = queued.map { Webhooks.item($0, stillActive: active.contains($0.row.alertID)) }
       parts.delivery.offer(items)

@@ -31,6 +31,11 @@ package struct EpisodeTiming: Sendable, Equatable {
   package var window: Int64
   /// The clear condition must have held this long.
   package var clearFor: Int64
+  /// The signal is doubtful or a second sign is missing: what has held long enough waits on, ``cap`` at most.
+  package var isGated = false
+  /// Breach time, added up over four times as long, after which a gated episode opens all the same (SEMANTICS D1); 0: no
+  /// gate holds it.
+  package var cap: Int64 = 0
 
   @inlinable
   package init(hold: Int64, window: Int64, clearFor: Int64) {
@@ -38,6 +43,10 @@ package struct EpisodeTiming: Sendable, Equatable {
     self.window = window
     self.clearFor = clearFor
   }
+
+  /// How far back breaches may still count.
+  package var memory: Int64 { max(window, capWindow) }
+  var capWindow: Int64 { cap * 4 }
 }
 
 /// What one observation of a condition changed.
@@ -51,6 +60,10 @@ package enum EpisodeChange: Sendable, Equatable {
   case met(onset: Int64)
   /// The bypass limit was reached: at once, ignoring every delay. Told once an episode.
   case bypassed(onset: Int64)
+  /// It has held long enough, but the signal is doubtful or a second sign is missing. Told once an episode.
+  case gated(onset: Int64)
+  /// Open already, it had gone and came back before it cleared, for long enough to be found anew: what hysteresis holds.
+  case recrossed(onset: Int64)
   /// The clear condition has held long enough.
   case closed
 }
@@ -82,11 +95,13 @@ package struct Episode: Sendable, BitwiseCopyable {
   package var phase: Phase = .idle
   /// The bypass limit was reached in this episode.
   package var isBypassed = false
-  /// The condition is unknown at present: the hold does not run on.
+  /// The condition is unknown at present: the hold does not run on. Once open: it does not hold at present.
   package var isFrozen = false
+  /// ``EpisodeChange/gated(onset:)`` was given; once open: the condition has come back and may be found anew.
+  package var isNoted = false
   /// Where the pending or open stretch began.
   package var onset: Int64 = 0
-  /// Where the running stretch of breach began; meaningless while frozen or idle.
+  /// Where the running stretch of breach began, open or not; meaningless while frozen or idle.
   package var segmentStart: Int64 = 0
   package var clearOnset: Int64 = 0
   /// When it must be looked at again if no sample comes before; `Int64.max`: never.
@@ -146,6 +161,7 @@ package struct Episode: Sendable, BitwiseCopyable {
     phase = .pending
     isBypassed = false
     isFrozen = false
+    isNoted = false
     onset = now
     segmentStart = now
   }
@@ -154,7 +170,7 @@ package struct Episode: Sendable, BitwiseCopyable {
     _ judgement: Judgement, now: Int64, timing: EpisodeTiming, isFirst: Bool
   ) -> EpisodeChange {
     if judgement.bypass == .yes {
-      phase = .open
+      becomeOpen(judgement)
       isBypassed = true
       return .bypassed(onset: onset)
     }
@@ -165,7 +181,7 @@ package struct Episode: Sendable, BitwiseCopyable {
     case .no:
       freeze(now)
       phase = .idle
-      return .dropped(.persistence, onset: onset)
+      return isNoted ? .none : .dropped(.persistence, onset: onset)
     case .yes:
       if isFrozen {
         isFrozen = false
@@ -173,10 +189,21 @@ package struct Episode: Sendable, BitwiseCopyable {
       }
       let breach = breachTime(now: now, window: timing.window)
       guard breach.total >= timing.hold else { return isFirst ? .pending : .none }
-      phase = .open
+      if timing.isGated, breachTime(now: now, window: timing.capWindow).total < timing.cap {
+        guard !isNoted else { return .none }
+        isNoted = true
+        return .gated(onset: min(onset, breach.earliest))
+      }
+      becomeOpen(judgement)
       onset = min(onset, breach.earliest)
       return .met(onset: onset)
     }
+  }
+
+  private mutating func becomeOpen(_ judgement: Judgement) {
+    phase = .open
+    isFrozen = judgement.when != .yes
+    isNoted = false
   }
 
   private mutating func openStep(_ judgement: Judgement, now: Int64, timing: EpisodeTiming) -> EpisodeChange {
@@ -190,8 +217,9 @@ package struct Episode: Sendable, BitwiseCopyable {
     }
     guard judgement.clear == .yes, judgement.when != .yes else {
       phase = .open
-      return .none
+      return recross(judgement, now: now, timing: timing)
     }
+    isFrozen = true
     if phase == .open {
       phase = .clearing
       clearOnset = now
@@ -199,6 +227,25 @@ package struct Episode: Sendable, BitwiseCopyable {
     guard now - clearOnset >= timing.clearFor else { return .none }
     reset()
     return .closed
+  }
+
+  private mutating func recross(_ judgement: Judgement, now: Int64, timing: EpisodeTiming) -> EpisodeChange {
+    switch judgement.when {
+    case .unknown: return .none
+    case .no:
+      isFrozen = true
+      isNoted = false
+      return .none
+    case .yes:
+      if isFrozen {
+        isFrozen = false
+        isNoted = true
+        segmentStart = now
+      }
+      guard isNoted, now - segmentStart >= timing.hold else { return .none }
+      isNoted = false
+      return .recrossed(onset: segmentStart)
+    }
   }
 
   /// The input went stale. A pending hold is dropped; what is open stays open: loss of signal never ends an alert.
@@ -254,18 +301,21 @@ package struct Episode: Sendable, BitwiseCopyable {
     switch phase {
     case .idle, .open: return .max
     case .pending:
-      return isFrozen ? .max : max(now + 1, metTime(timing: timing, now: now))
+      if isFrozen { return .max }
+      let met = metTime(hold: timing.hold, window: timing.window, now: now)
+      guard timing.isGated, met <= now else { return max(now + 1, met) }
+      return max(now + 1, metTime(hold: timing.cap, window: timing.capWindow, now: now))
     case .clearing: return clearOnset + timing.clearFor
     }
   }
 
   /// When the breach will have lasted long enough if it goes on. While an old stretch leaves the window as fast as the
   /// running one grows, nothing is gained: that time is stepped over.
-  private func metTime(timing: EpisodeTiming, now: Int64) -> Int64 {
-    var missing = timing.hold - breachTime(now: now, window: timing.window).total
+  private func metTime(hold: Int64, window: Int64, now: Int64) -> Int64 {
+    var missing = hold - breachTime(now: now, window: window).total
     var at = now
     for index in 0..<4 {
-      let from = at - timing.window
+      let from = at - window
       let segment = segments[index]
       guard missing > 0, segment.end > segment.start, segment.end > from else { continue }
       let growing = max(0, segment.start - from)

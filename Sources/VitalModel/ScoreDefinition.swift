@@ -236,7 +236,8 @@ extension Instruction {
 extension RuleDefinition {
   /// Every program of the rule.
   package var programs: [Program] {
-    [applies, when, clear, bypass, bypassLimit].compactMap { $0 } + raises.map(\.when)
+    [applies, when, clear, bypass, bypassLimit, confirm, check?.supported, check?.unsupported].compactMap { $0 }
+      + raises.map(\.when) + gates + adaptations.map(\.to)
   }
 
   /// Flags the rule's conditions and parameters ask for.

@@ -15,6 +15,8 @@ private func strip(_ text: String, hold: Int64, window: Int64, clearFor: Int64 =
     case .met(let onset): lines.append("\(second) met \(onset / 1000)")
     case .bypassed(let onset): lines.append("\(second) bypassed \(onset / 1000)")
     case .dropped(let stage, let onset): lines.append("\(second) \(stage.rawValue) \(onset / 1000)")
+    case .gated(let onset): lines.append("\(second) gated \(onset / 1000)")
+    case .recrossed(let onset): lines.append("\(second) recrossed \(onset / 1000)")
     case .closed: lines.append("\(second) closed")
     }
   }
