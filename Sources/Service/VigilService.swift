@@ -71,7 +71,7 @@ package final class VigilService: @unchecked Sendable {
   private var rosterText: [UInt8]?
   /// Marks of actions under way.
   let claims = Mutex<Set<[UInt8]>>([])
-  private var answers: AnswerDesk?
+  private(set) var answers: AnswerDesk?
 
   /// Where `/metrics` and the health pages are, once started.
   package var httpAddress: String { http?.address.description ?? "" }
