@@ -32,7 +32,7 @@ extension ConfigurationReader {
       problems.add(
         entry.place(of: "public_url"), "\(url) is refused in production: answers would come in the clear, use https://")
     }
-    if let token = entry.secret("token", from: secrets, &problems) {
+    if let token = entry.secret("token", from: secretSources, &problems) {
       if token.value.utf8.count >= VigilConfiguration.apiTokenMin, token.value.utf8.allSatisfy({ $0 > 32 && $0 < 127 })
       {
         configuration.api.token = token

@@ -47,7 +47,7 @@ extension ConfigurationReader {
         problems.add(
           place, "receiver `\(receiver.name)` is refused in production: http:// leaves the machine in the clear")
       }
-      if receiver.secrets.isEmpty {
+      if receiver.secrets.isEmpty, receiver.format.needsSecret {
         problems.add(place, "receiver `\(receiver.name)` needs `secret` in production")
       }
       if receiver.payload == .full, receiver.agreement == nil {
@@ -67,9 +67,11 @@ extension ConfigurationReader {
     if !configuration.routes.contains(where: { $0.match.isCatchAll && !$0.receivers.isEmpty }) {
       problems.add(places.routes, "production needs a catch-all route, one without `match`")
     }
-    let high = configuration.routes.filter { $0.match.priorities.isEmpty || $0.match.priorities.contains(.high) }
+    let high = configuration.routes.filter(\.match.takesEveryHighAlert)
     if high.count < 2 || Set(high.flatMap(\.receivers)).count < 2 {
-      problems.add(places.routes, "production needs a second route for high priority, to another receiver")
+      problems.add(
+        places.routes,
+        "production needs a second route for high priority, to another receiver: two routes that take every high alert")
     }
   }
 }

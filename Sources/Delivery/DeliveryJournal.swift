@@ -13,6 +13,8 @@ package struct AttemptReport: Sendable, Equatable {
   /// The body of a 2xx answer, for receivers that accept an alert in it; empty when there was none, when it was longer
   /// than 4 KiB, or when the attempt failed.
   package var answer: [UInt8] = []
+  /// The receiver has refused this body so often that it is tried no more: its outbox row is a dead letter.
+  package var isGivenUp = false
 
   /// Whether nothing more is owed: an outbox row is to be deleted.
   package var isDelivered: Bool { result.isDelivered }
@@ -69,6 +71,8 @@ package struct DeliverySnapshot: Sendable, Equatable {
   package var undelivered: UInt64 = 0
   /// Memory-only items given up.
   package var abandoned: UInt64 = 0
+  /// Outbox items whose body a receiver has refused for good.
+  package var givenUp: UInt64 = 0
 
   package init() {}
 }

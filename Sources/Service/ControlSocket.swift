@@ -80,6 +80,8 @@ final class ControlSocket: @unchecked Sendable {
     var deployment: String?
     /// What somebody does about an alert.
     var request: ActionRequest?
+    /// Whose deliveries.
+    var receiver: String?
   }
 
   private func reply(to line: [UInt8]) -> String {
@@ -94,6 +96,7 @@ final class ControlSocket: @unchecked Sendable {
     case "resubmit":
       let ids = (request.ids ?? []).compactMap { QuarantineID(text: $0) }
       return "{\"ok\":true,\"resubmitted\":\(service.resubmit(ids))}"
+    case "deliveries-replay": return replay(request)
     case "rules-deploy": return deploy(request.deployment)
     case "act": return act(request.request)
     default: return "{\"error\":\"unknown command\"}"
@@ -117,6 +120,20 @@ extension ControlSocket {
       }
       return out.text
     }
+  }
+
+  private func replay(_ request: Request) -> String {
+    var out = JSONText()
+    do throws(JournalError) {
+      let count = try service.keeper.replay(request.ids?.compactMap { UInt64($0) }, receiver: request.receiver)
+      out.object {
+        $0.field("ok", true)
+        $0.field("replayed", count)
+      }
+    } catch {
+      out.object { $0.field("error", error.description) }
+    }
+    return out.text
   }
 
   fileprivate func deploy(_ text: String?) -> String {

@@ -44,12 +44,15 @@ struct AnswerRights: Sendable {
     return token.text(key: key).map { ("\(publicURL)/v1/callbacks/\($0)", token.expires) }
   }
 
-  /// The body of a webhook with the receiver's link at its end, where there is one.
+  /// The body of a webhook with the receiver's link at its end, where there is one. Formats that others have set have no
+  /// place for it.
   ///
   /// - Parameter body: one JSON object.
-  func body(_ body: [UInt8], to receiver: String, _ document: AlertDocument, now: Int64) -> [UInt8] {
-    guard document.phase != .end, body.last == UInt8(ascii: "}"), body.count > 2,
-      let link = link(receiver: receiver, alertID: document.alertID, sequence: document.sequence, now: now)
+  func body(
+    _ body: [UInt8], to receiver: VigilConfiguration.Receiver, _ document: AlertDocument, now: Int64
+  ) -> [UInt8] {
+    guard receiver.format == .standard, document.phase != .end, body.last == UInt8(ascii: "}"), body.count > 2,
+      let link = link(receiver: receiver.name, alertID: document.alertID, sequence: document.sequence, now: now)
     else { return body }
     var out = JSONText()
     out.object("callback") {

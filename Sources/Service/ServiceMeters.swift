@@ -23,6 +23,7 @@ package struct ServiceMeters: Sendable {
   let transitions: Counter
   let deliveries: CounterFamily
   let undelivered: Counter
+  let deadLetters: CounterFamily
   let unrouted: Counter
   let effectsFailures: Counter
   let checkpoints: Counter
@@ -62,6 +63,8 @@ package struct ServiceMeters: Sendable {
       "vigil_delivery_attempts_total", "Webhook attempts.", labels: ["receiver", "outcome"])
     undelivered = registry.counter(
       "vigil_undelivered_total", "High alerts reported as undelivered to their receiver.")
+    deadLetters = registry.counterFamily(
+      "vigil_dead_letters_total", "Webhooks given up on.", labels: ["receiver", "reason"])
     unrouted = registry.counter("vigil_unrouted_total", "Transitions no route accepts.")
     effectsFailures = registry.counter("vigil_effects_write_failures_total", "Failed writes of alerts and state.")
     checkpoints = registry.counter("vigil_checkpoints_total", "Patient states stored.")

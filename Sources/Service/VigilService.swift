@@ -91,6 +91,7 @@ package final class VigilService: @unchecked Sendable {
     self.configuration = Mutex(configuration)
     let complaints = ReceiverBuilder.complaints(configuration)
     guard complaints.isEmpty else { throw .badConfiguration(complaints) }
+    ReceiverBuilder.tellDisclosures(configuration, log)
     let files = try VigilService.readRules(configuration)
     let plan = try VigilService.plan(files, configuration)
     let roster = try VigilService.readRoster(configuration, plan)
@@ -108,6 +109,7 @@ package final class VigilService: @unchecked Sendable {
       throw .badConfiguration(["receivers: \(error)"])
     }
     keeper.attach(delivery)
+    keeper.heartbeat = configuration.heartbeat
     do {
       let parts = try VigilService.build(
         recovered, configuration, settings, meters, log, abandonment, doorbell, routing, keeper, shards: shards)
@@ -127,7 +129,7 @@ package final class VigilService: @unchecked Sendable {
     self.recovered = (recovered.replayed, milliseconds)
     sendInitialControl(recovered, roster)
     try startThreads()
-    keeper.offerAll()
+    keeper.begin()
     if roster != nil, recovered.rosterText != rosterText { resubmitUnassigned() }
     try startOutside(recovered.registry)
     recovered.rules.tell(log)
@@ -291,7 +293,9 @@ package final class VigilService: @unchecked Sendable {
         resubmitUnassigned()
       }
       routing.replace(new)
+      ReceiverBuilder.tellDisclosures(new, log)
       delivery.replaceReceivers(receivers)
+      keeper.heartbeat = new.heartbeat
       if let level = LogLevel(name: new.logLevel.rawValue) { log.level = level }
       configuration.withLock { $0 = new }
       meters.reloads.with("ok").add(1)

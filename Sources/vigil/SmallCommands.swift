@@ -49,6 +49,7 @@ enum CheckCommand {
     }
     if let configuration {
       problems += ReceiverBuilder.complaints(configuration)
+      for warning in ReceiverBuilder.warnings(configuration) { Program.complain("warning: \(warning)") }
     }
     let rulesPath = arguments.positional.first ?? configuration?.rulesPath ?? "Rules"
     var counts = ""

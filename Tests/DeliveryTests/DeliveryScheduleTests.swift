@@ -192,6 +192,10 @@ struct DeliveryScheduleTests {
     }
     world.accept([item(1, .medium)])
     world.run(untilMs: 4_000_000)
+    // Refused for good after a quarter of an hour: a dead letter, tried no more.
+    #expect(world.attemptTimes(1).count == 5)
+    #expect(world.schedule.outstanding == 0)
+    world.accept([item(1, .medium)])
     world.accept((2...50).map { item($0, .medium) })
     world.run(untilMs: 4_070_000)
     #expect(world.deliveredKeys.count == 49)
