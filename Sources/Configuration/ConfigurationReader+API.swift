@@ -14,6 +14,9 @@ extension VigilConfiguration {
     package init() {}
   }
 
+  /// Users who may answer by way of receivers (SEMANTICS E6): the people configured.
+  package var knownUsers: Set<String> { Set(onCall.people.map(\.id)) }
+
   /// Shortest token, characters: what 96 random bits take in base64.
   static let apiTokenMin = 16
 }
@@ -45,20 +48,6 @@ extension ConfigurationReader {
     }
     if let expiry = entry.duration("callback_expiry", in: 60_000...604_800_000, &problems) {
       configuration.api.callbackExpiry = expiry
-    }
-  }
-
-  /// Section `people`: ids of users, who may answer by way of receivers.
-  mutating func people(_ top: YAMLMapping) {
-    for node in top.list("people", &problems) ?? [] {
-      let id: String?
-      if node.scalar != nil {
-        id = YAMLMapping.parsed(node, of: "people", as: "a user's id without spaces", &problems, RosterValue.identifier)
-      } else {
-        id = YAMLMapping(node, of: "person", keys: ["id"], &problems)?
-          .requiredRead("id", as: "a user's id without spaces", &problems, RosterValue.identifier)
-      }
-      if let id { configuration.knownUsers.insert(id) }
     }
   }
 

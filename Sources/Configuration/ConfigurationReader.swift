@@ -5,11 +5,13 @@ import YAMLText
 struct ConfigurationReader {
   static let keys = [
     "profile", "tenant", "identity", "roster", "clock", "brokers", "topics", "rules", "store", "journal", "receivers",
-    "routes", "heartbeat", "http", "log", "engine", "api", "people",
+    "routes", "heartbeat", "http", "log", "engine", "people", "roles", "schedules", "alerting", "api",
   ]
   let secretSources: SecretSources
   let registry: VitalRegistry?
   var problems: Problems
+  /// What can be used and is probably not meant.
+  var warnings: Problems
   var configuration = VigilConfiguration()
   /// Where each thing that production looks at was written.
   var places = ConfigurationPlaces()
@@ -18,6 +20,7 @@ struct ConfigurationReader {
     secretSources = secrets
     self.registry = registry
     problems = Problems(file: file)
+    warnings = Problems(file: file)
   }
 
   mutating func read(_ root: YAMLNode) {
@@ -43,11 +46,12 @@ struct ConfigurationReader {
     for node in top.list("receivers", &problems) ?? [] { receiver(node) }
     routes(top)
     heartbeat(top)
+    alerting(top)
     process(top)
     api(top)
-    people(top)
     checkAnswers()
     checkProfile()
+    configuration.warnings = warnings.sorted
   }
 
   // MARK: Devices
@@ -271,5 +275,17 @@ struct ConfigurationReader {
       problems.add(node, "`format: \(format.rawValue)` has no form of a heartbeat: use a receiver with format \(able)")
     }
     configuration.heartbeat = VigilConfiguration.Heartbeat(receiver: name, every: every ?? 60_000)
+  }
+
+  private mutating func alerting(_ top: YAMLMapping) {
+    var people = PeopleReader(receivers: places.receivers)
+    people.read(top, &problems)
+    var alerting = AlertingReader()
+    if let section = top.mapping("alerting", keys: AlertingReader.keys, &problems) {
+      alerting.read(section, &problems)
+    }
+    CoverCheck(people: people, alerting: alerting).run(&problems, warnings: &warnings)
+    configuration.onCall = people.onCall
+    configuration.alerting = alerting.settings
   }
 }

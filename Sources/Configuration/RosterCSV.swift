@@ -9,13 +9,14 @@ extension RosterFile {
   }
 
   /// Reads a data set's `patients.csv`: every record is a patient and, under the same id, the device that watches them
-  /// for ever. Of the columns only `patient_id`, `age_years`, `sex` and `unit` are read; the others are facts of the data
+  /// for ever. Of the columns only `patient_id`, `age_years`, `sex`, `unit` and `gateway` are read; the others are facts of the data
   /// set. An age or sex that cannot be read is unknown, which counts as applying (SEMANTICS C3).
   ///
   /// - Throws: every problem of the file at once.
   package static func parseCSV(_ text: String, file: String) throws(TextProblems) -> Roster {
     var problems = Problems(file: file)
     var patients: [RosterPatient] = []
+    var devices: [RosterDevice] = []
     var lines: [String: Int] = [:]
     var header: [String: Int]?
     var width = 0
@@ -51,11 +52,12 @@ extension RosterFile {
       patients.append(
         RosterPatient(
           id: id, age: cell("age_years").flatMap(RosterValue.age), sex: cell("sex").flatMap(sex), unit: cell("unit")))
+      devices.append(RosterDevice(id: id, gateway: cell("gateway").flatMap(RosterValue.identifier)))
     }
     if header == nil { problems.add(line: 1, column: 1, "no column `patient_id`") }
     try problems.check()
     return try roster(
-      file, patients, patients.map { RosterDevice(id: $0.id) },
+      file, patients, devices,
       patients.map { RosterAssignment(device: $0.id, patient: $0.id) })
   }
 

@@ -95,7 +95,7 @@ private struct RosterReader {
   }
 
   private mutating func device(_ node: YAMLNode, _ problems: inout Problems) {
-    guard let entry = YAMLMapping(node, of: "device", keys: ["id", "model", "tenant"], &problems),
+    guard let entry = YAMLMapping(node, of: "device", keys: ["id", "model", "tenant", "gateway"], &problems),
       let id = identifier("id", entry, &problems)
     else { return }
     if let first = deviceLines.updateValue(node.line, forKey: id) {
@@ -103,7 +103,9 @@ private struct RosterReader {
       return
     }
     devices.append(
-      RosterDevice(id: id, model: entry.string("model", &problems), tenant: entry.string("tenant", &problems)))
+      RosterDevice(
+        id: id, model: entry.string("model", &problems), tenant: entry.string("tenant", &problems),
+        gateway: entry.has("gateway") ? identifier("gateway", entry, &problems) : nil))
   }
 
   private mutating func assignment(_ node: YAMLNode, devicesListed: Bool, _ problems: inout Problems) {

@@ -182,14 +182,18 @@ package struct VigilConfiguration: Hashable, Sendable {
   package var routes: [Route] = []
   package var heartbeat: Heartbeat?
   package var api = API()
-  /// Users' ids who may answer by way of receivers.
-  package var knownUsers: Set<String> = []
+  /// How alerts behave; journaled by the service.
+  package var alerting = AlertingSettings()
+  /// Who is told at a time.
+  package var onCall = OnCall()
   package var listen = NetworkAddress(host: "127.0.0.1", port: 8080)
   package var logLevel = LogLevel.info
   /// Evaluator threads; nil: as many as the machine has use for.
   package var shards: Int?
   /// How far behind the clock a sample may lie and still page, milliseconds (SEMANTICS B5).
   package var lateness: Int64 = 30_000
+  /// What can be used and is probably not meant: hours in which an escalation finds nobody.
+  package var warnings: [TextProblem] = []
 
   /// The safe defaults.
   package init() {}

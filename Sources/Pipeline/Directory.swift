@@ -206,12 +206,16 @@ package final class Directory: NameSource, Sendable {
         return PatientFacts(tenant: key.tenant, patient: key.patient)
       }
       let entry = roster.patients[index]
-      return PatientFacts(
+      var facts = PatientFacts(
         tenant: key.tenant, patient: key.patient, birth: entry.birthDay.map { Int64($0) * 86_400_000 },
         ageYears: entry.age.map { Int(min(max(0, $0.double), 1000)) },
         ageMonthsGiven: entry.age.map(PatientFacts.completedMonths),
         flags: Set(entry.flags), settings: roster.settings(ofPatient: key.patient), unit: entry.unit, bed: entry.bed,
         isListed: true)
+      facts.state = entry.state
+      facts.stateUntil = entry.stateUntil
+      facts.gateways = roster.gateways(ofPatient: key.patient)
+      return facts
     }
   }
 

@@ -132,7 +132,7 @@ final class Evaluator: @unchecked Sendable {
     }
     let now = parts.clock.wallMilliseconds()
     for transition in effects.output.transitions where transition.isNotified {
-      let receivers = parts.routing.receivers(for: transition.document)
+      let receivers = parts.routing.receivers(for: transition.document, at: now)
       if receivers.isEmpty { parts.meters.unrouted.add(1) }
       effects.outbox += Webhooks.rows(
         transition.document, to: receivers, rights: parts.routing.rights, plan: engine.layout.plan, now: now)

@@ -21,6 +21,8 @@ package final class JournalReplay {
     package var plan: RulePlan?
     /// A roster that stays in force in place of the journaled ones; nil: rosters as journaled.
     package var roster: Roster?
+    /// Alerting settings that stay in force in place of the journaled ones; nil: as journaled.
+    package var alerting: AlertingSettings?
 
     package init(engine: EngineOptions) { self.engine = engine }
   }
@@ -46,7 +48,9 @@ package final class JournalReplay {
   ) {
     self.directory = directory
     self.options = options
-    engine = Engine(layout: PlanLayout(plan: options.plan ?? plan), options: options.engine, names: directory)
+    var engineOptions = options.engine
+    engineOptions.alerting = options.alerting ?? engineOptions.alerting
+    engine = Engine(layout: PlanLayout(plan: options.plan ?? plan), options: engineOptions, names: directory)
     tally = ReplayTally(onTransition: onTransition, onLedger: onLedger)
     if let roster = options.roster { engine.adoptRoster(directory.adopt(roster)) }
   }
@@ -86,6 +90,12 @@ package final class JournalReplay {
     engine.adoptRoster(directory.adopt(roster))
   }
 
+  /// Puts alerting settings in force as the journal holds them: at an entry of its own, or before a replay of chunks.
+  package func adoptAlerting(journaled bytes: [UInt8], at slot: Slot? = nil) {
+    guard options.alerting == nil, let settings = AlertingText.decode(bytes) else { return }
+    engine.adoptAlerting(settings, at: slot)
+  }
+
   /// Ends the replay; every sample of a journal was stored, so that the books balance by themselves.
   package func finish(seconds: Double) -> ReplaySession.Summary {
     engine.finishMessage()
@@ -120,7 +130,8 @@ package final class JournalReplay {
       else { return }
       engine.applyDeviceAlarm(slot, alarm.alarm)
     case .action: apply(action: bytes, slot)
-    case .wave, .options, .alerting: break
+    case .alerting: adoptAlerting(journaled: bytes, at: slot)
+    case .wave, .options: break
     }
   }
 

@@ -14,6 +14,7 @@ enum ControlCommand: Sendable {
   case roster(Roster)
   /// A deployment as journaled, and its plan.
   case rules([UInt8], PlanLayout)
+  case alerting(AlertingSettings)
   /// Engine options as JSON, journaled for replays.
   case options([UInt8])
   /// What a person does about one patient's alerts; its position is told to the ticket.
@@ -444,6 +445,7 @@ final class Sequencer: @unchecked Sendable {
         let number = parts.directory.adopt(roster)
         parts.intake.rosterNumber = number
         emit(&slot, .roster, Array(roster.canonicalJSON.utf8), .roster(number))
+      case .alerting(let settings): emit(&slot, .alerting, AlertingText.encode(settings), .alerting(settings))
       case .rules(let bytes, let layout):
         emit(&slot, .rules, bytes, .rules(layout))
         rulesPosition.store(position, ordering: .relaxed)

@@ -25,6 +25,7 @@ package struct ServiceMeters: Sendable {
   let undelivered: Counter
   let deadLetters: CounterFamily
   let unrouted: Counter
+  let unreached: Counter
   let effectsFailures: Counter
   let checkpoints: Counter
   let chunks: Counter
@@ -66,6 +67,9 @@ package struct ServiceMeters: Sendable {
     deadLetters = registry.counterFamily(
       "vigil_dead_letters_total", "Webhooks given up on.", labels: ["receiver", "reason"])
     unrouted = registry.counter("vigil_unrouted_total", "Transitions no route accepts.")
+    unreached = registry.counter(
+      "vigil_escalations_unreached_total", "Escalations for a name behind which nobody was on duty; told by the routes."
+    )
     effectsFailures = registry.counter("vigil_effects_write_failures_total", "Failed writes of alerts and state.")
     checkpoints = registry.counter("vigil_checkpoints_total", "Patient states stored.")
     chunks = registry.counter("vigil_chunks_sealed_total", "Chunks sealed.")

@@ -48,6 +48,7 @@ struct RecoveredStore {
   /// Texts in force at the end of the journal, as bytes.
   var rosterText: [UInt8]?
   var optionsText: [UInt8]?
+  var alertingText: [UInt8]?
   /// The rules the service goes on with: those the journal ends with, or rule files that are newer.
   var rules: RulesAtStart
   /// Journal entries evaluated again, and how long the whole recovery took.
@@ -117,10 +118,14 @@ struct StoreOpening {
       progress: progress(recovery, try store.state.progress()), nextPosition: recovery.nextPosition,
       counters: try store.registry.counters(), owed: engines.map { _ in EngineOutput() },
       rosterText: try store.registry.latestText(.roster, atOrBefore: .max)?.bytes,
-      optionsText: try store.registry.latestText(.options, atOrBefore: .max)?.bytes, rules: rules, replayed: 0)
+      optionsText: try store.registry.latestText(.options, atOrBefore: .max)?.bytes,
+      alertingText: try store.registry.latestText(.alerting, atOrBefore: .max)?.bytes, rules: rules, replayed: 0)
     try checkOptions(recovered.optionsText)
     if let roster = try store.registry.latestText(.roster, atOrBefore: recovery.floor) {
       adoptRoster(roster.bytes, &recovered)
+    }
+    if let alerting = try store.registry.latestText(.alerting, atOrBefore: recovery.floor) {
+      adoptAlerting(alerting.bytes, at: nil, recovered)
     }
     try restoreStates(&recovered)
     try takeUp(before: recovery, recovered)
@@ -180,6 +185,14 @@ struct StoreOpening {
     let number = recovered.directory.adopt(roster)
     recovered.intake.rosterNumber = number
     for engine in recovered.engines { engine.adoptRoster(number) }
+  }
+
+  private func adoptAlerting(_ bytes: [UInt8], at slot: Slot?, _ recovered: RecoveredStore) {
+    guard let settings = AlertingText.decode(bytes) else {
+      log.error("store", "journaled alerting settings damaged; those before stay in force")
+      return
+    }
+    for engine in recovered.engines { engine.adoptAlerting(settings, at: slot) }
   }
 
   private func engine(_ recovered: RecoveredStore, patient: UInt32) -> (index: Int, partition: Int) {
@@ -272,7 +285,8 @@ struct StoreOpening {
     case .action:
       guard slot.patient != .max, let action = StoredAction.action(journaled: bytes) else { return }
       state.engines[engine(state, patient: slot.patient).index].applyAction(slot, action)
-    case .wave, .options, .alerting: break
+    case .alerting: adoptAlerting(bytes, at: slot, state)
+    case .wave, .options: break
     }
   }
 

@@ -12,6 +12,7 @@ import RingBufferModule
 import SeriesStore
 import Synchronization
 import VitalModel
+import YAMLText
 
 /// The running service: opens and recovers the store, starts the threads in order, reloads, stops in reverse order.
 ///
@@ -72,6 +73,8 @@ package final class VigilService: @unchecked Sendable {
   /// Marks of actions under way.
   let claims = Mutex<Set<[UInt8]>>([])
   private(set) var answers: AnswerDesk?
+  /// The alerting settings journaled last.
+  private var alertingText: [UInt8]?
 
   /// Where `/metrics` and the health pages are, once started.
   package var httpAddress: String { http?.address.description ?? "" }
@@ -101,7 +104,7 @@ package final class VigilService: @unchecked Sendable {
     let recovered = try opening.open()
     store = recovered.store
     directory = recovered.directory
-    routing = Routing(configuration)
+    routing = Routing(configuration, unreached: meters.unreached)
     keeper = OutboxKeeper(store: store, routing: routing, meters: meters, log: log, clock: settings.clock)
     do {
       delivery = try DeliveryWorker(receivers: try Webhooks.receivers(configuration), journal: keeper)
@@ -187,6 +190,19 @@ package final class VigilService: @unchecked Sendable {
       sequencer.send(.rules(recovered.rules.deployment.journaled, PlanLayout(plan: recovered.rules.plan)))
     }
     if let roster, recovered.rosterText != rosterText { sequencer.send(.roster(roster)) }
+    alertingText = recovered.alertingText
+    takeUpAlerting(current)
+  }
+
+  /// Puts the alerting settings in force if they are not those journaled last, and says what is doubtful about them.
+  private func takeUpAlerting(_ configuration: VigilConfiguration) {
+    for warning in configuration.warnings {
+      log.warning("service", "configuration", ["what": LogValue(warning.description)])
+    }
+    let text = AlertingText.encode(configuration.alerting)
+    guard text != alertingText else { return }
+    alertingText = text
+    sequencer.send(.alerting(configuration.alerting))
   }
 
   private func startThreads() throws(StartFailure) {
@@ -292,6 +308,7 @@ package final class VigilService: @unchecked Sendable {
         sequencer.send(.roster(roster))
         resubmitUnassigned()
       }
+      takeUpAlerting(new)
       routing.replace(new)
       ReceiverBuilder.tellDisclosures(new, log)
       delivery.replaceReceivers(receivers)

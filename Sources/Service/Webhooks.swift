@@ -2,54 +2,8 @@ import AlertJournal
 import Configuration
 import Delivery
 import Pipeline
-import Synchronization
 import VitalModel
 import WebhookFormats
-
-/// Which receivers hear of what, and in which form. Replaced whole by a reload.
-final class Routing: Sendable {
-  struct Table: Sendable {
-    var routes: [VigilConfiguration.Route]
-    var receivers: [VigilConfiguration.Receiver]
-    var rights: AnswerRights
-
-    init(_ configuration: VigilConfiguration) {
-      routes = configuration.routes
-      receivers = configuration.receivers
-      rights = AnswerRights(configuration)
-    }
-  }
-
-  private let table: Mutex<Table>
-
-  init(_ configuration: VigilConfiguration) { table = Mutex(Table(configuration)) }
-
-  func replace(_ configuration: VigilConfiguration) { table.withLock { $0 = Table(configuration) } }
-
-  /// Who may answer what is sent.
-  var rights: AnswerRights { table.withLock { $0.rights } }
-
-  var receiverNames: [String] { table.withLock { $0.receivers.map(\.name) } }
-
-  /// Receivers by name, in the order of the configuration; unknown names are left out.
-  func receivers(named names: [String]) -> [VigilConfiguration.Receiver] {
-    table.withLock { $0.receivers.filter { names.contains($0.name) } }
-  }
-
-  /// Receivers of a document, each once, in the order of the routes. Without routes everybody hears everything.
-  func receivers(for document: AlertDocument) -> [VigilConfiguration.Receiver] {
-    table.withLock { table in
-      if table.routes.isEmpty { return table.receivers }
-      var found: [VigilConfiguration.Receiver] = []
-      for route in table.routes where route.match.accepts(document) {
-        for name in route.receivers where !found.contains(where: { $0.name == name }) {
-          if let receiver = table.receivers.first(where: { $0.name == name }) { found.append(receiver) }
-        }
-      }
-      return found
-    }
-  }
-}
 
 /// Transitions as outbox rows.
 enum Webhooks {
@@ -74,7 +28,8 @@ enum Webhooks {
       return OutboxRow(
         receiver: receiver.name, webhookID: webhookID, alertID: document.alertID, sequence: document.sequence,
         type: type.rawValue, priority: document.priority, createdMs: now,
-        body: rights.body(encoded.body, to: receiver, document, now: now), contentType: encoded.contentType, headers: encoded.headers)
+        body: rights.body(encoded.body, to: receiver, document, now: now), contentType: encoded.contentType,
+        headers: encoded.headers)
     }
   }
 

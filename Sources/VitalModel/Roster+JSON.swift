@@ -12,6 +12,8 @@ extension Roster {
             $0.field("id", device.id)
             $0.field("model", device.model)
             $0.field("tenant", device.tenant)
+            // Left out where there is none: rosters journaled before there were gateways stay the same bytes.
+            if let gateway = device.gateway { $0.field("gateway", gateway) }
           }
         }
       }
@@ -74,7 +76,8 @@ extension Roster {
     for entry in try Self.entries(root, "devices") {
       devices.append(
         RosterDevice(
-          id: try Self.text(entry, "id"), model: entry["model"] as? String, tenant: entry["tenant"] as? String))
+          id: try Self.text(entry, "id"), model: entry["model"] as? String, tenant: entry["tenant"] as? String,
+          gateway: entry["gateway"] as? String))
     }
     var assignments: [RosterAssignment] = []
     for entry in try Self.entries(root, "assignments") {

@@ -179,6 +179,8 @@ package struct Roster: Hashable, Sendable {
   private let assignedPatients: [Int]
   /// Patient id → its settings as a range of ``settings``.
   private let settingRanges: [String: Range<Int>]
+  /// By patient id; only patients with a device that speaks through a gateway.
+  private let gateways: [String: [String: String]]
 
   /// Nobody.
   package init() {
@@ -187,6 +189,7 @@ package struct Roster: Hashable, Sendable {
     assignments = []
     settings = []
     settingRanges = [:]
+    gateways = [:]
     patientIndexes = [:]
     deviceIndexes = [:]
     assignmentRanges = [:]
@@ -235,6 +238,12 @@ package struct Roster: Hashable, Sendable {
     self.deviceIndexes = deviceIndexes
     assignmentRanges = ranges
     assignedPatients = assigned
+    var gateways: [String: [String: String]] = [:]
+    for assignment in self.assignments {
+      guard let index = deviceIndexes[assignment.device], let gateway = self.devices[index].gateway else { continue }
+      gateways[assignment.patient, default: [:]][assignment.device] = gateway
+    }
+    self.gateways = gateways
   }
 
   private static func ranges(
@@ -260,6 +269,9 @@ package struct Roster: Hashable, Sendable {
   package func settings(ofPatient id: String) -> [ParameterSetting] {
     settingRanges[id].map { settings[$0].map(\.setting) } ?? []
   }
+
+  /// The gateway each device that ever watches a patient speaks through, by device id.
+  package func gateways(ofPatient id: String) -> [String: String] { gateways[id] ?? [:] }
 
   /// Position of a patient in ``patients``.
   package func patientIndex(_ id: String) -> Int? { patientIndexes[id] }

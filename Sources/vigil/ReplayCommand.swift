@@ -21,6 +21,8 @@ enum ReplayCommand {
       Flag("--mqtt", "URL", "publish to a broker instead of evaluating here"),
       Flag("--events", "FILE", "events.csv with the devices' own alarms"),
       Flag("--roster", "FILE", "roster.yaml or a patients.csv: ages and flags"),
+      Flag("-c", "FILE", "take the alerting settings of this configuration (default: the built-in ones)"),
+      Flag("--alerting", "FILE", "take the alerting settings of this file: the keys of the section `alerting`"),
       Flag("--alerts", "FILE", "write alert documents here instead of standard output"),
       Flag("--suppressed", "FILE", "write what was not told, with the reason"),
       Flag("--without", "STAGE,...", repeats: true, "switch suppression stages off"),
@@ -64,6 +66,7 @@ enum ReplayCommand {
     options.patients = Set(arguments.list("--patients"))
     options.tenant = arguments.value("--tenant") ?? "demo"
     options.engine.without = try stages(arguments)
+    options.engine.alerting = try alerting(arguments) ?? options.engine.alerting
     if let path = arguments.value("--roster") {
       guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
         throw CommandFailure(ExitCode.usage, "\(path): cannot be read")
@@ -76,6 +79,22 @@ enum ReplayCommand {
       }
     }
     return options
+  }
+
+  /// Alerting settings given on the command line; nil: none.
+  static func alerting(_ arguments: Arguments) throws(CommandFailure) -> AlertingSettings? {
+    guard let path = arguments.value("--alerting") ?? arguments.value("-c") else { return nil }
+    if arguments.has("--alerting"), arguments.has("-c") {
+      throw CommandFailure(ExitCode.usage, "replay: give either `-c` or `--alerting`")
+    }
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      throw CommandFailure(ExitCode.usage, "\(path): cannot be read")
+    }
+    do throws(TextProblems) {
+      return try AlertingFile.parse(text, file: path, isConfiguration: arguments.has("-c"))
+    } catch {
+      throw CommandFailure(ExitCode.badConfiguration, error.description)
+    }
   }
 
   static func stages(_ arguments: Arguments) throws(CommandFailure) -> Set<SuppressionStage> {

@@ -50,6 +50,7 @@ enum CheckCommand {
     if let configuration {
       problems += ReceiverBuilder.complaints(configuration)
       for warning in ReceiverBuilder.warnings(configuration) { Program.complain("warning: \(warning)") }
+      tell(configuration.warnings, asJSON: arguments.has("--json"))
     }
     let rulesPath = arguments.positional.first ?? configuration?.rulesPath ?? "Rules"
     var counts = ""
@@ -64,6 +65,7 @@ enum CheckCommand {
       counts = "\(all.rules.count) rules and \(sets.count) sets are valid"
       if let set { counts += " (\(set) has \(plan.rules.count) rules)" }
       json += rosterProblems(configuration, plan, &problems)
+      tell(strangers(configuration, all), asJSON: arguments.has("--json"))
     } catch {
       var text = error.description
       if case .wrong(let found) = error {
@@ -88,6 +90,28 @@ enum CheckCommand {
     return ExitCode.badConfiguration
   }
 
+  /// What can be used and is probably not meant; it does not change the exit code.
+  private static func tell(_ warnings: [TextProblem], asJSON: Bool) {
+    for warning in warnings {
+      if asJSON { printLine(jsonLine(warning, severity: "warning")) } else { Program.complain("warning: \(warning)") }
+    }
+  }
+
+  /// Steps of rules' own ladders that name nobody the configuration knows; their escalations would go by the routes.
+  private static func strangers(_ configuration: VigilConfiguration?, _ plan: RulePlan) -> [TextProblem] {
+    guard let configuration, !configuration.receivers.isEmpty else { return [] }
+    let names = configuration.onCall.names + configuration.receivers.map(\.name)
+    return plan.rules.flatMap { rule in
+      rule.escalation.filter { !names.contains($0.to) }.map { step in
+        TextProblem(
+          file: "rule \(rule.id)", line: 0, column: 0,
+          message:
+            "`escalation` names `\(step.to)`, which is no person, role, schedule or receiver of the configuration",
+          suggestion: Suggestion.nearest(step.to, among: names))
+      }
+    }
+  }
+
   /// What is wrong with the configured roster, the settings of patients held against the rules in force.
   private static func rosterProblems(
     _ configuration: VigilConfiguration?, _ plan: RulePlan, _ lines: inout [String]
@@ -106,7 +130,7 @@ enum CheckCommand {
     }
   }
 
-  private static func jsonLine(_ problem: TextProblem) -> String {
+  private static func jsonLine(_ problem: TextProblem, severity: String = "error") -> String {
     var out = JSONText()
     out.object {
       $0.field("file", problem.file)
@@ -114,6 +138,7 @@ enum CheckCommand {
       $0.field("column", problem.column)
       $0.field("message", problem.message)
       $0.field("suggestion", problem.suggestion)
+      $0.field("severity", severity)
     }
     return out.text
   }

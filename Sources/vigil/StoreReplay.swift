@@ -23,8 +23,12 @@ enum StoreReplay {
     let access = try StoreAccess(path: arguments.positional[0])
     let given = try givenRules(arguments, access)
     let isWhole = try isWhole(access)
-    let options = try options(arguments, access, plan: given?.plan)
+    var options = try options(arguments, access, plan: given?.plan)
+    options.alerting = try ReplayCommand.alerting(arguments)
     if options.roster != nil { printError("vigil: the roster given replaces the journaled rosters") }
+    if options.alerting != nil {
+      printError("vigil: the alerting settings given replace the journaled ones; acknowledgements may no longer fit")
+    }
     let plan: RulePlan
     if let given { plan = given.plan } else { plan = try journaledPlan(access) }
     let outputs = try ReplayOutputs(arguments)
@@ -161,6 +165,9 @@ enum StoreReplay {
     defer { progress.finish() }
     try access.reading {
       if let roster = try access.store.registry.latestText(.roster) { replay.adoptRoster(journaled: roster.bytes) }
+      if let alerting = try access.store.registry.latestText(.alerting) {
+        replay.adoptAlerting(journaled: alerting.bytes)
+      }
       let groups = Dictionary(grouping: try series.groups(), by: \.patient)
       for (count, patient) in groups.keys.sorted().enumerated() {
         guard options.patients?.contains(patient) ?? true else { continue }

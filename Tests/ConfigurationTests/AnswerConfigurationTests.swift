@@ -16,9 +16,7 @@ import YAMLText
     let configuration = try VigilConfiguration.parse(
       """
       api: { public_url: "https://vigil.example/x", token: "env:TOKEN", callback_expiry: 30m }
-      people:
-        - id: u-1
-        - u-2
+      people: [{ id: u-1, receivers: [pager] }, { id: u-2, receivers: [mail] }]
       receivers:
         - { name: pager, url: "https://pager.example/hook", secret: "env:KEY", may_accept: true }
         - { name: mail, url: "https://mail.example/hook", secret: "env:KEY" }

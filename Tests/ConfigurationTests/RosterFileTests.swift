@@ -20,7 +20,7 @@ import YAMLText
         - { id: p-017, birth_date: 1950-12-31, sex: female, unit: ward-7, bed: 12, flags: [spo2-scale-2, dnr] }
         - { id: p-018, age: 83.1, state: off-ward, state_until: 2026-11-20T12:00:00+01:00 }
       devices:
-        - { id: d-9, model: M540, tenant: north }
+        - { id: d-9, model: M540, tenant: north, gateway: gw-1 }
         - { id: d-10 }
       assignments:
         - { device: d-9, patient: p-017, from: 2026-11-20T08:00:00Z, to: 2026-11-20T12:00:00Z }
@@ -35,6 +35,8 @@ import YAMLText
     #expect(second.age?.description == "83.1")
     #expect(second.state == .offWard)
     #expect(second.stateUntil.map(Timestamp.format) == "2026-11-20T11:00:00.000Z")
+    #expect(roster.gateways(ofPatient: "p-017") == ["d-9": "gw-1"])
+    #expect(roster.gateways(ofPatient: "p-018") == ["d-9": "gw-1"])
     let noon = try #require(Timestamp.parse("2026-11-20T12:00:00Z"))
     #expect(roster.patient(forDevice: "d-9", tenant: "north", at: noon) == roster.patientIndex("p-018"))
     #expect(roster.patient(forDevice: "d-9", tenant: "north", at: noon - 1) == roster.patientIndex("p-017"))
@@ -104,6 +106,8 @@ import YAMLText
     #expect(roster.patients.map { $0.age?.description } == [nil, "83.14", nil])
     #expect(roster.patients.map(\.unit) == [nil, "CSRU, east", "MICU"])
     #expect(roster.patient(forDevice: "b_02", tenant: "any", at: 0) == 1)
+    let behind = try RosterFile.parseAny("patient_id,gateway\na,gw-1\nb,\n", file: "patients.csv")
+    #expect(behind.devices.map(\.gateway) == ["gw-1", nil])
     let windows = try RosterFile.parseAny("patient_id,rows\r\na,1\r\nb,2\r\n", file: "patients.csv")
     #expect(windows.patients.map(\.id) == ["a", "b"])
   }

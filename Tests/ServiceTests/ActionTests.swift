@@ -18,7 +18,7 @@ extension Ward {
         + "allow_private: true, may_accept: true }"
     ]
     ward.options.to = "[hook, pager]"
-    ward.options.lines = ["people: [u-1, u-2]"] + lines
+    ward.options.lines = ["people: [{ id: u-1, receivers: [pager] }, { id: u-2, receivers: [hook] }]"] + lines
     return ward
   }
 

@@ -75,6 +75,34 @@ import Testing
     #expect(outcome.stderr.contains("did you mean `clock`"))
   }
 
+  @Test func aLadderWithoutCoverIsAWarningAndAWrongOneAnError() throws {
+    let program = try CommandProgram("cover")
+    let ward = try Ward.withOneRule()
+    defer { ward.stop() }
+    let rules = ward.options.rules
+    let people = """
+      receivers: [{ name: pager, url: "https://a.example", secret: "file:\(try program.folder.write("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3", to: "key"))" }]
+      people: [{ id: u-anna, receivers: [pager] }]
+      schedules: [{ schedule: days, zone: UTC, shifts: [{ from: "07:00", to: "19:00", who: u-anna }] }]
+
+      """
+    let ladder = "alerting: { escalation: [{ steps: [{ after: 2m, to: days }] }] }\n"
+    let good = try program.folder.write(people + ladder, to: "good.yaml")
+    let outcome = try program.run(["check", "-c", good, rules])
+    #expect(outcome.status == .code(0))
+    #expect(
+      outcome.stderr.hasPrefix("vigil: warning: \(good):4:53: `days` has nobody on duty from mon 00:00 to mon 07:00"))
+    #expect(outcome.stderr.split(separator: "\n").count == 1)
+    let bad = try program.folder.write("alerting: { realarm: { high: 1h } }\n", to: "bad.yaml")
+    let recording = try program.folder.write("patient_id,time_s,spo2\np,0,97\n", to: "r.csv")
+    let replay = ["replay", recording, "--rules", rules, "--alerts", program.folder.file("alerts")]
+    #expect(try program.run(replay + ["-c", good]).status == .code(0))
+    let refused = try program.run(replay + ["--alerting", bad])
+    #expect(refused.status == .code(78))
+    #expect(refused.stderr.contains("bad.yaml:1:30: `high` must be"))
+    #expect(try program.run(replay + ["--alerting", bad, "-c", good]).status == .code(2))
+  }
+
   @Test func versionIsOneObject() throws {
     let program = try CommandProgram("version")
     let outcome = try program.run(["version", "--json"])

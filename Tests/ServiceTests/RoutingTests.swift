@@ -31,14 +31,14 @@ import VitalModel
         - { match: { kind: [technical] }, to: [engineer, desk] }
         - { match: { priority: [high] }, to: [pager, second] }
       """)
-    func names(_ document: AlertDocument) -> [String] { routing.receivers(for: document).map(\.name) }
+    func names(_ document: AlertDocument) -> [String] { routing.receivers(for: document, at: 0).map(\.name) }
     #expect(names(alert(.high, .technical, unit: "w7")) == ["pager", "desk", "engineer", "second"])
     #expect(names(alert(.high, .physiological, unit: nil)) == ["pager", "second"])
     #expect(names(alert(.low, .physiological, unit: "w7")).isEmpty)
   }
 
   @Test func withoutRoutesEverybodyHearsEverything() throws {
-    let everybody = try routing("").receivers(for: alert(.low, .technical, unit: nil)).map(\.name)
+    let everybody = try routing("").receivers(for: alert(.low, .technical, unit: nil), at: 0).map(\.name)
     #expect(everybody == ["pager", "desk", "engineer", "second"])
   }
 }
