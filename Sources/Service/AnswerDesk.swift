@@ -121,6 +121,11 @@ final class AnswerDesk: @unchecked Sendable {
       kind: .token, digest: sha256("answer\n\(item.receiver)\n\(item.webhookID)"),
       expires: service.settings.clock.wallMilliseconds() + service.configuration.withLock { $0.retain.journal })
     do throws(ActionRefusal) {
+      guard try asked(item) else {
+        _ = count("not_asked", item)
+        answer.record()
+        return
+      }
       switch try service.claim(mark) {
       case .done: _ = count("repeated", item)
       case .underWay: return
@@ -137,6 +142,18 @@ final class AnswerDesk: @unchecked Sendable {
       _ = count("refused", item)
     }
     answer.record()
+  }
+
+  /// Whether the transition a webhook told of called for an answer.
+  private func asked(_ item: OutboxItem) throws(ActionRefusal) -> Bool {
+    do throws(JournalError) {
+      let transitions = try service.store.alerts.transitions(alertID: item.alertID)
+      // An unknown alert is refused by name where it is looked up to be answered.
+      guard let told = transitions.first(where: { $0.sequence == item.sequence }) else { return transitions.isEmpty }
+      return AlertDocument(json: told.document)?.asksForAnswer ?? false
+    } catch {
+      throw ActionRefusal(.unavailable, "the alert cannot be read: \(error.description)")
+    }
   }
 
   private func count(_ outcome: String, _ item: OutboxItem) -> Bool {

@@ -2,6 +2,12 @@ import Configuration
 import Digests
 import VitalModel
 
+extension AlertDocument {
+  /// Whether it calls somebody: at the start, to whom it escalates, and again. What only tells others of an answer does
+  /// not, or two machines that answer everything would answer each other for ever.
+  var asksForAnswer: Bool { phase == .start || phase == .escalate || (isRealarm && phase != .end) }
+}
+
 /// Who may answer what was sent, and with which links.
 struct AnswerRights: Sendable {
   private let keys: [String: [[UInt8]]]
@@ -51,7 +57,7 @@ struct AnswerRights: Sendable {
   func body(
     _ body: [UInt8], to receiver: VigilConfiguration.Receiver, _ document: AlertDocument, now: Int64
   ) -> [UInt8] {
-    guard receiver.format == .standard, document.phase != .end, body.last == UInt8(ascii: "}"), body.count > 2,
+    guard receiver.format == .standard, document.asksForAnswer, body.last == UInt8(ascii: "}"), body.count > 2,
       let link = link(receiver: receiver.name, alertID: document.alertID, sequence: document.sequence, now: now)
     else { return body }
     var out = JSONText()

@@ -1,6 +1,7 @@
 import AlertJournal
 import Delivery
 import Foundation
+import HTTPAPI
 import Pipeline
 import Synchronization
 import TestSupport
@@ -78,12 +79,22 @@ extension Ward {
     #expect(found.allSatisfy { $0.slot.device == .max && $0.slot.eventTime > 0 })
     #expect(eventually { ward.isIdle })
     #expect(ward.metric("vigil_actions_total{action=\"accept\"}") == 1)
+    func document(_ alert: String) throws -> [String: Any] {
+      commandJSON(try ward.running.store.alerts.newest(alertID: alert)?.document ?? "")
+    }
+    func responder() throws -> String? {
+      (try document(alerts[0])["responsibility"] as? [String: Any])?["by"] as? String
+    }
+    #expect(eventually { (try? responder()) == "u-1" })
+    #expect((try document(alerts[1])["acknowledgement"] as? [String: Any])?["by"] as? String == "u-2")
     #expect(throws: ActionRefusal.self) { try ward.running.act(ActionRequest(.accept, alert: "a-none", by: "u-1")) }
     ward.stop()
     #expect(!ward.log.has("u-1") && !ward.log.has("d-1"))
+    // As a kill leaves it: the journal is synced, what evaluation wrote behind it is not there.
+    try ward.forgetEffects()
     try ward.start()
     #expect(try ward.actions().count == 2)
-    #expect(eventually { ward.isIdle })
+    #expect(eventually { ward.isIdle && (try? responder()) == "u-1" })
     let told = try ward.running.store.alerts.list(limit: 1000).map(\.document).sorted()
     ward.stop()
     let store = ward.folder.file("store")
@@ -256,6 +267,28 @@ private final class RecordedAttempts: Sendable {
     #expect(try ward.actions().count == 2)
     ward.stop()
     #expect(!ward.log.has("u-9") && !ward.log.has("u-1"))
+  }
+
+  @Test("E6: what a receiver answers a webhook with becomes the alert's state, and its row leaves the outbox")
+  func answerOnTheWire() throws {
+    var router = HTTPRouter()
+    router.add("POST", "/") { _ in .json(Array(#"{"accept":true,"by":"u-2"}"#.utf8)) }
+    let pager = try HTTPServer(.init(), router: router)
+    defer { pager.stop() }
+    let ward = try Ward.withAnswers()
+    ward.options.receivers = ward.options.receivers.map {
+      $0.replacingOccurrences(of: ward.inbox.url, with: "http://\(pager.address)/")
+    }
+    try ward.start()
+    let alert = try ward.alert("d-1")
+    #expect(eventually { ward.answered("accept") >= 1 })
+    #expect(try ward.actions().first?.action == .accept(alertID: alert, by: "u-2"))
+    // The receiver is told of the acceptance and accepts that too: nobody asked, so it ends there.
+    #expect(eventually { ward.answered("not_asked") >= 1 })
+    #expect(eventually { (try? ward.running.store.outbox.count()) == 0 && ward.isIdle })
+    let document = commandJSON(try ward.running.store.alerts.newest(alertID: alert)?.document ?? "")
+    #expect((document["responsibility"] as? [String: Any])?["state"] as? String == "accepted")
+    #expect(try ward.actions().count == 1)
   }
 
   @Test("E6: a callback answers one alert once, until it expires; GET and anything forged change nothing")
