@@ -170,4 +170,17 @@ extension SeriesWindows {
   package mutating func restorePane(window: Int, number: Int64, value: Int32, count: UInt32) {
     windows[window].panes?.pointee.restore(number: number, value: value, count: count)
   }
+
+  /// The newest usable samples, newest first, at most `count` of them.
+  package func newest(_ count: Int) -> [(time: Int64, value: Int32)] {
+    var found: [(time: Int64, value: Int32)] = []
+    var time = log.lastTime
+    var at = log.end - 1
+    while at >= log.first, found.count < count {
+      found.append((time, log.value(at)))
+      time -= log.gap(at)
+      at -= 1
+    }
+    return found
+  }
 }

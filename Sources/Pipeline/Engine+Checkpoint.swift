@@ -191,6 +191,14 @@ extension Engine {
     out.append(varint: UInt64(patient.pointee.budgetTold.count))
     for time in patient.pointee.budgetTold { out.append(zigzag: time) }
     out.append(zigzag: patient.pointee.reviewedUntil)
+    out.append(varint: UInt64(patient.pointee.adapted.count))
+    for setting in patient.pointee.adapted {
+      for text in [setting.rule, setting.parameter, setting.reason] { out.append(counted: text) }
+      out.append(zigzag: setting.value.mantissa)
+      out.append(zigzag: Int64(setting.value.exponent))
+      out.append(zigzag: setting.from ?? .min)
+    }
+    out.append(zigzag: patient.pointee.adaptedHour)
   }
 
   private func write(_ score: ScoreState, _ out: inout ByteWriter) {

@@ -64,6 +64,7 @@ extension Engine {
   /// The device's own alarm: routed, never suppressed by our numerics.
   package func applyDeviceAlarm(_ slot: Slot, _ alarm: DeviceAlarm) {
     guard let (patient, context) = beginControl(slot) else { return }
+    if declare(alarm, patient, context) { return }
     let id = "device-alarm-" + alarm.event.lowercased()
     if alarm.hasEnded {
       lower(patient, id: id, device: slot.device, context)
@@ -231,6 +232,7 @@ extension Engine {
       var state = PatientState(number: pointer.pointee.number, facts: pointer.pointee.facts, layout: new)
       carryOver(pointer, to: &state, old: old, mapping: mapping)
       pointer.pointee.free()
+      state.compileSettings(new)
       pointer.pointee = state
       for index in 0..<pointer.pointee.seriesCount {
         choosePreferred(pointer, code: pointer.pointee.series[index].code)
@@ -264,6 +266,8 @@ extension Engine {
     state.missed = from.pointee.missed
     state.silences = from.pointee.silences
     state.declared = from.pointee.declared
+    state.adapted = from.pointee.adapted
+    state.adaptedHour = from.pointee.adaptedHour
     state.budgetTold = from.pointee.budgetTold
     state.reviewedUntil = from.pointee.reviewedUntil
     for index in 0..<from.pointee.seriesCount {

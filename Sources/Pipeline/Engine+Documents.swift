@@ -197,7 +197,9 @@ extension Engine {
     of parameter: RuleParameter, rule: RuleDefinition, _ patient: UnsafeMutablePointer<PatientState>, now: Int64
   ) -> (value: DecimalValue, setting: ParameterSetting?) {
     let facts = patient.pointee.facts
-    let setting = facts.setting(rule: rule.id, parameter: parameter.name, at: now)
+    let setting =
+      facts.setting(rule: rule.id, parameter: parameter.name, at: now)
+      ?? patient.pointee.adapted.first { $0.rule == rule.id && $0.parameter == parameter.name }
     return (setting?.value ?? parameter.value(for: facts.flags), setting)
   }
 

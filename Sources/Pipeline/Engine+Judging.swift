@@ -30,55 +30,6 @@ extension Engine {
     }
   }
 
-  /// Why a finding may have to wait although its condition has held: a doubtful signal, or no second sign.
-  struct DetectionGate {
-    var stage: SuppressionStage
-    var by: String
-    var until: Int64
-  }
-
-  /// Shortens the hold by depth and lengthens it where a gate is shut; looked at only before an episode opens.
-  private func detectionGate(
-    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, _ judgement: Judgement, _ before: Episode,
-    _ timing: inout EpisodeTiming, now: Int64
-  ) -> DetectionGate? {
-    guard hasDetectionStages[rule], !before.holds, judgement.isReached else { return nil }
-    if !depths[rule].halvesAt.isNaN, timing.hold > 0, !options.without.contains(.persistence) {
-      let depth = depth(patient, rule: rule, subject: subject, now: now)
-      timing.hold = SmartDelay(halvesAt: depths[rule].halvesAt).hold(timing.hold, depth: depth)
-    }
-    guard timing.cap > 0, let shut = shutGate(patient, rule: rule, subject: subject, now: now) else { return nil }
-    timing.isGated = true
-    let onset = before.phase == .idle ? now : before.onset
-    return DetectionGate(stage: shut.stage, by: shut.by, until: onset + timing.cap)
-  }
-
-  /// The first condition on the signal, or the second sign, that is known not to hold; what is unknown passes
-  /// (SEMANTICS D3).
-  private func shutGate(
-    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, now: Int64
-  ) -> (stage: SuppressionStage, by: String)? {
-    let compiled = layout.rules[rule]
-    let definition = layout.plan.rules[rule]
-    let reading = shown(patient, rule: rule, subject: subject, now: now, holdLast: compiled.holdLast)
-    func isFalse(_ program: CompiledProgram) -> Bool {
-      machine.truth(program, features: compiled.features, view: patient.view, layout: layout, reading: reading) == .no
-    }
-    if !options.without.contains(.quality) {
-      if let least = definition.minimumQuality, subject >= 0 {
-        let quality = patient.pointee.series[subject].lastQuality
-        if quality != .absent, quality.raw < UInt16(least * 10_000) { return (.quality, "quality below \(least)") }
-      }
-      for (index, gate) in compiled.gates.enumerated() where isFalse(gate) {
-        return (.quality, definition.gates[index].text)
-      }
-    }
-    if !options.without.contains(.confirmation), let confirm = compiled.confirm, isFalse(confirm) {
-      return (.confirmation, definition.confirm?.text ?? "")
-    }
-    return nil
-  }
-
   private func judgement(
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, episode: Episode, now: Int64
   ) -> Judgement {

@@ -100,6 +100,18 @@ extension Engine {
     }
     for _ in 0..<(try reader.count(limit: 100_000)) { patient.pointee.budgetTold.append(try reader.zigzag()) }
     patient.pointee.reviewedUntil = try reader.zigzag()
+    for _ in 0..<(try reader.count(limit: 10_000)) {
+      let texts = (try reader.countedString(), try reader.countedString(), try reader.countedString())
+      let mantissa = try reader.zigzag()
+      guard let exponent = Int8(exactly: try reader.zigzag()) else { throw StateError.damaged }
+      let from = try reader.zigzag()
+      patient.pointee.adapted.append(
+        ParameterSetting(
+          rule: texts.0, parameter: texts.1, value: DecimalValue(mantissa: mantissa, exponent: exponent),
+          author: Engine.adaptingAuthor, reason: texts.2, from: from == .min ? nil : from))
+    }
+    patient.pointee.adaptedHour = try reader.zigzag()
+    if !patient.pointee.adapted.isEmpty { patient.pointee.compileSettings(layout) }
   }
 
   private func readSeries(_ reader: inout ByteReader) throws -> SeriesWindows {

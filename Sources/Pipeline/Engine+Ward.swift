@@ -2,13 +2,8 @@ import Evaluation
 import Suppression
 import VitalModel
 
-/// What concerns more than one patient: how much a unit has been told of today, and causes that many patients share.
-struct WardState {
-  /// Alerts that count against a unit's budget, oldest first, engine time.
-  var told: [String: [Int64]] = [:]
-}
-
-/// Budgets and shared causes. Everything here is read from the patients' own states or kept in ``Engine/ward``.
+/// Budgets of alerts, per patient and per care unit. A unit's is read from its patients' own states, so that a restart finds
+/// it as it was.
 extension Engine {
   // MARK: Budget
 
@@ -46,20 +41,21 @@ extension Engine {
 
   /// One advisory that is over as soon as it is told.
   func emitAdvisory(
-    _ patient: UnsafeMutablePointer<PatientState>, id: String, title: String, message: String, _ context: JudgeContext
+    _ patient: UnsafeMutablePointer<PatientState>, id: String, title: String, message: String, _ context: JudgeContext,
+    subject: String = "", priority: Priority = .low, isNotified: Bool = true
   ) {
     var rule = RuleDefinition()
     rule.id = id
     rule.version = Engine.builtInVersion
     var document = AlertDocument()
     let facts = patient.pointee.facts
-    document.alertID = alertID(facts: facts, rule: rule, subject: "", onset: context.now)
+    document.alertID = alertID(facts: facts, rule: rule, subject: subject, onset: context.now)
     document.tenant = facts.tenant
     document.patient = facts.patient
     document.ruleID = id
     document.ruleVersion = rule.version
     document.ruleTitle = title
-    document.priority = .low
+    document.priority = priority
     document.kind = .advisory
     document.state = .inactive
     document.stillActive = false
@@ -70,6 +66,6 @@ extension Engine {
     document.locationUnit = facts.unit
     document.locationBed = facts.bed
     output.transitions.append(
-      Transition(position: position, patient: patient.pointee.number, document: document, isNotified: true))
+      Transition(position: position, patient: patient.pointee.number, document: document, isNotified: isNotified))
   }
 }

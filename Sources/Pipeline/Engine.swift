@@ -33,8 +33,6 @@ package final class Engine {
   /// By rule: how deep it goes, and whether anything beside its hold may delay it.
   @exclusivity(unchecked) var depths: [DepthPlan] = []
   @exclusivity(unchecked) var hasDetectionStages: [Bool] = []
-  /// What concerns more than one patient.
-  @exclusivity(unchecked) var ward = WardState()
 
   /// How alerts behave, at this point of the journal.
   @exclusivity(unchecked) package internal(set) var alerting: AlertingSettings
@@ -101,7 +99,9 @@ package final class Engine {
       let hold = options.without.contains(.persistence) ? 0 : rule.hold
       let clearFor = options.without.contains(.hysteresis) ? 0 : rule.clearFor
       var timing = EpisodeTiming(hold: hold, window: max(rule.maxHold, hold), clearFor: clearFor)
-      if !rule.gates.isEmpty || rule.confirm != nil || rule.minimumQuality != nil { timing.cap = rule.maxHold }
+      if !rule.gates.isEmpty || rule.confirm != nil || rule.minimumQuality != nil {
+        timing.cap = max(rule.maxHold, stepCap(rule))
+      }
       return timing
     }
     depths = layout.plan.rules.map(Engine.depthPlan)
@@ -321,6 +321,7 @@ package final class Engine {
       isRetrospective: groupIsRetrospective, isUncertain: groupIsUncertain)
     judgeTouched(patient, context)
     if DecimalFloor.divide(patient.pointee.now, 60_000) != DecimalFloor.divide(before, 60_000) {
+      if alerting.isAdaptive || !patient.pointee.adapted.isEmpty { adapt(patient, context) }
       tidy(patient, context)
     }
     if context.isRetrospective {

@@ -143,6 +143,10 @@ struct PatientState {
   var missed: [MissedEpisode] = []
   /// In force or to come, by their ids.
   var silences: [Silence] = []
+  /// Limits that follow the patient's baseline, as settings the engine made.
+  var adapted: [ParameterSetting] = []
+  /// Hour of the patient's time at which they were last looked at.
+  var adaptedHour: Int64 = .min
   /// States devices declared, by name.
   var declared: [DeclaredState] = []
   /// When alerts that count against the budget were told, oldest first, engine time; at most the budget's number.
@@ -173,7 +177,10 @@ struct PatientState {
   /// After the facts or the plan changed.
   mutating func compileSettings(_ layout: PlanLayout) {
     settings?.deallocate()
-    let compiled = facts.settings.isEmpty ? [] : layout.settings(of: facts)
+    var effective = facts
+    // What a person set comes first.
+    effective.settings += adapted
+    let compiled = effective.settings.isEmpty ? [] : layout.settings(of: effective)
     settingCount = compiled.count
     settings = compiled.isEmpty ? nil : .allocate(capacity: compiled.count)
     for (index, setting) in compiled.enumerated() { settings?.advanced(by: index).initialize(to: setting) }
@@ -194,6 +201,7 @@ struct PatientState {
     alerts = []
     missed = []
     silences = []
+    adapted = []
     declared = []
     budgetTold = []
   }

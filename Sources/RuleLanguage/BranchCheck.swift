@@ -17,7 +17,7 @@ struct BranchCheck {
   }
 
   /// Values of the parameters: all defaults, then each parameter at each other value it can have.
-  private var assignments: [(values: [Double], note: String)] {
+  var assignments: [(values: [Double], note: String)] {
     let defaults = rule.parameters.map(\.value.double)
     var list: [(values: [Double], note: String)] = [(defaults, "")]
     for (index, parameter) in rule.parameters.enumerated() {
@@ -30,11 +30,11 @@ struct BranchCheck {
     return list
   }
 
-  private func cases(_ parameters: [Double], isSteady: Bool) -> BranchCases {
+  func cases(_ parameters: [Double], isSteady: Bool) -> BranchCases {
     BranchCases(rule: rule, registry: registry, scores: scores, parameters: parameters, isSteady: isSteady)
   }
 
-  private func add(
+  func add(
     _ part: CheckedExpression, _ condition: RuleCondition, _ message: String, _ problems: inout Problems
   ) {
     let (line, column) = condition.place(part)
@@ -225,8 +225,9 @@ struct BranchCheck {
   // MARK: SEMANTICS D3
 
   private func checkRefusals(_ problems: inout Problems) {
-    guard rule.kind == .physiological else { return }
     guard let when = conditions.when else { return }
+    checkHolding(when, &problems)
+    guard rule.kind == .physiological else { return }
     if let clear = conditions.clear {
       checkTechnicalEnd(clear, when, &problems)
     } else {
@@ -352,7 +353,7 @@ struct BranchCheck {
 
 extension Feature {
   /// For features of the signal itself: whether a high value means trouble; nil for values of the patient.
-  fileprivate var technicalIsHigh: Bool? {
+  var technicalIsHigh: Bool? {
     switch kind {
     case .stale, .missing, .age: true
     case .status: status != .ok

@@ -109,6 +109,10 @@ extension ExpressionChecker {
   private mutating func numbers(
     _ aggregate: Aggregate, _ code: VitalCode?, _ rest: inout ArraySlice<Expression.Argument>, _ column: Int
   ) throws(ExpressionProblem) -> [FeatureArgument] {
+    // What adapts has a floor and a ceiling of its own.
+    if aggregate.kind == .baseline, place == .adapt, rest.isEmpty, let code {
+      return [registry[code].rejectBelow, registry[code].rejectAbove].map { .constant($0.double) }
+    }
     var list: [FeatureArgument] = []
     var constants: [Double?] = []
     for number in aggregate.numbers {

@@ -4,8 +4,8 @@ import YAMLText
 /// Names, types, units and windows of one rule's expressions checked, and programs made.
 struct ExpressionChecker {
   /// What an expression is for: not everything is known everywhere.
-  enum Place {
-    case when, clear, bypass, raise
+  enum Place: String {
+    case when, clear, bypass, raise, gate, confirm, adapt
 
     /// `since onset` is unknown until the rule's episode has begun.
     var mayReadEpisode: Bool { self == .clear || self == .raise }
@@ -17,6 +17,8 @@ struct ExpressionChecker {
   let parameterTypes: [ValueType]
   /// Rules with `each: series` speak of the series at hand; others must name a vital.
   let eachSeries: Bool
+  /// Flags patients may carry; nil: any.
+  let knownFlags: [String]?
   /// Inputs of the whole rule, shared by its programs.
   var features: [Feature] = []
   var score: Int?
@@ -27,13 +29,14 @@ struct ExpressionChecker {
 
   init(
     registry: VitalRegistry, scores: [ScoreDefinition], parameters: [RuleParameter], parameterTypes: [ValueType],
-    eachSeries: Bool
+    eachSeries: Bool, knownFlags: [String]? = nil
   ) {
     self.registry = registry
     self.scores = scores
     self.parameters = parameters
     self.parameterTypes = parameterTypes
     self.eachSeries = eachSeries
+    self.knownFlags = knownFlags
   }
 
   mutating func condition(_ text: String, _ place: Place) throws(ExpressionProblem) -> CheckedExpression {
@@ -46,6 +49,20 @@ struct ExpressionChecker {
     guard checked.instructions.count <= ExpressionChecker.stepsMax else {
       throw ExpressionProblem(0, "expression has more than \(ExpressionChecker.stepsMax) steps")
     }
+    return checked
+  }
+
+  /// A number of a given type: what an adapted parameter follows.
+  mutating func number(
+    _ text: String, _ place: Place, like expected: ValueType
+  ) throws(ExpressionProblem) -> CheckedExpression {
+    self.place = place
+    let tree = try ExpressionParser.parse(text)
+    let checked = try number(tree, expected: expected)
+    guard checked.instructions.count <= ExpressionChecker.stepsMax else {
+      throw ExpressionProblem(0, "expression has more than \(ExpressionChecker.stepsMax) steps")
+    }
+    _ = try same(checked.type, expected, tree.column)
     return checked
   }
 
@@ -280,9 +297,13 @@ struct ExpressionChecker {
       let value = try number(inner, expected: nil)
       return made(.unary(.absolute, value), value.type)
     case "flag", "unit":
-      guard arguments.count == 1, case .word(let word, _) = arguments[0] else {
+      guard arguments.count == 1, case .word(let word, let column) = arguments[0] else {
         let example = name == "flag" ? "one flag, as in `flag(palliative)`" : "one care unit, as in `unit(ward-7)`"
         throw ExpressionProblem(tree.column, "`\(name)` takes \(example)")
+      }
+      if name == "flag", let knownFlags, !knownFlags.contains(word) {
+        throw ExpressionProblem(
+          column, KnownFlags.unknown(word), suggestion: Suggestion.nearest(word, among: knownFlags))
       }
       return made(.attribute(name == "flag" ? .flag(word) : .unit(word)), .truth)
     default: break

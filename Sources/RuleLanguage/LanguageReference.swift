@@ -21,6 +21,17 @@ package enum LanguageReference {
         "A template has the same keys with `template: NAME` in place of `rule`, and no tests. The rule's own keys win: mappings",
         "are merged key by key, lists and texts replaced.", "", "### `applies`", "",
       ] + table(["key", "meaning"], RuleKeys.applies.map { ["`\($0.key)`", $0.meaning] })
+      + ["### `quality`", ""] + table(["key", "meaning"], RuleKeys.quality.map { ["`\($0.key)`", $0.meaning] })
+      + ["### `flap`", ""] + table(["key", "meaning"], RuleKeys.flap.map { ["`\($0.key)`", $0.meaning] })
+      + ["### `adapt`", ""] + table(["key", "meaning"], RuleKeys.adapt.map { ["`\($0.key)`", $0.meaning] })
+      + [
+        "### Keys of a set's entry", "",
+        "`rule`, `parameters`, `mode`, `priority`, and in place of the rule's own: "
+          + RuleKeys.ofSets.map { "`\($0)`" }.joined(separator: ", ") + ".", "",
+        "### Flags", "",
+        "Where a rule directory has a `\(KnownFlags.path)` (`flags:` with a line `NAME: what it means` for each), a flag it does",
+        "not name is refused wherever one is asked for.", "",
+      ]
       + ["### Placeholders of `message`", ""]
       + table(["placeholder", "meaning"], RuleKeys.placeholders.map { ["`{\($0.name)}`", $0.meaning] })
   }
@@ -113,9 +124,30 @@ package enum LanguageReference {
       "delays",
       "a physiological rule with `for` but without `bypass` or `max_hold`; `max_hold` shorter than `for` may be set"
     ),
+    (
+      "gates, confirmation",
+      "without `max_hold`; of a medium or high physiological alert without `bypass`; one that reads a score; one that always or never holds where `when` does; a confirmation a lost signal makes false, or that would change the priority"
+    ),
+    (
+      "inhibition",
+      "by a rule that is not there, reads a score or is not technical; in a circle; in `admitted`; for more than 12h; of a medium or high physiological alert without `bypass`"
+    ),
+    (
+      "depth",
+      "`smart_delay` without `for`; `smart_delay` or `worsening` of 0, or where `when` does not first compare with a constant limit by < or >"
+    ),
+    ("escalate", "steps that do not go up in time"),
+    (
+      "adapt",
+      "a floor below the parameter's minimum, a ceiling above its maximum, a floor not below the ceiling; a duration; what follows itself, a score, or nothing measured"
+    ),
     ("raise", "to the rule's own priority or a lower one"),
-    ("technical", "a signal condition that ends a physiological alert; a technical rule that reads a score"),
+    (
+      "technical",
+      "a signal condition that ends a physiological alert; a technical rule that reads a score, or has a limit on how a patient is"
+    ),
     ("scores", "a high score that holds back the alert of a vital; two scores in one rule"),
+    ("flags", "one that `flags.yaml` does not name, where there is such a file"),
     ("parameters", "a default or case outside its bounds; a duration mixed with bare numbers"),
     ("ages", "a range that no age is in"),
     ("ids", "two rules, scores, sets or templates of one name"),

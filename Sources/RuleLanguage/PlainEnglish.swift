@@ -161,12 +161,20 @@ struct PlainEnglish {
     case .countAbove: return "the number of \(vital) samples above \(argument(0)) \(window)"
     case .crossings: return "the number of times \(vital) crossed \(argument(0)) \(window)"
     case .irregularity: return "the irregularity of \(vital) \(window)"
+    case .baseline where hasWholeRange(feature): return "the patient's usual \(vital) (median \(window))"
     case .baseline:
       return "the patient's usual \(vital) (median \(window), kept between \(argument(0)) and \(argument(1)))"
     case .deviation: return "the distance of \(vital) from the patient's usual, in robust standard deviations \(window)"
     case .age: return "the time since the newest \(vital)"
     case .missing, .stale, .status, .source: return truth(feature, isNot: false)
     }
+  }
+
+  /// A baseline between everything the vital may be has no bounds worth a word.
+  private func hasWholeRange(_ feature: Feature) -> Bool {
+    guard let code = feature.code else { return false }
+    return feature.arguments
+      == [registry[code].rejectBelow, registry[code].rejectAbove].map { .constant($0.double) }
   }
 
   private func truth(_ feature: Feature, isNot: Bool) -> String {

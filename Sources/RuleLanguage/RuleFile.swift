@@ -5,6 +5,8 @@ import YAMLText
 struct RuleReader {
   let registry: VitalRegistry
   let scores: [ScoreDefinition]
+  /// Flags patients may carry; nil: any.
+  var knownFlags: [String]?
 
   static let keys = RuleKeys.all.map(\.key)
 
@@ -15,6 +17,8 @@ struct RuleReader {
     var file = ""
     var mode: RuleMode?
     var priority: Priority?
+    /// Whole keys in place of the rule's own.
+    var replaced: [YAMLNode.Entry] = []
   }
 
   /// - Returns: nil when something was wrong; the problems say what.
@@ -41,10 +45,12 @@ struct RuleReader {
     rule.parameters = typed.map(\.parameter)
     var checker = ExpressionChecker(
       registry: registry, scores: scores, parameters: rule.parameters, parameterTypes: typed.map(\.type),
-      eachSeries: each)
-    let conditions = readConditions(map, &rule, &checker, &problems)
+      eachSeries: each, knownFlags: knownFlags)
+    var conditions = readConditions(map, &rule, &checker, &problems)
     rule.applies = applies(map, &problems)
     readTimes(map, &rule, typed.map(\.type), &problems)
+    // After what the rule is judged by, so that its inputs keep their places.
+    readHolds(map, &rule, &checker, &conditions, &problems)
     rule.features = checker.features
     // A score only a `raise` looks at does not make it a rule of that score.
     rule.score =
@@ -52,20 +58,21 @@ struct RuleReader {
     rule.scope = scope(rule, each: each)
     rule.message = message(map, rule, &problems)
     checkSafety(map, rule, &problems)
+    checkHolds(map, rule, &problems)
     if problems.all.count == before {
       BranchCheck(rule: rule, conditions: conditions, registry: registry, scores: scores).run(&problems)
       checkUse(map, rule, &problems)
     }
     guard problems.all.count == before else { return nil }
     rule.canonicalText = RuleText.canonical(rule, registry: registry, scores: scores)
-    return ReadRule(definition: rule, conditions: conditions)
+    return ReadRule(
+      definition: rule, conditions: conditions, inhibitors: map.list("inhibited_by", orSingle: true, &problems) ?? [])
   }
 
   /// A parameter nothing reads is a setting without effect. Those of a template may be there for other rules.
   private func checkUse(_ map: YAMLMapping, _ rule: RuleDefinition, _ problems: inout Problems) {
     var used: Set<Int> = []
-    let programs = [rule.when] + [rule.clear, rule.bypass].compactMap { $0 } + rule.raises.map(\.when)
-    for case .parameter(let index) in programs.flatMap(\.instructions) { used.insert(index) }
+    for case .parameter(let index) in rule.programs.flatMap(\.instructions) { used.insert(index) }
     for case .parameter(let index) in rule.features.flatMap(\.arguments) { used.insert(index) }
     for entry in map.mapping("parameters", &problems)?.entries ?? [] {
       guard let name = entry.key.scalar, let index = rule.parameterIndex(name), !used.contains(index),
@@ -124,4 +131,6 @@ struct RuleReader {
 struct ReadRule {
   var definition: RuleDefinition
   var conditions: RuleConditions
+  /// Where the ids of ``RuleDefinition/inhibitedBy`` are written, in their order.
+  var inhibitors: [YAMLNode] = []
 }

@@ -24,10 +24,29 @@ enum RuleKeys {
       "raise",
       "text `CONDITION -> PRIORITY` or `{ when, to }`, or a list of them: raises an open alert, never lowers it"
     ),
+    (
+      "quality",
+      "`{ min, gate }`: the least signal quality that opens it, and conditions on the signal without which it waits"
+    ),
+    ("confirm", "a second sign; while it is known to be absent the alert waits, at most `max_hold`"),
+    ("inhibited_by", "ids of technical rules whose active alert holds this one"),
+    ("inhibited_in", "states (`off-ward`, `discharged`) and flags of patients that hold it"),
+    ("inhibit_max", "the longest inhibition lasts, at most 12h; 30m unless given"),
+    ("smart_delay", "`{ halves_at }`: so far beyond the limit half of `for` is enough"),
+    ("worsening", "so far beyond what was told it is told again; the distance from limit to bypass unless given"),
+    ("flap", "`{ count, within, quiet }`: coming so often it becomes one alert that stays; `false`: never"),
+    ("escalate", "`{ after, to }`, or a list of them: who is told when nobody has answered, counted from the telling"),
+    ("latch", "whether it stays after its end until somebody answers; by its priority unless given"),
+    ("adapt", "`PARAMETER: { to, floor, ceiling }`: follows the patient where adaptive limits are switched on"),
     ("message", "what people read; may hold `{value}` and other placeholders"),
     ("tests", "series in, alerts out; run by `vigil test`"),
     ("extends", "name of a template this rule completes"),
     ("with", "texts for the `<name>` places of the template"),
+  ]
+
+  /// Keys a set may give anew for one of its rules: what is a matter of the ward, not of the condition.
+  static let ofSets = [
+    "inhibited_by", "inhibited_in", "inhibit_max", "smart_delay", "worsening", "flap", "escalate", "latch",
   ]
 
   /// Keys of a template: those of a rule, its name in place of the id.
@@ -38,6 +57,26 @@ enum RuleKeys {
     ("unless", "flags of patients it is not for"),
     ("only", "flags a patient must carry"),
     ("units", "care units it is for"),
+  ]
+
+  static let quality: [(key: String, meaning: String)] = [
+    ("min", "samples of a lower quality (0 to 1) do not open it; 0.4 unless given; a bypass value counts all the same"),
+    (
+      "gate",
+      "one condition or a list; what is found while one is known not to hold waits, at most `max_hold`; unknown lets it pass"
+    ),
+  ]
+
+  static let flap: [(key: String, meaning: String)] = [
+    ("count", "starts that make it one recurrent alert, 2 to 100; 4 unless given"),
+    ("within", "the time they fall into, at most 24h; 2h unless given"),
+    ("quiet", "how long without the condition ends it, at most 24h; 30m unless given"),
+  ]
+
+  static let adapt: [(key: String, meaning: String)] = [
+    ("to", "what the parameter follows, in its unit; `baseline(VITAL, WINDOW)` needs no bounds of its own here"),
+    ("floor", "never lower than this"),
+    ("ceiling", "never higher than this"),
   ]
 
   static let placeholders: [(name: String, piece: MessagePiece, meaning: String)] = [

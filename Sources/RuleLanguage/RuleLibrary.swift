@@ -15,7 +15,7 @@ package struct RuleSource: Hashable, Sendable, Codable {
 
 /// Rule files to a checked plan. Pure: equal texts give equal plans, versions included.
 ///
-/// A rule directory holds `vitals.yaml` (read by the caller), `scores/*.yaml`, `sets/*.yaml`, `maps/*.yaml` (recordings)
+/// A rule directory holds `vitals.yaml` (read by the caller), `flags.yaml` where flags are to be checked, `scores/*.yaml`, `sets/*.yaml`, `maps/*.yaml` (recordings)
 /// and rule files everywhere else, one rule a YAML document.
 package enum RuleLibrary {
   /// The role a file's path gives it.
@@ -23,7 +23,7 @@ package enum RuleLibrary {
 
   private static func role(_ path: String) -> Role {
     guard path.hasSuffix(".yaml") || path.hasSuffix(".yml") else { return .other }
-    if path == "vitals.yaml" || path.hasPrefix("maps/") { return .other }
+    if path == "vitals.yaml" || path == KnownFlags.path || path.hasPrefix("maps/") { return .other }
     if path.hasPrefix("scores/") { return .score }
     return path.hasPrefix("sets/") ? .set : .rule
   }
@@ -42,11 +42,15 @@ package enum RuleLibrary {
     }
     let choice = chosen(loaded.sources, set: set, documents: loaded.documents, directory, &loaded.found)
     var rules: [RuleDefinition] = []
+    var inhibition = InhibitionCheck(documents: loaded.documents)
     for document in loaded.documents {
       let adapted = choice?[document.id]
-      guard let rule = loaded.read(document, adapted ?? .init(), registry)?.definition else { continue }
-      if choice == nil || adapted != nil { rules.append(rule) }
+      guard let read = loaded.read(document, adapted ?? .init(), registry) else { continue }
+      inhibition.note(read, of: document)
+      if choice == nil || adapted != nil { rules.append(read.definition) }
     }
+    let templates = loaded.templates
+    loaded.found += inhibition.problems.map { templates.restored($0.problem, rule: $0.rule) }
     checkFlags(rules, loaded.scores, directory, &loaded.found)
     guard loaded.found.isEmpty else { throw TextProblems(loaded.found) }
     // Vital rules first, then scores, each by id: the order in which one message's rules are judged never depends on files.
@@ -174,7 +178,8 @@ package enum RuleLibrary {
     sources: [RuleSource], registry: VitalRegistry, directory: String = "Rules"
   ) throws(TextProblems) -> [ScoreDefinition] {
     var found: [TextProblem] = []
-    let scores = readScores(sources.sorted { $0.path < $1.path }, registry, directory, &found)
+    let flags = readFlags(sources, directory, &found)
+    let scores = readScores(sources.sorted { $0.path < $1.path }, registry, flags, directory, &found)
     guard found.isEmpty else { throw TextProblems(found) }
     return scores.sorted { $0.id < $1.id }
   }
@@ -192,6 +197,8 @@ package enum RuleLibrary {
   struct Loaded {
     var sources: [RuleSource] = []
     var scores: [ScoreDefinition] = []
+    /// The flags of ``KnownFlags/path``; nil where the directory has no such file.
+    var knownFlags: [String]?
     var templates = RuleTemplates()
     var documents: [Document] = []
     var found: [TextProblem] = []
@@ -203,7 +210,10 @@ package enum RuleLibrary {
     ) -> ReadRule? {
       if unresolved.contains(document.id) { return nil }
       var problems = Problems(file: document.file)
-      var rule = RuleReader(registry: registry, scores: scores).read(document.node, adapted: adapted, &problems)
+      let replaced = adapted.replaced.isEmpty ? [] : self.templates.moved(adapted.replaced, from: adapted.file)
+      let node = RuleTemplates.replacing(replaced, in: document.node)
+      var rule = RuleReader(registry: registry, scores: scores, knownFlags: knownFlags)
+        .read(node, adapted: adapted, &problems)
       let templates = templates
       found += problems.sorted.map { templates.restored($0, rule: document.id) }
       if let text = rule?.definition.canonicalText { rule?.definition.version = "sha256:" + hex(sha256(text)) }
@@ -214,7 +224,8 @@ package enum RuleLibrary {
   static func load(_ sources: [RuleSource], _ registry: VitalRegistry, _ directory: String) -> Loaded {
     var loaded = Loaded()
     loaded.sources = sources.sorted { $0.path < $1.path }
-    loaded.scores = readScores(loaded.sources, registry, directory, &loaded.found)
+    loaded.knownFlags = readFlags(loaded.sources, directory, &loaded.found)
+    loaded.scores = readScores(loaded.sources, registry, loaded.knownFlags, directory, &loaded.found)
     readDocuments(&loaded, directory)
     return loaded
   }
@@ -239,14 +250,28 @@ package enum RuleLibrary {
   /// Different patient flags and care units all rules and scores of a plan may ask for.
   package static let flagsMax = 64
 
+  private static func readFlags(
+    _ sources: [RuleSource], _ directory: String, _ found: inout [TextProblem]
+  ) -> [String]? {
+    guard let source = sources.first(where: { $0.path == KnownFlags.path }) else { return nil }
+    var names: [String] = []
+    for (file, node) in parse(source, directory, &found) {
+      var problems = Problems(file: file)
+      names += KnownFlags.read(node, &problems)
+      found += problems.sorted
+    }
+    return names
+  }
+
   private static func readScores(
-    _ sources: [RuleSource], _ registry: VitalRegistry, _ directory: String, _ found: inout [TextProblem]
+    _ sources: [RuleSource], _ registry: VitalRegistry, _ flags: [String]?, _ directory: String,
+    _ found: inout [TextProblem]
   ) -> [ScoreDefinition] {
     var scores: [ScoreDefinition] = []
     for source in sources where role(source.path) == .score {
       for (file, node) in parse(source, directory, &found) {
         var problems = Problems(file: file)
-        if let score = ScoreReader(registry: registry).read(node, &problems) {
+        if let score = ScoreReader(registry: registry, knownFlags: flags).read(node, &problems) {
           if scores.contains(where: { $0.id == score.id }) { problems.add(node, "a second score `\(score.id)`") }
           scores.append(score)
         }
@@ -347,13 +372,14 @@ package enum RuleLibrary {
       adaptation.file = problems.file
       var idNode = element
       if element.scalar == nil {
-        let keys = ["rule", "parameters", "mode", "priority"]
+        let keys = ["rule", "parameters", "mode", "priority"] + RuleKeys.ofSets
         guard let entry = YAMLMapping(element, of: "an entry of a set", keys: keys, &problems),
           let own = entry.requiredValue("rule", &problems)
         else { continue }
         idNode = own
         adaptation.mode = entry.word("mode", RuleMode.self, &problems)
         adaptation.priority = entry.word("priority", Priority.allCases.map { ($0.text, $0) }, &problems)
+        adaptation.replaced = entry.entries.filter { RuleKeys.ofSets.contains($0.key.scalar ?? "") }
         for change in entry.mapping("parameters", &problems)?.entries ?? [] {
           guard let key = change.key.scalar,
             let value = YAMLMapping.parsed(

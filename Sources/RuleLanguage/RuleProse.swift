@@ -48,6 +48,7 @@ enum RuleProse {
     } else {
       lines.append("It is told at once.")
     }
+    lines += holds(read, english)
     if let bypass = read.conditions.bypass {
       let priority = rule.bypassPriority.text
       lines.append("Acts at once, with \(priority) priority, when \(english.condition(bypass.checked)).")
@@ -69,14 +70,26 @@ enum RuleProse {
 
   private static func watched(_ rule: RuleDefinition, _ english: PlainEnglish) -> String {
     if rule.scope == .everySeries { return "every signal by itself" }
-    var parts = rule.codes.map { english.title($0) }
+    var parts = vitals(rule).map { english.title($0) }
     for score in Set(rule.programs.flatMap(\.instructions).compactMap(\.score)).sorted() {
       parts.append(english.scores[score].title)
     }
     return list(parts, "and")
   }
 
-  private static func list(_ parts: [String], _ word: String) -> String {
+  /// What it is judged and raised by; what only a gate, a confirmation or a baseline looks at is named there.
+  private static func vitals(_ rule: RuleDefinition) -> [VitalCode] {
+    let programs = [rule.when] + [rule.clear, rule.bypass].compactMap { $0 } + rule.raises.map(\.when)
+    var read: Set<Int> = []
+    for case .feature(let index) in programs.flatMap(\.instructions) { read.insert(index) }
+    var codes: [VitalCode] = []
+    for index in rule.features.indices where read.contains(index) {
+      if let code = rule.features[index].code, !codes.contains(code) { codes.append(code) }
+    }
+    return codes
+  }
+
+  static func list(_ parts: [String], _ word: String) -> String {
     guard parts.count > 1, let last = parts.last else { return parts.first ?? "nothing" }
     return parts.dropLast().joined(separator: ", ") + " \(word) " + last
   }

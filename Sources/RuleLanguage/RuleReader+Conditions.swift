@@ -34,13 +34,19 @@ struct RuleConditions {
   var clear: RuleCondition?
   var bypass: RuleCondition?
   var raises: [RuleCondition] = []
+  var gates: [RuleCondition] = []
+  var confirm: RuleCondition?
+  /// What adapted parameters follow: numbers, not conditions.
+  var adaptations: [RuleCondition] = []
 
   var all: [(key: String, condition: RuleCondition)] {
     var list: [(String, RuleCondition)] = []
     if let when { list.append(("when", when)) }
     if let clear { list.append(("clear", clear)) }
     if let bypass { list.append(("bypass", bypass)) }
-    return list + raises.map { ("raise", $0) }
+    list += raises.map { ("raise", $0) } + gates.map { ("gate", $0) }
+    if let confirm { list.append(("confirm", confirm)) }
+    return list + adaptations.map { ("adapt", $0) }
   }
 }
 
@@ -144,14 +150,19 @@ extension RuleReader {
     return (condition, priority)
   }
 
-  private func condition(
-    _ node: YAMLNode, _ place: ExpressionChecker.Place, _ checker: inout ExpressionChecker,
-    _ problems: inout Problems
+  /// - Parameter type: of a number; nil: a condition.
+  func condition(
+    _ node: YAMLNode, _ place: ExpressionChecker.Place, like type: ValueType? = nil,
+    _ checker: inout ExpressionChecker, _ problems: inout Problems
   ) -> RuleCondition? {
-    let key = place == .when ? "when" : place == .clear ? "clear" : place == .bypass ? "bypass" : "raise"
-    guard let text = YAMLMapping.text(node, of: key, &problems) else { return nil }
+    guard let text = YAMLMapping.text(node, of: place.rawValue, &problems) else { return nil }
     do throws(ExpressionProblem) {
-      let checked = try checker.condition(text, place)
+      let checked: CheckedExpression
+      if let type {
+        checked = try checker.number(text, place, like: type)
+      } else {
+        checked = try checker.condition(text, place)
+      }
       return RuleCondition(checked: checked, text: text, node: node)
     } catch {
       let (line, column) = RuleCondition.place(error.column, node)
@@ -179,12 +190,12 @@ extension RuleReader {
       }
       if AgeBound.isEmpty(bounds) { problems.add(node, "no age is \(node.scalar ?? "")") }
     }
-    let unless = block.strings("unless", orSingle: true, &problems) ?? []
+    let unless = flags("unless", block, &problems)
     for flag in unless {
       code += [.attribute(.flag(flag)), .not]
       join("not \(flag)")
     }
-    for flag in block.strings("only", orSingle: true, &problems) ?? [] {
+    for flag in flags("only", block, &problems) {
       if unless.contains(flag) {
         problems.add(block.place(of: "only"), "no patient is left: `\(flag)` is in `only` and in `unless`")
       }
@@ -198,6 +209,14 @@ extension RuleReader {
     }
     if !units.isEmpty { join("unit " + units.joined(separator: " or ")) }
     return code.isEmpty ? nil : Program(instructions: code, text: texts.joined(separator: " and "))
+  }
+
+  private func flags(_ key: String, _ block: YAMLMapping, _ problems: inout Problems) -> [String] {
+    (block.list(key, orSingle: true, &problems) ?? []).compactMap { node in
+      guard let flag = YAMLMapping.text(node, of: key, &problems) else { return nil }
+      KnownFlags.check(flag, node, among: knownFlags, &problems)
+      return flag
+    }
   }
 
   // MARK: Times

@@ -80,6 +80,7 @@ extension RuleReader {
           node, of: "value", as: "a number or a duration", &problems, RuleReader.quantity)
       else { continue }
       checkBounds(other, node, problems.file, lowest, highest, name, &problems)
+      if let place = one.value("flag", &problems) { KnownFlags.check(flag, place, among: knownFlags, &problems) }
       cases.append(ParameterCase(flag: flag, value: other))
     }
     let parameter = RuleParameter(

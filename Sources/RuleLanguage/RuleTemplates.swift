@@ -106,6 +106,35 @@ struct RuleTemplates {
     return copy
   }
 
+  /// Nodes of another file, their lines marked as those of a template are.
+  mutating func moved(_ entries: [YAMLNode.Entry], from file: String) -> [YAMLNode.Entry] {
+    if !files.contains(file) { files.append(file) }
+    let shift = ((files.firstIndex(of: file) ?? 0) + 1) * RuleTemplates.lineStep
+    func moved(_ node: YAMLNode) -> YAMLNode {
+      var copy = node
+      copy.line += shift
+      switch node.content {
+      case .null, .scalar: break
+      case .sequence(let elements): copy.content = .sequence(elements.map(moved))
+      case .mapping(let entries): copy.content = .mapping(entries.map(moved))
+      }
+      return copy
+    }
+    func moved(_ entry: YAMLNode.Entry) -> YAMLNode.Entry {
+      YAMLNode.Entry(key: moved(entry.key), value: moved(entry.value))
+    }
+    return entries.map(moved)
+  }
+
+  /// A node with whole keys in place of its own.
+  static func replacing(_ replaced: [YAMLNode.Entry], in node: YAMLNode) -> YAMLNode {
+    guard !replaced.isEmpty, let entries = node.entries else { return node }
+    let keys = Set(replaced.compactMap(\.key.scalar))
+    var copy = node
+    copy.content = .mapping(entries.filter { !keys.contains($0.key.scalar ?? "") } + replaced)
+    return copy
+  }
+
   // MARK: Places to fill
 
   private mutating func fill(

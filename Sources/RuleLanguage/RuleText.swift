@@ -17,6 +17,7 @@ enum RuleText {
     if let applies = rule.applies { lines.append("applies \(text(applies, rule, registry, scores))") }
     if let limit = rule.bypassLimit { lines.append("bypass_limit \(text(limit, rule, registry, scores))") }
     for raise in rule.raises { lines.append("raise \(raise.to.text) \(text(raise.when, rule, registry, scores))") }
+    lines += holds(rule, registry, scores)
     if let index = rule.holdParameter { lines.append("for_parameter \(rule.parameters[index].name)") }
     if !rule.variant.isEmpty { lines.append("variant \(rule.variant)") }
     for parameter in rule.parameters.sorted(by: { $0.name < $1.name }) {
@@ -35,6 +36,30 @@ enum RuleText {
     }
     for code in Set(codes).sorted(by: { $0.index < $1.index }) { lines.append("vital \(registry[code].canonicalText)") }
     return lines.joined(separator: "\n")
+  }
+
+  /// Only what the rule says: one without these keys keeps its version.
+  private static func holds(
+    _ rule: RuleDefinition, _ registry: VitalRegistry, _ scores: [ScoreDefinition]
+  ) -> [String] {
+    func code(_ program: Program) -> String { text(program, rule, registry, scores) }
+    var lines: [String] = []
+    if let quality = rule.minimumQuality { lines.append("minimum_quality \(quality)") }
+    for gate in rule.gates { lines.append("gate \(code(gate))") }
+    if let confirm = rule.confirm { lines.append("confirm \(code(confirm))") }
+    if !rule.inhibitedBy.isEmpty { lines.append("inhibited_by \(rule.inhibitedBy.sorted().joined(separator: " "))") }
+    if !rule.inhibitedIn.isEmpty { lines.append("inhibited_in \(rule.inhibitedIn.sorted().joined(separator: " "))") }
+    if rule.isInhibited { lines.append("inhibit_max \(rule.inhibitMax)") }
+    if let depth = rule.halvesAt { lines.append("halves_at \(depth.normalized)") }
+    if let step = rule.worseningStep { lines.append("worsening \(step.normalized)") }
+    if let flap = rule.flap { lines.append("flap \(flap.count) \(flap.within) \(flap.quiet)") }
+    for step in rule.escalation { lines.append("escalate \(step.after) \(step.to)") }
+    if let latches = rule.latches { lines.append("latch \(latches)") }
+    for one in rule.adaptations {
+      let bounds = "\(one.floor.normalized)..\(one.ceiling.normalized)"
+      lines.append("adapt \(rule.parameters[one.parameter].name) \(bounds) \(code(one.to))")
+    }
+    return lines
   }
 
   private static func scope(_ scope: RuleScope, _ registry: VitalRegistry) -> String {

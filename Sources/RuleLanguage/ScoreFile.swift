@@ -4,6 +4,8 @@ import YAMLText
 /// Reads a score's chart (`Rules/scores/*.yaml`).
 struct ScoreReader {
   let registry: VitalRegistry
+  /// Flags patients may carry; nil: any.
+  var knownFlags: [String]?
 
   func read(_ node: YAMLNode, _ problems: inout Problems) -> ScoreDefinition? {
     let before = problems.all.count
@@ -232,6 +234,9 @@ struct ScoreReader {
       else { continue }
       var variant = ScoreVariant(
         flag: entry.string("flag", &problems), onOxygen: entry.bool("on_oxygen", &problems), bands: column)
+      if let flag = variant.flag, let place = entry.value("flag", &problems) {
+        KnownFlags.check(flag, place, among: knownFlags, &problems)
+      }
       if entry.has("age") {
         let months = entry.read("age", as: "an age range such as `>=3mo <12mo`", &problems, ScoreReader.months)
         variant.monthsFrom = months?.from

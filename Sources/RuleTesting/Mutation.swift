@@ -41,7 +41,7 @@ struct Mutation {
         all.append(Mutant(rule: part.changed(rule, to: changed), text: "\(part.key): \(text)", line: line(part.key)))
       }
     }
-    return all + droppedParts + parameters + durations + features
+    return all + droppedParts + droppedHolds + depths + parameters + durations + features
   }
 
   func line(_ key: String) -> Int { bench.file.keyLines[key] ?? bench.file.line }
@@ -176,6 +176,50 @@ struct Mutation {
     if let applies = RulePart.applies.tree(of: rule), applies.instruction != .and {
       add("applies", "dropped `applies: \(words.text(applies))`") { $0.applies = nil }
     }
+    return all
+  }
+
+  /// One mutant for each thing that may hold the alert, without it.
+  private var droppedHolds: [Mutant] {
+    var all: [Mutant] = []
+    func add(_ key: String, _ text: String, _ change: (inout RuleDefinition) -> Void) {
+      var copy = rule
+      change(&copy)
+      all.append(Mutant(rule: copy, text: text, line: line(key)))
+    }
+    for index in rule.gates.indices {
+      add("quality", "dropped the gate `\(rule.gates[index].text)`") { $0.gates.remove(at: index) }
+    }
+    if rule.confirm != nil { add("confirm", "dropped `confirm`") { $0.confirm = nil } }
+    for (index, id) in rule.inhibitedBy.enumerated() {
+      add("inhibited_by", "dropped `inhibited_by: \(id)`") { $0.inhibitedBy.remove(at: index) }
+    }
+    for (index, state) in rule.inhibitedIn.enumerated() {
+      add("inhibited_in", "dropped `inhibited_in: \(state)`") { $0.inhibitedIn.remove(at: index) }
+    }
+    if rule.halvesAt != nil { add("smart_delay", "dropped `smart_delay`") { $0.halvesAt = nil } }
+    if rule.worseningStep != nil { add("worsening", "dropped `worsening`") { $0.worseningStep = nil } }
+    return all
+  }
+
+  /// The distances beyond the limit, a step of the compared vital more and less.
+  private var depths: [Mutant] {
+    let vital = rule.firstComparedVital
+    let exponent = Int8(vital.map { bench.plan.registry[$0].resolutionExponent } ?? 0)
+    let step = DecimalValue(mantissa: 1, exponent: exponent).double
+    var all: [Mutant] = []
+    func add(_ key: String, _ place: WritableKeyPath<RuleDefinition, DecimalValue?>) {
+      guard let value = rule[keyPath: place] else { return }
+      for other in [value.double + step, value.double - step] where other > 0 {
+        guard let decimal = StepScale.decimal(other) else { continue }
+        var copy = rule
+        copy[keyPath: place] = decimal
+        let texts = [value.double, other].map(ProgramWords.number)
+        all.append(Mutant(rule: copy, text: "\(key): \(texts[0]) to \(texts[1])", line: line(key)))
+      }
+    }
+    add("smart_delay", \.halvesAt)
+    add("worsening", \.worseningStep)
     return all
   }
 

@@ -7,6 +7,9 @@ package enum RulePart: Hashable, Sendable {
   case applies, when, clear, bypass
   /// Position in ``RuleDefinition/raises``.
   case raise(Int)
+  /// Position in ``RuleDefinition/gates``.
+  case gate(Int)
+  case confirm
 
   /// The key it is written under.
   package var key: String {
@@ -16,11 +19,14 @@ package enum RulePart: Hashable, Sendable {
     case .clear: "clear"
     case .bypass: "bypass"
     case .raise: "raise"
+    case .gate: "quality"
+    case .confirm: "confirm"
     }
   }
 
   static func all(of rule: RuleDefinition) -> [RulePart] {
     [.applies, .when, .clear, .bypass].filter { $0.program(of: rule) != nil } + rule.raises.indices.map { .raise($0) }
+      + rule.gates.indices.map { .gate($0) } + (rule.confirm == nil ? [] : [.confirm])
   }
 
   func program(of rule: RuleDefinition) -> Program? {
@@ -30,6 +36,8 @@ package enum RulePart: Hashable, Sendable {
     case .clear: rule.clear
     case .bypass: rule.bypass
     case .raise(let index): rule.raises[index].when
+    case .gate(let index): rule.gates[index]
+    case .confirm: rule.confirm
     }
   }
 
@@ -45,6 +53,8 @@ package enum RulePart: Hashable, Sendable {
     case .clear: copy.clear = program
     case .bypass: copy.bypass = program
     case .raise(let index): copy.raises[index].when = program
+    case .gate(let index): copy.gates[index] = program
+    case .confirm: copy.confirm = program
     }
     return copy
   }
@@ -116,6 +126,11 @@ struct RuleProbe {
       rule.bypass = nil
       rule.applies = nil
       rule.raises = []
+      rule.gates = []
+      rule.confirm = nil
+      rule.adaptations = []
+      rule.inhibitedBy = []
+      rule.inhibitedIn = []
       return rule
     }
     let layout = bench.layout(bench.rule, beside: run.test.companions, extra: probes)

@@ -29,6 +29,9 @@ package struct TestPatient: Sendable, Hashable {
   package var months: Int?
   package var flags: [String] = []
   package var unit: String?
+  package var state = AdmissionState.admitted
+  /// When ``state`` ends, milliseconds since the first tick; nil: not in this test.
+  package var stateUntil: Int64?
   /// Whether the roster knows the patient: the flags of one it does not know are unknown.
   package var isListed = true
 }

@@ -110,7 +110,7 @@ package struct RuleTestReader {
 
   private func patient(_ map: YAMLMapping, _ problems: inout Problems) -> TestPatient {
     var patient = TestPatient()
-    let keys = ["age", "age_months", "flags", "unit", "listed"]
+    let keys = ["age", "age_months", "flags", "unit", "state", "state_until", "listed"]
     guard let block = map.mapping("patient", keys: keys, &problems) else { return patient }
     if let node = block.value("age", &problems) {
       if node.scalar == "unknown" {
@@ -130,6 +130,11 @@ package struct RuleTestReader {
     }
     patient.flags = block.strings("flags", orSingle: true, &problems) ?? []
     patient.unit = block.string("unit", &problems)
+    patient.state = block.word("state", AdmissionState.self, &problems) ?? .admitted
+    patient.stateUntil = block.read("state_until", as: "a time such as `10m`", &problems, ClockText.parse)
+    if block.has("state_until"), !block.has("state") {
+      problems.add(block.place(of: "state_until"), "`state_until` needs `state`")
+    }
     patient.isListed = block.bool("listed", &problems) ?? true
     return patient
   }
@@ -242,7 +247,7 @@ package struct RuleTestReader {
   // MARK: What is expected
 
   private static let phases: [(String, AlertPhase)] = [
-    ("start", .start), ("escalate", .escalate), ("update", .update), ("end", .end),
+    ("start", .start), ("escalate", .escalate), ("de-escalate", .deEscalate), ("update", .update), ("end", .end),
   ]
 
   private func transition(_ node: YAMLNode, _ problems: inout Problems) -> ExpectedTransition? {
@@ -252,7 +257,7 @@ package struct RuleTestReader {
     else { return nil }
     let given = Self.phases.filter { map.has($0.0) }
     guard given.count == 1, let (key, phase) = given.first else {
-      problems.add(node, "an expected transition needs one of `start`, `escalate`, `update` and `end`")
+      problems.add(node, "an expected transition needs one of `start`, `escalate`, `de-escalate`, `update` and `end`")
       return nil
     }
     var expected = ExpectedTransition(time: time, phase: phase)

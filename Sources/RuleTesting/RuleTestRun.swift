@@ -128,6 +128,8 @@ final class TestNames: NameSource {
     facts.birth = patient.months.map { RuleTestRun.origin - Int64($0) * 2_629_746_000 }
     facts.flags = Set(patient.flags)
     facts.unit = patient.unit
+    facts.state = patient.state
+    facts.stateUntil = patient.stateUntil.map { RuleTestRun.origin + $0 }
     facts.isListed = patient.isListed
     facts.settings = test.settings
     self.facts = facts

@@ -19,7 +19,7 @@ struct ReplayTally {
   mutating func drain(_ engine: Engine) {
     guard !engine.output.isEmpty else { return }
     for transition in engine.output.transitions {
-      if transition.document.phase == .start {
+      if transition.document.phase == .start, transition.isNotified {
         alerts += 1
         alertsByRule[transition.document.ruleID, default: 0] += 1
       }

@@ -289,25 +289,9 @@ struct PlanComposition {
   /// The rule with the positions of its scores in this plan; scores that differ are added.
   private mutating func moved(_ rule: RuleDefinition, from plan: RulePlan) -> RuleDefinition {
     var places: [Int: Int] = [:]
-    func programs(_ change: (inout Program) -> Void, _ rule: inout RuleDefinition) {
-      change(&rule.when)
-      if rule.applies != nil { change(&rule.applies!) }
-      if rule.clear != nil { change(&rule.clear!) }
-      if rule.bypass != nil { change(&rule.bypass!) }
-      if rule.bypassLimit != nil { change(&rule.bypassLimit!) }
-      for index in rule.raises.indices { change(&rule.raises[index].when) }
-    }
     var used = Set([rule.score].compactMap { $0 })
+    used.formUnion(rule.programs.flatMap(\.instructions).compactMap(\.score))
     var copy = rule
-    programs(
-      { program in
-        for instruction in program.instructions {
-          switch instruction {
-          case .score(let index, _), .scoreComponent(let index, _): used.insert(index)
-          default: continue
-          }
-        }
-      }, &copy)
     for index in used.sorted() {
       let score = plan.scores[index]
       if let place = scores.firstIndex(of: score) {
@@ -318,16 +302,15 @@ struct PlanComposition {
       }
     }
     copy.score = rule.score.flatMap { places[$0] }
-    programs(
-      { program in
-        program.instructions = program.instructions.map { instruction in
-          switch instruction {
-          case .score(let index, let field): .score(places[index] ?? index, field)
-          case .scoreComponent(let index, let component): .scoreComponent(places[index] ?? index, component)
-          default: instruction
-          }
+    copy.changePrograms { program in
+      program.instructions = program.instructions.map { instruction in
+        switch instruction {
+        case .score(let index, let field): .score(places[index] ?? index, field)
+        case .scoreComponent(let index, let component): .scoreComponent(places[index] ?? index, component)
+        default: instruction
         }
-      }, &copy)
+      }
+    }
     return copy
   }
 }

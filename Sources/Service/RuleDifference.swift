@@ -94,6 +94,10 @@ package struct RuleDifference: Sendable {
     }
     note("raise", raises(old), raises(new))
     note("refractory", DurationText.format(old.refractory), DurationText.format(new.refractory))
+    let before = old.holdTexts
+    let after = new.holdTexts
+    for (name, text) in before { note(name, text, after.first { $0.name == name }?.text ?? "none") }
+    for (name, text) in after where !before.contains(where: { $0.name == name }) { note(name, "none", text) }
     return fields
   }
 

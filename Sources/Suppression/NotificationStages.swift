@@ -126,7 +126,7 @@ package struct BudgetStage: NotificationStage {
 
   package func holds(_ claim: Claim) -> (by: String, until: Int64)? {
     guard limit > 0, BudgetStage.counts(claim.priority) else { return nil }
-    let recent = told.filter { $0 > claim.now - BudgetStage.day }
+    let recent = told.filter { $0 > claim.now - BudgetStage.day && $0 <= claim.now }
     guard recent.count >= limit else { return nil }
     return ("\(owner): \(limit) a day", recent[recent.count - limit] + BudgetStage.day)
   }

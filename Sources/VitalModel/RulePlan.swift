@@ -285,6 +285,30 @@ package struct RulePlan: Sendable {
   }
 }
 
+extension RulePlan {
+  /// Windows up to this length smooth; longer ones measure, milliseconds.
+  package static let smoothingSpan: Int64 = 60_000
+
+  /// The plan with every smoothed value (mean, median, exponentially weighted mean over a minute at most) replaced by the
+  /// newest one: what an ablation of smoothing runs.
+  package func withoutSmoothing() -> RulePlan {
+    var plan = self
+    for rule in plan.rules.indices {
+      for index in plan.rules[rule].features.indices {
+        guard case .sliding(let length) = plan.rules[rule].features[index].window, length <= RulePlan.smoothingSpan
+        else { continue }
+        switch plan.rules[rule].features[index].kind {
+        case .mean, .median, .ewma:
+          plan.rules[rule].features[index].kind = .last
+          plan.rules[rule].features[index].window = .none
+        default: continue
+        }
+      }
+    }
+    return plan
+  }
+}
+
 /// Facts about one patient that rules may ask; journaled, so that a replay sees the same.
 package struct PatientFacts: Hashable, Sendable {
   package var tenant: String

@@ -240,9 +240,32 @@ extension RuleDefinition {
       + raises.map(\.when) + gates + adaptations.map(\.to)
   }
 
-  /// Flags the rule's conditions and parameters ask for.
+  /// Changes every program of the rule in place.
+  package mutating func changePrograms(_ change: (inout Program) -> Void) {
+    func changed(_ program: Program) -> Program {
+      var copy = program
+      change(&copy)
+      return copy
+    }
+    applies = applies.map(changed)
+    when = changed(when)
+    clear = clear.map(changed)
+    bypass = bypass.map(changed)
+    bypassLimit = bypassLimit.map(changed)
+    for index in raises.indices { change(&raises[index].when) }
+    for index in gates.indices { change(&gates[index]) }
+    confirm = confirm.map(changed)
+    for index in adaptations.indices { change(&adaptations[index].to) }
+    if let old = check {
+      check?.supported = changed(old.supported)
+      check?.unsupported = changed(old.unsupported)
+    }
+  }
+
+  /// Flags the rule's conditions, parameters and inhibition ask for.
   package var flags: Set<String> {
     var flags = Set(parameters.flatMap(\.cases).map(\.flag))
+    flags.formUnion(inhibitedIn.filter { AdmissionState(rawValue: $0) == nil })
     for case .attribute(.flag(let flag)) in programs.flatMap(\.instructions) { flags.insert(flag) }
     return flags
   }
@@ -260,11 +283,6 @@ extension RuleDefinition {
       return program
     }
     score = score.flatMap { places[$0] }
-    applies = applies.map(renumbered)
-    when = renumbered(when)
-    clear = clear.map(renumbered)
-    bypass = bypass.map(renumbered)
-    bypassLimit = bypassLimit.map(renumbered)
-    for index in raises.indices { raises[index].when = renumbered(raises[index].when) }
+    changePrograms { $0 = renumbered($0) }
   }
 }

@@ -94,7 +94,7 @@ final class Strip {
     return made
   }
 
-  private func numbered(_ slot: Slot) -> Slot {
+  func numbered(_ slot: Slot) -> Slot {
     position += 1
     var numbered = slot
     numbered.payload = position
@@ -247,4 +247,34 @@ enum TestRules {
     clear: { when: "news2().total < $limit", for: 30s }
     message: "NEWS2 {total}{missing}"
     """
+}
+
+extension Strip {
+  /// Something a person did, or an alert setting, at a second.
+  @discardableResult
+  func act(_ second: Double, _ action: AlertAction, patient: String = "p1") -> Strip {
+    engine.applyAction(control(second, patient: patient), action)
+    return self
+  }
+
+  @discardableResult
+  func alarm(_ second: Double, _ word: String, end: Bool = false, patient: String = "p1", device: String = "a") -> Strip
+  {
+    engine.applyDeviceAlarm(
+      control(second, patient: patient, device: device), DeviceAlarm(event: word, hasEnded: end, priority: .medium))
+    return self
+  }
+
+  func control(_ second: Double, patient: String, device: String = "a") -> Slot {
+    var slot = Slot()
+    slot.kind = .payload
+    slot.patient = directory.patient(tenant: tenant, patient: patient)
+    slot.device = directory.device(tenant: tenant, device: device)
+    slot.eventTime = Strip.origin + Int64(second * 1000)
+    slot.ingestTime = slot.eventTime
+    return numbered(slot)
+  }
+
+  /// The id of the newest alert told.
+  var newestAlert: String { documents.last?.alertID ?? "" }
 }

@@ -25,6 +25,9 @@ enum RuleTexts {
     return try names.sorted().filter { $0.hasSuffix(".yaml") }.map { RuleSource(path: $0, text: try shipped($0)) }
   }
 
+  /// The shipped NEWS2 chart, read once.
+  static let news2: String = (try? shipped("scores/news2.yaml")) ?? ""
+
   static let good = """
     rule: low
     title: Low
@@ -43,9 +46,9 @@ enum RuleTexts {
     """
 
   static func plan(_ rule: String, set: String? = nil, more: [RuleSource] = []) throws -> RulePlan {
-    let score = RuleSource(path: "scores/news2.yaml", text: try shipped("scores/news2.yaml"))
+    let score = RuleSource(path: "scores/news2.yaml", text: news2)
     return try RuleLibrary.plan(
-      sources: [RuleSource(path: "r.yaml", text: rule), score] + more, set: set, registry: try registry(),
+      sources: [RuleSource(path: "r.yaml", text: rule), score] + more, set: set, registry: shippedRegistry,
       directory: "Rules")
   }
 

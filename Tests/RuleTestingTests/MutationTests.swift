@@ -66,6 +66,28 @@ import Testing
     #expect(Set(texts).count == texts.count)
   }
 
+  @Test func whatHoldsAnAlertIsChangedToo() throws {
+    let held = """
+      quality: { gate: [hr > 30, temp < 41] }
+      confirm: hr > 100
+      inhibited_in: [off-ward, procedure]
+      smart_delay: { halves_at: 4 }
+      worsening: 5
+
+      """
+    let report = try Bench.report("tests: []\n", of: Bench.low + held, .init(mutation: true))
+    let texts = (report.results[0].mutants ?? []).map(\.text)
+    for wanted in [
+      "quality: 30 to 31 in `last(hr) > 30`", "quality: 41 to 40.9 in `last(temp) < 41`",
+      "confirm: `last(hr) > 100` to `last(hr) >= 100`", "dropped the gate `hr > 30`", "dropped `confirm`",
+      "dropped `inhibited_in: procedure`", "dropped `smart_delay`", "smart_delay: 4 to 5", "dropped `worsening`",
+      "worsening: 5 to 4",
+    ] {
+      #expect(texts.contains(wanted), "\(wanted)")
+    }
+    #expect(Set(texts).count == texts.count)
+  }
+
   @Test func aScoreBelowTheMinimumIsKnown() throws {
     let report = try Bench.report(
       """

@@ -1,5 +1,6 @@
 import RuleTesting
 import Testing
+import VitalModel
 
 @Suite struct RuleTestReaderTests {
   private func problems(_ tests: String) -> [String] { Bench.problems("tests:\n" + tests) }
@@ -66,12 +67,44 @@ import Testing
         "Rules/low.yaml:26:40: unknown key `flag` in patient; did you mean `flags`?",
         "Rules/low.yaml:28:15: `at` must be a time such as `75s`, not `75`",
         "Rules/low.yaml:29:27: `start` must be one of info, low, medium, high, not `medim`; did you mean `medium`?",
-        "Rules/low.yaml:30:9: an expected transition needs one of `start`, `escalate`, `update` and `end`",
+        "Rules/low.yaml:30:9: an expected transition needs one of `start`, `escalate`, `de-escalate`, `update` and `end`",
         "Rules/low.yaml:31:25: `end` must be `true`, not `high`",
-        "Rules/low.yaml:32:9: an expected transition needs one of `start`, `escalate`, `update` and `end`",
+        "Rules/low.yaml:32:9: an expected transition needs one of `start`, `escalate`, `de-escalate`, `update` and `end`",
         "Rules/low.yaml:33:35: `stage` must be one of quality, smoothing, hysteresis, persistence, confirmation, "
           + "inhibition, refractory, duplicate, flap, silence, acknowledged, grouping, budget, stale, retrospective, "
           + "shadow, not `persistance`; did you mean `persistence`?",
+      ])
+  }
+
+  @Test func aPatientMayBeOffTheWardForAWhile() throws {
+    let suite = try Bench.suite(
+      Bench.low + """
+        tests:
+          - name: away
+            patient: { state: off-ward, state_until: 10m }
+            series: { spo2: "97x3" }
+            expect: [{ at: 2s, de-escalate: medium }]
+            suppressed: [{ at: 1s, stage: inhibition }]
+
+        """)
+    let patient = try #require(suite.files.first?.tests.first?.patient)
+    #expect(patient.state == .offWard && patient.stateUntil == 600_000)
+    let found = problems(
+      """
+        - name: away
+          patient: { state: of-ward }
+          series: { spo2: "97" }
+          expect: []
+        - name: until when
+          patient: { state_until: 10m }
+          series: { spo2: "97" }
+          expect: []
+
+      """)
+    #expect(
+      found == [
+        "Rules/low.yaml:17:23: `state` must be one of admitted, off-ward, discharged, not `of-ward`; did you mean `off-ward`?",
+        "Rules/low.yaml:21:16: `state_until` needs `state`",
       ])
   }
 
