@@ -127,7 +127,7 @@ let package = Package(
       [
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
-        "Digests", "RuleLanguage",
+        "Digests", "RuleLanguage", "WebhookFormats",
       ]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],

@@ -55,7 +55,7 @@ extension ConfigurationReader {
   mutating func checkAnswers() {
     guard configuration.knownUsers.isEmpty else { return }
     for receiver in configuration.receivers where receiver.mayAccept {
-      problems.add(
+      warnings.add(
         places.receivers[receiver.name] ?? places.root,
         "receiver `\(receiver.name)` has `may_accept` but no user is known: list them under `people`")
     }

@@ -12,9 +12,23 @@ package struct AttemptReport: Sendable, Equatable {
   package let nextAttemptMs: Int64?
   /// The body of a 2xx answer, for receivers that accept an alert in it; empty when there was none, when it was longer
   /// than 4 KiB, or when the attempt failed.
-  package var answer: [UInt8] = []
+  package let answer: [UInt8]
   /// The receiver has refused this body so often that it is tried no more: its outbox row is a dead letter.
-  package var isGivenUp = false
+  package let isGivenUp: Bool
+
+  package init(
+    item: OutboxItem, number: Int, result: AttemptResult, startedMs: Int64, latencyMicros: Int64,
+    nextAttemptMs: Int64?, answer: [UInt8] = [], isGivenUp: Bool = false
+  ) {
+    self.item = item
+    self.number = number
+    self.result = result
+    self.startedMs = startedMs
+    self.latencyMicros = latencyMicros
+    self.nextAttemptMs = nextAttemptMs
+    self.answer = answer
+    self.isGivenUp = isGivenUp
+  }
 
   /// Whether nothing more is owed: an outbox row is to be deleted.
   package var isDelivered: Bool { result.isDelivered }

@@ -48,7 +48,9 @@ final class DeliveryLoop {
     let orders = inbox.take()
     if let within = orders.stopWithinMs, stopAtMs == nil { stopAtMs = clock.steadyMs() + within }
     if let receivers = orders.receivers { replace(receivers) }
-    for name in orders.retries where schedule.retryNow(receiver: name) { changedSincePublish = true }
+    for name in orders.retries where schedule.retryNow(receiver: name, nowMs: clock.steadyMs()) {
+      changedSincePublish = true
+    }
     let nowMs = orders.items.isEmpty ? 0 : clock.steadyMs()
     for item in orders.items where !schedule.accept(item, nowMs: nowMs) { settle(item.receiver, 1) }
     // After what came in: it may be withdrawn already.

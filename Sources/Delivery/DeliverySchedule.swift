@@ -132,9 +132,9 @@ package struct DeliverySchedule {
 
   /// Makes everything owed to a receiver due now, however it failed before, and unparks it. Returns false for an
   /// unknown name.
-  package mutating func retryNow(receiver: String) -> Bool {
+  package mutating func retryNow(receiver: String, nowMs: Int64) -> Bool {
     guard let index = laneIndex[receiver] else { return false }
-    lanes[index].retryNow()
+    lanes[index].retryNow(nowMs: nowMs)
     return true
   }
 

@@ -275,10 +275,13 @@ struct ReceiverLane {
     }
   }
 
-  /// A person says the receiver is well again: forgets its failures and tries everything at once.
-  mutating func retryNow() {
+  /// A person says the receiver is well again: forgets its failures and tries everything at once, what has ended
+  /// meanwhile in one digest.
+  mutating func retryNow(nowMs: Int64) {
+    let wasAway = health.phase != .closed
     health = ReceiverHealth()
     releaseAll()
+    if wasAway { askForDigest(nowMs: nowMs) }
   }
 
   /// The receiver is back: what has ended meanwhile is told in one piece, for which somebody must write it.

@@ -194,19 +194,21 @@ enum DeliveriesCommand {
     }
     let receiver = arguments.value("--receiver")
     let count: Int
+    var note = ""
     if let answer = ControlClient.ask(request(orders, receiver), store: path) {
       let reply = try? JSONDecoder().decode(Reply.self, from: Data(answer.utf8))
       guard let replayed = reply?.replayed else {
         throw CommandFailure(ExitCode.failed, "\(path): \(reply?.error ?? "the service did not answer; try again")")
       }
       count = replayed
+      if let receiver { note = "; \(receiver) is being tried now" }
     } else {
       count = try replayAtRest(orders, receiver, path: path)
     }
     if arguments.has("--json") {
       printLine("{\"replayed\":\(count)}")
     } else {
-      printLine("\(count) \(count == 1 ? "webhook is" : "webhooks are") owed again")
+      printLine("\(count) \(count == 1 ? "webhook is" : "webhooks are") owed again\(note)")
     }
     return count == 0 && orders != nil ? ExitCode.failed : ExitCode.ok
   }

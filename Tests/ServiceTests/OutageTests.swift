@@ -1,10 +1,10 @@
 import AlertJournal
+import Delivery
 import Foundation
 import Synchronization
 import Testing
 import VitalModel
 
-@testable import Delivery
 @testable import Service
 
 /// A receiver away for a day, on a clock moved by hand, through the schedule, the keeper and the store.
@@ -52,28 +52,67 @@ import VitalModel
     #expect(row.type == "alert.digest" && row.priority == .medium && row.webhookID == row.alertID + "-1")
     let text = String(decoding: row.body, as: UTF8.self)
     for part in [
-      #""type":"alert.digest""#, #""count":1"#, #""alert_id":"a-1","sequence":2,"priority":"medium""#,
-      #""onset_time":"#, #""ended_time":"#, #""patient":"p-a-1""#, #""rule":"spo2-low""#,
+      #""type":"alert.digest""#, #""count":1"#, #""alert_id":"a-1","sequence":2"#, #""priority":"medium""#,
+      #""onset_time":"#, #""detected_time":"#, #""patient":"p-a-1""#, #""id":"spo2-low""#, #""phase":"end""#,
     ] { #expect(text.contains(part), "\(text)") }
-    let newest = try rig.store.alerts.newest(alertID: "a-1")
-    let thin = DigestMaker.standard(
-      DigestRequest(
-        receiver: "ward", digestID: "d", alerts: [DigestAlert(alertID: "a-1", newest: newest)], priority: .low, now: 0),
-      isThin: true)
+  }
+
+  @Test("a thin digest says ids only")
+  func thinDigestBody() throws {
+    let rig = try OutboxRig([("ward", "http://127.0.0.1:1/")], payload: .thin)
+    _ = try rig.write("a-1", 1)
+    _ = try rig.write("a-1", 2, .end)
+    let made = try rig.keeper.digests.make(
+      receiver: "ward", of: rig.store.outbox.all(), now: rig.clock.wallMilliseconds())
+    let row = try #require(made.digests.first?.row)
     #expect(
-      String(decoding: thin.body, as: UTF8.self).contains(
+      String(decoding: row.body, as: UTF8.self).contains(
         #""data":{"count":1,"alerts":[{"alert_id":"a-1","sequence":2}]}"#))
   }
 
-  @Test("a format that tells of every alert by itself gets no digest")
+  @Test("a receiver no longer known gets no digest")
   func noDigest() throws {
     let rig = try OutboxRig([("ward", "http://127.0.0.1:1/")])
     _ = try rig.write("a-1", 1)
     _ = try rig.write("a-1", 2, .end)
-    let maker = DigestMaker(store: rig.store, encode: { _ in nil })
+    let maker = DigestMaker(store: rig.store, encode: { _ in nil }, closesAlerts: { _ in true })
     let made = try maker.make(receiver: "ward", of: rig.store.outbox.all(), now: rig.clock.wallMilliseconds())
     #expect(made == DigestMaker.Outcome())
     #expect(try rig.store.outbox.count() == 2)
+  }
+
+  /// PagerDuty keeps an alert open until it hears of its end.
+  @Test("where a digest closes nothing, the end of each alert goes by itself, and what else is owed joins the digest")
+  func endsStayOwed() throws {
+    let rig = try OutboxRig([("pager", "http://127.0.0.1:1/")], format: .pagerduty)
+    _ = try rig.write("a-1", 1)
+    _ = try rig.write("a-1", 2, .escalate)
+    _ = try rig.write("a-1", 3, .end)
+    // Of this one only the end is still owed: it was open before the outage.
+    _ = try rig.write("a-2", 2, .end)
+    func make() throws -> DigestMaker.Outcome {
+      try rig.keeper.digests.make(receiver: "pager", of: rig.store.outbox.all(), now: rig.clock.wallMilliseconds())
+    }
+    let made = try make()
+    #expect(made.covered == [1, 2])
+    let digest = try #require(made.digests.first?.row)
+    let text = String(decoding: digest.body, as: UTF8.self)
+    #expect(text.contains(#""event_action":"trigger""#) && text.contains(#""alert_ids":["a-1"]"#))
+    #expect(try rig.store.outbox.all().map(\.row.type) == ["alert.resolved", "alert.resolved", "alert.digest"])
+    #expect(try make().covered.isEmpty, "the ends are in no second digest")
+  }
+
+  @Test("a receiver that keeps one state for each alert does not hear an older transition after a newer one")
+  func overtakenRowsGo() throws {
+    for format in [WebhookFormat.pagerduty, .standard] {
+      let rig = try OutboxRig([("ward", "http://127.0.0.1:1/")], format: format)
+      let first = try rig.write("a-1", 1)
+      _ = try rig.write("a-1", 2, .end)
+      rig.keeper.noticed(.overtook(receiver: "ward", outboxKeys: first.map(\.outboxKey)))
+      #expect(try rig.store.outbox.count() == (format == .pagerduty ? 1 : 2))
+      // Derived again, it is not queued anew.
+      #expect(try EffectsWriter(store: rig.store, shard: 0).write(rig.written[0]).isEmpty)
+    }
   }
 }
 

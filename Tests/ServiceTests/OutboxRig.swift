@@ -1,5 +1,6 @@
 import AlertJournal
 import Configuration
+import Delivery
 import Foundation
 import Instrumentation
 import Pipeline
@@ -8,7 +9,6 @@ import TestSupport
 import Testing
 import VitalModel
 
-@testable import Delivery
 @testable import Service
 
 /// A clock moved by hand.
@@ -33,16 +33,20 @@ final class OutboxRig {
   private(set) var worker: DeliveryWorker?
   private var position: UInt64 = 0
 
-  /// - Parameter receivers: names and URLs, full payload.
-  init(_ receivers: [(name: String, url: String)]) throws {
+  /// - Parameters:
+  ///   - receivers: names and URLs.
+  ///   - payload: what a receiver gets, where its format leaves a choice.
+  init(
+    _ receivers: [(name: String, url: String)], format: WebhookFormat = .standard, payload: WebhookPayload = .full
+  ) throws {
     folder = try TemporaryDirectory("outbox")
     var configuration = VigilConfiguration()
     let secret = Secret(reference: .file("secret"), value: "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3")
     for receiver in receivers {
-      configuration.receivers.append(
-        VigilConfiguration.Receiver(
-          name: receiver.name, url: try #require(WebhookURL(receiver.url)), secrets: [secret], payload: .full,
-          allowPrivate: true))
+      var made = VigilConfiguration.Receiver(
+        name: receiver.name, url: try #require(WebhookURL(receiver.url)), format: format)
+      (made.secrets, made.payload, made.allowPrivate) = ([secret], payload, true)
+      configuration.receivers.append(made)
     }
     self.configuration = configuration
     store = try VigilStore.open(path: folder.file("store"))
@@ -102,7 +106,10 @@ final class OutboxRig {
     document.onsetTime = document.detectedTime - 15_000
     var effects = Effects()
     effects.output.transitions = [Transition(position: position, patient: 1, document: document)]
-    effects.outbox = Webhooks.rows(document, to: configuration.receivers, now: clock.wallMilliseconds())
+    effects.outbox = Webhooks.rows(
+      document, to: configuration.receivers,
+      plan: RulePlan(registry: VitalRegistry([]), rules: [], scores: [], version: ""),
+      now: clock.wallMilliseconds())
     written.append(effects)
     let queued = try EffectsWriter(store: store, shard: 0).write(effects)
     return queued.map { Webhooks.item($0, stillActive: document.stillActive) }
