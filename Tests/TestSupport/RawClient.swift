@@ -65,5 +65,7 @@ extension String {
   /// The status of an HTTP answer; nil when it is none.
   package var httpStatus: Int? { split(separator: " ").dropFirst().first.flatMap { Int($0) } }
   /// What follows the head.
-  package var httpBody: Substring { split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false).last ?? "" }
+  package var httpBody: Substring {
+    split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false).last ?? ""
+  }
 }
