@@ -136,7 +136,7 @@ package enum LanguageReference {
       "depth",
       "`smart_delay` without `for`; `smart_delay` or `worsening` of 0, or where `when` does not first compare with a constant limit by < or >"
     ),
-    ("escalate", "steps that do not go up in time"),
+    ("escalate", "a step after no time at all, or to nobody"),
     (
       "adapt",
       "a floor below the parameter's minimum, a ceiling above its maximum, a floor not below the ceiling; a duration; what follows itself, a score, or nothing measured"

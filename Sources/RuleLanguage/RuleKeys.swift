@@ -35,7 +35,10 @@ enum RuleKeys {
     ("smart_delay", "`{ halves_at }`: so far beyond the limit half of `for` is enough"),
     ("worsening", "so far beyond what was told it is told again; the distance from limit to bypass unless given"),
     ("flap", "`{ count, within, quiet }`: coming so often it becomes one alert that stays; `false`: never"),
-    ("escalate", "`{ after, to }`, or a list of them: who is told when nobody has answered, counted from the telling"),
+    (
+      "escalate",
+      "`{ after, to }`, or a list of them: who is told when nobody has answered, each counted from the step before"
+    ),
     ("latch", "whether it stays after its end until somebody answers; by its priority unless given"),
     ("adapt", "`PARAMETER: { to, floor, ceiling }`: follows the patient where adaptive limits are switched on"),
     ("message", "what people read; may hold `{value}` and other placeholders"),
@@ -60,7 +63,10 @@ enum RuleKeys {
   ]
 
   static let quality: [(key: String, meaning: String)] = [
-    ("min", "samples of a lower quality (0 to 1) do not open it; 0.4 unless given; a bypass value counts all the same"),
+    (
+      "min",
+      "what samples of a lower quality (0 to 1) say waits, at most `max_hold`; under 0.4 only a bypass value is judged"
+    ),
     (
       "gate",
       "one condition or a list; what is found while one is known not to hold waits, at most `max_hold`; unknown lets it pass"
