@@ -23,10 +23,21 @@ extension ConfigurationReader {
       if let place = places.masterKey {
         problems.add(place, "encryption at rest is not in this release: remove `master_key`")
       }
+      warnOfDisclosures()
     case .production:
       problems.add(places.root, "encryption at rest is not in this release: run with profile: development")
       checkTransports()
       checkRoutes()
+    }
+  }
+
+  /// Whole alerts may leave the house of a trial without an agreement, never in silence (SEMANTICS E6).
+  private mutating func warnOfDisclosures() {
+    for receiver in configuration.receivers where receiver.payload == .full && receiver.agreement == nil {
+      warnings.add(
+        places.receiverURLs[receiver.name] ?? places.root,
+        "receiver `\(receiver.name)` is sent whole alerts, with patients and values, and no `agreement` is recorded: "
+          + "production refuses this")
     }
   }
 

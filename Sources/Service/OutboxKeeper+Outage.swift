@@ -25,7 +25,11 @@ extension OutboxKeeper {
       }
       let rows = try store.outbox.all()
       for row in rows where row.row.type == Canary.type { _ = try store.outbox.remove(row.order, atMs: now) }
-      let leftovers = rows.filter { $0.attempts > 0 || $0.row.createdMs < now - OutboxKeeper.leftoverAge }
+      let configured = Set(routing.receiverNames)
+      let leftovers = rows.filter { entry in
+        configured.contains(entry.row.receiver)
+          && (entry.attempts > 0 || entry.row.createdMs < now - OutboxKeeper.leftoverAge)
+      }
       for (receiver, owed) in Dictionary(grouping: leftovers, by: \.row.receiver).sorted(by: { $0.key < $1.key }) {
         let made = try digests.make(receiver: receiver, of: owed, now: now)
         tell(made, of: receiver)

@@ -1,6 +1,5 @@
 import Configuration
 import Delivery
-import Instrumentation
 import VitalModel
 import WebhookFormats
 
@@ -15,28 +14,6 @@ package enum ReceiverBuilder {
     configuration.receivers.filter { $0.secrets.isEmpty && $0.format.needsSecret }.map { receiver in
       let why = receiver.format == .pagerduty ? "PagerDuty needs its integration key" : "webhooks are always signed"
       return "receivers: `\(receiver.name)` has no secret; \(why) (secret: env:NAME or file:PATH)"
-    }
-  }
-
-  /// Receivers that are sent whole alerts with no agreement recorded; production refuses those (SEMANTICS E6).
-  private static func withoutAgreement(_ configuration: VigilConfiguration) -> [VigilConfiguration.Receiver] {
-    configuration.receivers.filter { $0.payload == .full && $0.agreement == nil }
-  }
-
-  /// One line for each receiver that is sent more than is agreed in writing.
-  package static func warnings(_ configuration: VigilConfiguration) -> [String] {
-    withoutAgreement(configuration).map {
-      "receivers: `\($0.name)` is sent whole alerts, with patients and values, and no `agreement` is recorded; "
-        + "`profile: production` refuses this"
-    }
-  }
-
-  /// The same in the log of the service.
-  static func tellDisclosures(_ configuration: VigilConfiguration, _ log: Log) {
-    for receiver in withoutAgreement(configuration) {
-      log.warning(
-        "configuration", "receiver is sent whole alerts and no agreement is recorded; production refuses this",
-        ["receiver": LogValue(receiver.name)])
     }
   }
 

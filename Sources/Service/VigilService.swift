@@ -94,7 +94,6 @@ package final class VigilService: @unchecked Sendable {
     self.configuration = Mutex(configuration)
     let complaints = ReceiverBuilder.complaints(configuration)
     guard complaints.isEmpty else { throw .badConfiguration(complaints) }
-    ReceiverBuilder.tellDisclosures(configuration, log)
     let files = try VigilService.readRules(configuration)
     let plan = try VigilService.plan(files, configuration)
     let roster = try VigilService.readRoster(configuration, plan)
@@ -310,7 +309,6 @@ package final class VigilService: @unchecked Sendable {
       }
       takeUpAlerting(new)
       routing.replace(new)
-      ReceiverBuilder.tellDisclosures(new, log)
       delivery.replaceReceivers(receivers)
       keeper.heartbeat = new.heartbeat
       if let level = LogLevel(name: new.logLevel.rawValue) { log.level = level }

@@ -49,7 +49,6 @@ enum CheckCommand {
     }
     if let configuration {
       problems += ReceiverBuilder.complaints(configuration)
-      for warning in ReceiverBuilder.warnings(configuration) { Program.complain("warning: \(warning)") }
       tell(configuration.warnings, asJSON: arguments.has("--json"))
     }
     let rulesPath = arguments.positional.first ?? configuration?.rulesPath ?? "Rules"

@@ -160,7 +160,7 @@ private func problems(_ fields: String) -> [String] {
     #expect(!check(text).contains { $0.contains("needs `secret`") })
   }
 
-  @Test func productionRefusesFullWithoutAgreement() {
+  @Test func productionRefusesFullWithoutAgreement() throws {
     func text(_ profile: String, _ agreement: String) -> String {
       """
       profile: \(profile)
@@ -172,5 +172,15 @@ private func problems(_ fields: String) -> [String] {
     #expect(check(text("production", "")).contains(complaint))
     #expect(!check(text("production", ", agreement: DPA-7")).contains(complaint))
     #expect(check(text("development", "")).isEmpty)
+    func warnings(_ agreement: String) throws -> [String] {
+      try VigilConfiguration.parse(text("development", agreement), file: "v.yaml", secrets: sources).warnings
+        .map(\.description)
+    }
+    #expect(
+      try warnings("") == [
+        "v.yaml:3:24: receiver `a` is sent whole alerts, with patients and values, and no `agreement` is recorded: "
+          + "production refuses this"
+      ])
+    #expect(try warnings(", agreement: DPA-7").isEmpty)
   }
 }

@@ -91,16 +91,6 @@ import WebhookFormats
     #expect(complaints.contains { $0.contains("`pagerduty` has no secret; PagerDuty needs its integration key") })
   }
 
-  /// SEMANTICS E6: never in silence.
-  @Test func fullWithoutAgreementIsWarnedOf() throws {
-    let warned = ReceiverBuilder.warnings(try configuration())
-    #expect(warned.count == 4)
-    #expect(warned[0].contains("`standard` is sent whole alerts") && warned[0].contains("no `agreement`"))
-    var agreed = try configuration()
-    for index in agreed.receivers.indices { agreed.receivers[index].agreement = "A-1" }
-    #expect(ReceiverBuilder.warnings(agreed).isEmpty)
-  }
-
   @Test func aTestKeepsItsAlertAndChangesItsWebhookID() throws {
     let configuration = try configuration()
     func test(_ type: WebhookType, _ now: Int64) -> (id: String, body: String) {
