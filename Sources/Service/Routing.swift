@@ -9,11 +9,13 @@ final class Routing: Sendable {
     var routes: [VigilConfiguration.Route]
     var receivers: [VigilConfiguration.Receiver]
     var onCall: OnCall
+    var rights: AnswerRights
 
     init(_ configuration: VigilConfiguration) {
       routes = configuration.routes
       receivers = configuration.receivers
       onCall = configuration.onCall
+      rights = AnswerRights(configuration)
     }
   }
 
@@ -31,6 +33,9 @@ final class Routing: Sendable {
   }
 
   var receiverNames: [String] { table.withLock { $0.receivers.map(\.name) } }
+
+  /// Who may answer what is sent.
+  var rights: AnswerRights { table.withLock { $0.rights } }
 
   /// Receivers by name, in the order of the configuration; unknown names are left out.
   func receivers(named names: [String]) -> [VigilConfiguration.Receiver] {
