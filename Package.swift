@@ -50,6 +50,7 @@ let package = Package(
     room("Suppression", ["VitalModel"]),
     room("ChunkCoding", ["VitalModel", "Compression", "Digests"]),
     room("Simulation", ["VitalModel"]),
+    room("Statistics", ["VitalModel"]),
 
     // Layer 2: joints.
     room("Pipeline", ["VitalModel", "Evaluation", "Suppression", "Digests", "Compression"]),
@@ -71,14 +72,14 @@ let package = Package(
         "VitalModel", "Instrumentation", "RingBufferModule", "RuleLanguage", "Configuration", "Decoding", "Pipeline",
         "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI",
         "Recordings",
-        "Simulation", "Digests", "Compression", "Evaluation", "YAMLText", "CSystemd",
+        "Simulation", "Statistics", "Digests", "Compression", "Evaluation", "YAMLText", "CSystemd",
       ]),
     .executableTarget(
       name: "vigil",
       dependencies: [
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
         "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
-        "Decoding", "RuleLanguage", "Digests", "Evaluation", "Compression", "RuleTesting",
+        "Decoding", "RuleLanguage", "Digests", "Evaluation", "Compression", "RuleTesting", "Statistics",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
@@ -109,6 +110,7 @@ let package = Package(
     tests("Suppression", ["VitalModel", "TestSupport"]),
     tests("ChunkCoding", ["VitalModel"]),
     tests("Simulation", ["VitalModel"]),
+    tests("Statistics", ["VitalModel"]),
     tests(
       "Pipeline",
       ["VitalModel", "RuleLanguage", "Evaluation", "Suppression", "Configuration", "TestSupport", "YAMLText"]),
@@ -125,7 +127,7 @@ let package = Package(
       [
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
-        "Digests", "RuleLanguage",
+        "Digests", "RuleLanguage", "Statistics",
       ]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],

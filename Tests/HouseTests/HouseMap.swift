@@ -5,7 +5,10 @@ enum HouseMap {
   /// Rooms by layer, 0 first.
   static let layers: [[String]] = [
     ["VitalModel", "Instrumentation", "RingBufferModule", "YAMLText", "Compression", "Digests"],
-    ["RuleLanguage", "Configuration", "Decoding", "Evaluation", "Suppression", "ChunkCoding", "Simulation"],
+    [
+      "RuleLanguage", "Configuration", "Decoding", "Evaluation", "Suppression", "ChunkCoding", "Simulation",
+      "Statistics",
+    ],
     ["Pipeline", "KeyValueStore"],
     ["MQTTIngress", "SeriesStore", "AlertJournal", "Delivery", "HTTPAPI", "Recordings", "RuleTesting"],
     ["Service"],
