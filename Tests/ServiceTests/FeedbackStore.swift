@@ -16,7 +16,7 @@ struct FeedbackStore {
   /// 2026-11-16T00:00:00Z, a Monday.
   static let start: Int64 = 1_794_787_200_000
   /// From one fall to the next, and the length of a fall, milliseconds.
-  static let every: Int64 = 2_400_000
+  static let every: Int64 = 2_700_000
   static let fall: Int64 = 300_000
   private static let step: Int64 = 5000
 
