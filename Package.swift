@@ -51,6 +51,7 @@ let package = Package(
     room("ChunkCoding", ["VitalModel", "Compression", "Digests"]),
     room("Simulation", ["VitalModel"]),
     room("Statistics", ["VitalModel"]),
+    room("WebhookFormats", ["VitalModel"]),
 
     // Layer 2: joints.
     room("Pipeline", ["VitalModel", "Evaluation", "Suppression", "Digests", "Compression"]),
@@ -72,14 +73,15 @@ let package = Package(
         "VitalModel", "Instrumentation", "RingBufferModule", "RuleLanguage", "Configuration", "Decoding", "Pipeline",
         "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI",
         "Recordings",
-        "Simulation", "Statistics", "Digests", "Compression", "Evaluation", "YAMLText", "CSystemd",
+        "Simulation", "Statistics", "Digests", "Compression", "Evaluation", "YAMLText", "WebhookFormats", "CSystemd",
       ]),
     .executableTarget(
       name: "vigil",
       dependencies: [
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
         "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
-        "Decoding", "RuleLanguage", "Digests", "Evaluation", "Compression", "RuleTesting", "Statistics",
+        "Decoding", "RuleLanguage", "Digests", "Evaluation", "Compression", "RuleTesting", "WebhookFormats",
+        "Statistics",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
@@ -111,6 +113,7 @@ let package = Package(
     tests("ChunkCoding", ["VitalModel"]),
     tests("Simulation", ["VitalModel"]),
     tests("Statistics", ["VitalModel"]),
+    tests("WebhookFormats", ["VitalModel"]),
     tests(
       "Pipeline",
       ["VitalModel", "RuleLanguage", "Evaluation", "Suppression", "Configuration", "TestSupport", "YAMLText"]),
@@ -127,7 +130,7 @@ let package = Package(
       [
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
-        "Digests", "RuleLanguage", "Statistics",
+        "Digests", "RuleLanguage", "Statistics", "WebhookFormats",
       ]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],

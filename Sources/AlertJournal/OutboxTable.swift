@@ -10,17 +10,22 @@ package struct OutboxRow: Hashable, Sendable {
   package var webhookID: String
   package var alertID: String
   package var sequence: Int
-  /// What kind of message it is, in the receiver's words.
+  /// The webhook type, such as `alert.opened`.
   package var type: String
   package var priority: Priority
   /// Milliseconds since 1970.
   package var createdMs: Int64
+  /// In the receiver's format; without the secrets that are added when it is sent.
   package var body: [UInt8]
+  package var contentType: String
+  /// At most 16 beside those of every webhook.
+  package var headers: [WebhookHeader]
 
   package init(
     receiver: String, webhookID: String, alertID: String, sequence: Int, type: String, priority: Priority,
-    createdMs: Int64, body: [UInt8]
+    createdMs: Int64, body: [UInt8], contentType: String = "application/json", headers: [WebhookHeader] = []
   ) {
+    precondition(headers.count <= 16, "a webhook has few headers of its own")
     self.receiver = receiver
     self.webhookID = webhookID
     self.alertID = alertID
@@ -29,6 +34,8 @@ package struct OutboxRow: Hashable, Sendable {
     self.priority = priority
     self.createdMs = createdMs
     self.body = body
+    self.contentType = contentType
+    self.headers = headers
   }
 }
 
@@ -46,17 +53,19 @@ package struct QueuedRow: Hashable, Sendable {
 /// One receiver and webhook id is queued once: while queued, and after delivery for as long as the mark is kept, the same
 /// pair is not queued again. So keep marks as long as the journal they could be derived from again.
 package final class OutboxTable: Sendable {
-  private let table: Table
-  private let alerts: AlertTable
+  let table: Table
+  let alerts: AlertTable
   /// The order the next row gets.
   private let nextOrder: Atomic<UInt64>
   /// Held from a change's reading to its writing, so that a try and a removal do not bring each other's row back.
   private let changing = Mutex(())
 
   private static let nextKey: [UInt8] = [0x00]
-  private static let rowPrefix: UInt8 = 0x01
+  static let rowPrefix: UInt8 = 0x01
   private static let indexPrefix: UInt8 = 0x02
   private static let markPrefix: UInt8 = 0x03
+  /// The version of a row: 2 has content type and headers; rows of version 1 are JSON without.
+  private static let rowVersion: UInt8 = 2
 
   init(table: Table, alerts: AlertTable) throws(JournalError) {
     self.table = table
@@ -99,13 +108,16 @@ package final class OutboxTable: Sendable {
 
   // MARK: Reading
 
-  /// Everything still owed, in order.
-  package func all() throws(JournalError) -> [QueuedRow] {
+  /// Everything still owed, or what is wanted of it, in order.
+  package func all(where isWanted: (QueuedRow) -> Bool = { _ in true }) throws(JournalError) -> [QueuedRow] {
     var found: [QueuedRow] = []
     try table.scan(prefix: [OutboxTable.rowPrefix]) { (key, value) throws(JournalError) in
       let order = try table.parse(key) { (reader) throws(KeyError) in try reader.uint64() }
-      found.append(
-        try table.open(value, position: order) { (reader) throws(ByteError) in try OutboxTable.row(order, &reader) })
+      let row = try table.open(value, position: order, newest: OutboxTable.rowVersion) {
+        (reader) throws(ByteError) in
+        try OutboxTable.row(order, &reader)
+      }
+      if isWanted(row) { found.append(row) }
       return true
     }
     return found
@@ -126,8 +138,10 @@ package final class OutboxTable: Sendable {
     try table.holds(try OutboxTable.indexKey(receiver, webhookID))
   }
 
-  private func row(_ order: UInt64) throws(JournalError) -> QueuedRow? {
-    try table.read(OutboxTable.rowKey(order), position: order) { (reader) throws(ByteError) in
+  /// A row still owed; nil when there is none of this order.
+  package func row(_ order: UInt64) throws(JournalError) -> QueuedRow? {
+    try table.read(OutboxTable.rowKey(order), position: order, newest: OutboxTable.rowVersion) {
+      (reader) throws(ByteError) in
       try OutboxTable.row(order, &reader)
     }
   }
@@ -176,13 +190,18 @@ package final class OutboxTable: Sendable {
     }
   }
 
-  private func change(_ body: () throws(JournalError) -> Bool) throws(JournalError) -> Bool {
-    try changing.withLock { (_) throws(JournalError) in try body() }
+  /// Runs what reads rows and then changes them, one such change at a time.
+  func change<Value: Sendable>(_ body: () throws(JournalError) -> Value) throws(JournalError) -> Value {
+    let result = changing.withLock { _ -> Result<Value, JournalError> in
+      do throws(JournalError) { return .success(try body()) } catch { return .failure(error) }
+    }
+    return try result.get()
   }
 
-  private func settle(_ entry: QueuedRow, at timeMs: Int64, in batch: WriteBatch) throws(JournalError) {
+  func settle(_ entry: QueuedRow, at timeMs: Int64, in batch: WriteBatch) throws(JournalError) {
     let row = entry.row
     batch.delete(table.family, key: OutboxTable.rowKey(entry.order))
+    batch.delete(table.family, key: OutboxTable.membersKey(entry.order))
     let mark = try makeKey { (key) throws(KeyError) in
       key.append(OutboxTable.markPrefix)
       key.append(timeMs)
@@ -221,7 +240,7 @@ package final class OutboxTable: Sendable {
 
   // MARK: Keys and values
 
-  private static func rowKey(_ order: UInt64) -> [UInt8] {
+  static func rowKey(_ order: UInt64) -> [UInt8] {
     var key = KeyBuilder()
     key.append(rowPrefix)
     key.append(order)
@@ -236,23 +255,32 @@ package final class OutboxTable: Sendable {
     }
   }
 
-  private static func value(_ entry: QueuedRow) -> [UInt8] {
+  static func value(_ entry: QueuedRow) -> [UInt8] {
+    SealedValue.seal(version: rowVersion, capacity: entry.row.body.count + 240) { append(entry, to: &$0) }
+  }
+
+  /// The body of a row's value, which dead letters hold too.
+  static func append(_ entry: QueuedRow, to out: inout ByteWriter) {
     let row = entry.row
-    return SealedValue.seal(capacity: row.body.count + 160) { out in
-      out.append(counted: row.receiver)
-      out.append(counted: row.webhookID)
-      out.append(counted: row.alertID)
-      out.append(varint: UInt64(clamping: row.sequence))
-      out.append(counted: row.type)
-      out.append(row.priority.rawValue)
-      out.append(littleEndian: row.createdMs)
-      out.append(varint: UInt64(clamping: entry.attempts))
-      out.append(littleEndian: entry.lastAttemptMs)
-      out.append(counted: row.body)
+    out.append(counted: row.receiver)
+    out.append(counted: row.webhookID)
+    out.append(counted: row.alertID)
+    out.append(varint: UInt64(clamping: row.sequence))
+    out.append(counted: row.type)
+    out.append(row.priority.rawValue)
+    out.append(littleEndian: row.createdMs)
+    out.append(varint: UInt64(clamping: entry.attempts))
+    out.append(littleEndian: entry.lastAttemptMs)
+    out.append(counted: row.body)
+    out.append(counted: row.contentType)
+    out.append(varint: UInt64(row.headers.count))
+    for header in row.headers {
+      out.append(counted: header.name)
+      out.append(counted: header.value)
     }
   }
 
-  private static func row(_ order: UInt64, _ reader: inout ByteReader) throws(ByteError) -> QueuedRow? {
+  static func row(_ order: UInt64, _ reader: inout ByteReader) throws(ByteError) -> QueuedRow? {
     let (receiver, webhookID, alertID) = (
       try reader.countedString(), try reader.countedString(), try reader.countedString()
     )
@@ -262,9 +290,16 @@ package final class OutboxTable: Sendable {
     let created: Int64 = try reader.littleEndian()
     let attempts = try reader.count(limit: .max - 1)
     let lastAttempt: Int64 = try reader.littleEndian()
-    let row = OutboxRow(
+    var row = OutboxRow(
       receiver: receiver, webhookID: webhookID, alertID: alertID, sequence: sequence, type: type, priority: priority,
       createdMs: created, body: [UInt8](try reader.counted()))
+    // Version 1 ends here.
+    if !reader.isAtEnd {
+      row.contentType = try reader.countedString()
+      for _ in 0..<(try reader.count(limit: 16)) {
+        row.headers.append(WebhookHeader(try reader.countedString(), try reader.countedString()))
+      }
+    }
     return QueuedRow(order: order, row: row, attempts: attempts, lastAttemptMs: lastAttempt)
   }
 }

@@ -7,12 +7,14 @@ import KeyValueStore
 /// version u8 | body … | CRC-32C of all before, u32 little-endian
 /// ```
 enum SealedValue {
-  /// The version all tables write.
+  /// The version tables write unless they say otherwise.
   static let version: UInt8 = 1
   /// Bytes of a value with an empty body.
   static let frameBytes = 5
 
-  static func seal(capacity: Int = 64, _ fill: (inout ByteWriter) -> Void) -> [UInt8] {
+  static func seal(
+    version: UInt8 = SealedValue.version, capacity: Int = 64, _ fill: (inout ByteWriter) -> Void
+  ) -> [UInt8] {
     var writer = ByteWriter(capacity: capacity + frameBytes)
     writer.append(version)
     fill(&writer)
@@ -21,22 +23,26 @@ enum SealedValue {
   }
 
   /// Checks the frame; the bytes between its ends.
-  static func body(of value: UnsafeRawBufferPointer) throws(Damage) -> UnsafeRawBufferPointer {
+  ///
+  /// - Parameter newest: the newest version the caller can read; it reads all before it too.
+  static func body(
+    of value: UnsafeRawBufferPointer, newest: UInt8 = SealedValue.version
+  ) throws(Damage) -> UnsafeRawBufferPointer {
     guard value.count >= frameBytes else { throw .tooShort(bytes: value.count) }
     let end = value.count - 4
     let stored = UInt32(littleEndian: value.loadUnaligned(fromByteOffset: end, as: UInt32.self))
     guard Checksums.crc32c(UnsafeRawBufferPointer(rebasing: value[..<end])) == stored else { throw .checksum }
-    guard value[0] == version else { throw .laterVersion(value[0]) }
+    guard (version...newest).contains(value[0]) else { throw .laterVersion(value[0]) }
     return UnsafeRawBufferPointer(rebasing: value[1..<end])
   }
 
   /// Checks the frame and reads the body to its end.
   static func open<Content>(
-    _ value: UnsafeRawBufferPointer, family: String, position: UInt64,
+    _ value: UnsafeRawBufferPointer, family: String, position: UInt64, newest: UInt8 = SealedValue.version,
     _ read: (inout ByteReader) throws(ByteError) -> Content?
   ) throws(JournalError) -> Content {
     do throws(Damage) {
-      var reader = ByteReader(try body(of: value))
+      var reader = ByteReader(try body(of: value, newest: newest))
       guard let content = try content(&reader, read), reader.isAtEnd else { throw .malformed("the body") }
       return content
     } catch {
@@ -82,19 +88,21 @@ struct Table: Sendable {
 
   /// Reads the sealed value under a key; nil when there is none.
   func read<Content>(
-    _ key: [UInt8], position: UInt64, _ read: (inout ByteReader) throws(ByteError) -> Content?
+    _ key: [UInt8], position: UInt64, newest: UInt8 = SealedValue.version,
+    _ read: (inout ByteReader) throws(ByteError) -> Content?
   ) throws(JournalError) -> Content? {
     let value = try storing { () throws(StoreError) in try store.get(family, key: key) }
     guard let value else { return nil }
     return try lending(value) { (raw) throws(JournalError) in
-      try SealedValue.open(raw, family: family.name, position: position, read)
+      try SealedValue.open(raw, family: family.name, position: position, newest: newest, read)
     }
   }
 
   func open<Content>(
-    _ value: UnsafeRawBufferPointer, position: UInt64, _ read: (inout ByteReader) throws(ByteError) -> Content?
+    _ value: UnsafeRawBufferPointer, position: UInt64, newest: UInt8 = SealedValue.version,
+    _ read: (inout ByteReader) throws(ByteError) -> Content?
   ) throws(JournalError) -> Content {
-    try SealedValue.open(value, family: family.name, position: position, read)
+    try SealedValue.open(value, family: family.name, position: position, newest: newest, read)
   }
 
   /// Whether a key is there.

@@ -37,6 +37,11 @@ CURLcode vigil_curl_set_opensocket(
   return rc == CURLE_OK ? curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open) : rc;
 }
 
+CURLcode vigil_curl_set_prereq(CURL *easy, int (*check)(void *, char *, char *, int, int), void *context) {
+  CURLcode rc = curl_easy_setopt(easy, CURLOPT_PREREQDATA, context);
+  return rc == CURLE_OK ? curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, check) : rc;
+}
+
 long vigil_curl_get_long(CURL *easy, CURLINFO info) {
   long value = 0;
   return curl_easy_getinfo(easy, info, &value) == CURLE_OK ? value : 0;

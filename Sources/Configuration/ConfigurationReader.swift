@@ -1,4 +1,3 @@
-import Foundation
 import VitalModel
 import YAMLText
 
@@ -8,11 +7,7 @@ struct ConfigurationReader {
     "profile", "tenant", "identity", "roster", "clock", "brokers", "topics", "rules", "store", "journal", "receivers",
     "routes", "heartbeat", "http", "log", "engine", "people", "roles", "schedules", "alerting",
   ]
-  /// What a receiver can be sent in this release.
-  static let formats = ["standard"]
-  static let laterFormats = ["cloudevents", "alertmanager", "pagerduty", "fhir", "hl7v2", "slack", "teams"]
-
-  let secrets: SecretSources
+  let secretSources: SecretSources
   let registry: VitalRegistry?
   var problems: Problems
   /// What can be used and is probably not meant.
@@ -22,7 +17,7 @@ struct ConfigurationReader {
   var places = ConfigurationPlaces()
 
   init(file: String, secrets: SecretSources, registry: VitalRegistry?) {
-    self.secrets = secrets
+    secretSources = secrets
     self.registry = registry
     problems = Problems(file: file)
     warnings = Problems(file: file)
@@ -87,7 +82,7 @@ struct ConfigurationReader {
     if let id = entry.read("client_id", as: clientForm, &problems, RosterValue.identifier) { broker.clientID = id }
     if let version = entry.word("version", VigilConfiguration.MQTTVersion.self, &problems) { broker.version = version }
     broker.username = entry.string("username", &problems)
-    broker.password = entry.secret("password", from: secrets, &problems)
+    broker.password = entry.secret("password", from: secretSources, &problems)
     if entry.has("password"), !entry.has("username") {
       problems.add(entry.place(of: "password"), "`password` needs `username`")
     }
@@ -212,59 +207,6 @@ struct ConfigurationReader {
 
   // MARK: Alerts out
 
-  private mutating func receiver(_ node: YAMLNode) {
-    let keys = ["name", "url", "secret", "format", "payload", "allow_private", "agreement"]
-    guard let entry = YAMLMapping(node, of: "receiver", keys: keys, &problems) else { return }
-    let name = entry.requiredRead("name", as: "a name without spaces, `/`, `+` or `#`", &problems) {
-      RosterValue.identifier($0)
-    }
-    let urlForm = "https://host/path (or http://), without user or password"
-    let url = entry.requiredRead("url", as: urlForm, &problems, WebhookURL.init)
-    format(entry)
-    let signing = signingSecrets(entry)
-    let payload = entry.word("payload", VigilConfiguration.PayloadKind.self, &problems) ?? .thin
-    let allowPrivate = entry.bool("allow_private", &problems) ?? false
-    let agreement = entry.string("agreement", &problems)
-    guard let name else { return }
-    if let first = places.receivers.updateValue(entry.place(of: "name"), forKey: name) {
-      problems.add(entry.place(of: "name"), "receiver `\(name)` is given twice, first at line \(first.line)")
-      return
-    }
-    guard let url else { return }
-    places.receiverURLs[name] = entry.place(of: "url")
-    configuration.receivers.append(
-      VigilConfiguration.Receiver(
-        name: name, url: url, secrets: signing, payload: payload, allowPrivate: allowPrivate, agreement: agreement))
-  }
-
-  private mutating func format(_ entry: YAMLMapping) {
-    guard let node = entry.value("format", &problems), let format = YAMLMapping.text(node, of: "format", &problems),
-      !Self.formats.contains(format)
-    else { return }
-    let suggestion =
-      Self.laterFormats.contains(format) ? nil : Suggestion.nearest(format, among: Self.formats)
-    problems.add(
-      node, "`format: \(format)` is not in this release, which sends: \(Self.formats.joined(separator: ", "))",
-      suggestion: suggestion)
-  }
-
-  /// Keys of Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes; two during rotation.
-  private mutating func signingSecrets(_ entry: YAMLMapping) -> [Secret] {
-    let nodes = entry.list("secret", orSingle: true, &problems) ?? []
-    if nodes.count > 2 { problems.add(nodes[2], "`secret` takes one key, or two during rotation") }
-    var signing: [Secret] = []
-    for node in nodes {
-      guard let secret = YAMLMapping.secret(node, of: "secret", from: secrets, &problems) else { continue }
-      let bytes = secret.value.hasPrefix("whsec_") ? Data(base64Encoded: String(secret.value.dropFirst(6))) : nil
-      guard let bytes, (24...64).contains(bytes.count) else {
-        problems.add(node, "`secret`: \(secret.reference) is not `whsec_` and base64 of 24 to 64 bytes")
-        continue
-      }
-      signing.append(secret)
-    }
-    return signing
-  }
-
   private mutating func routes(_ top: YAMLMapping) {
     guard let list = top.list("routes", &problems) else {
       if !configuration.receivers.isEmpty {
@@ -326,6 +268,10 @@ struct ConfigurationReader {
     else { return }
     let every = entry.duration("every", in: 1000...3_600_000, &problems)
     guard let name = receiverName(node, of: "receiver") else { return }
+    if let format = configuration.receivers.first(where: { $0.name == name })?.format, !format.hasHeartbeat {
+      let able = WebhookFormat.allCases.filter(\.hasHeartbeat).map(\.rawValue).joined(separator: " or ")
+      problems.add(node, "`format: \(format.rawValue)` has no form of a heartbeat: use a receiver with format \(able)")
+    }
     configuration.heartbeat = VigilConfiguration.Heartbeat(receiver: name, every: every ?? 60_000)
   }
 

@@ -74,27 +74,39 @@ package struct BrokerAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// The address of a webhook: `https://host[:port]/path`, or `http://`.
-package struct WebhookURL: Hashable, Sendable, CustomStringConvertible {
-  /// As written.
+package struct WebhookURL: Hashable, Sendable, CustomStringConvertible, CustomReflectable {
+  /// As written, or what the reference leads to. Only the code that connects reads this.
   package var text: String
   package var address: NetworkAddress
   package var usesTLS: Bool
+  /// Where the address is kept if it is a secret: it is then never printed.
+  package var reference: SecretReference?
+
+  /// Stands for an address that was refused.
+  static let none = WebhookURL(
+    text: "", address: NetworkAddress(host: "", port: 0), usesTLS: true, reference: nil)
+
+  private init(text: String, address: NetworkAddress, usesTLS: Bool, reference: SecretReference?) {
+    self.text = text
+    self.address = address
+    self.usesTLS = usesTLS
+    self.reference = reference
+  }
 
   /// - Returns: nil if it is no such URL, carries a user or password, or holds spaces or control characters.
-  package init?(_ text: String) {
+  package init?(_ text: String, reference: SecretReference? = nil) {
     for (scheme, port) in [("http://", 80), ("https://", 443)] where text.hasPrefix(scheme) {
       let rest = text.dropFirst(scheme.count)
       let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
       guard text.utf8.count <= 2048, text.utf8.allSatisfy({ $0 > 32 && $0 < 127 }), !rest.contains("#"),
         let address = NetworkAddress(authority, defaultPort: port)
       else { return nil }
-      self.text = text
-      self.address = address
-      usesTLS = scheme == "https://"
+      self.init(text: text, address: address, usesTLS: scheme == "https://", reference: reference)
       return
     }
     return nil
   }
 
-  package var description: String { text }
+  package var description: String { reference.map { "<address \($0)>" } ?? text }
+  package var customMirror: Mirror { Mirror(self, children: ["url": description]) }
 }

@@ -23,10 +23,21 @@ extension ConfigurationReader {
       if let place = places.masterKey {
         problems.add(place, "encryption at rest is not in this release: remove `master_key`")
       }
+      warnOfDisclosures()
     case .production:
       problems.add(places.root, "encryption at rest is not in this release: run with profile: development")
       checkTransports()
       checkRoutes()
+    }
+  }
+
+  /// Whole alerts may leave the house of a trial without an agreement, never in silence (SEMANTICS E6).
+  private mutating func warnOfDisclosures() {
+    for receiver in configuration.receivers where receiver.payload == .full && receiver.agreement == nil {
+      warnings.add(
+        places.receiverURLs[receiver.name] ?? places.root,
+        "receiver `\(receiver.name)` is sent whole alerts, with patients and values, and no `agreement` is recorded: "
+          + "production refuses this")
     }
   }
 
@@ -47,7 +58,7 @@ extension ConfigurationReader {
         problems.add(
           place, "receiver `\(receiver.name)` is refused in production: http:// leaves the machine in the clear")
       }
-      if receiver.secrets.isEmpty {
+      if receiver.secrets.isEmpty, receiver.format.needsSecret {
         problems.add(place, "receiver `\(receiver.name)` needs `secret` in production")
       }
       if receiver.payload == .full, receiver.agreement == nil {
@@ -67,9 +78,11 @@ extension ConfigurationReader {
     if !configuration.routes.contains(where: { $0.match.isCatchAll && !$0.receivers.isEmpty }) {
       problems.add(places.routes, "production needs a catch-all route, one without `match`")
     }
-    let high = configuration.routes.filter { $0.match.priorities.isEmpty || $0.match.priorities.contains(.high) }
+    let high = configuration.routes.filter(\.match.takesEveryHighAlert)
     if high.count < 2 || Set(high.flatMap(\.receivers)).count < 2 {
-      problems.add(places.routes, "production needs a second route for high priority, to another receiver")
+      problems.add(
+        places.routes,
+        "production needs a second route for high priority, to another receiver: two routes that take every high alert")
     }
   }
 }

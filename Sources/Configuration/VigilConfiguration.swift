@@ -25,9 +25,6 @@ package struct VigilConfiguration: Hashable, Sendable {
 
   package enum LogLevel: String, Sendable, CaseIterable { case debug, info, warning, error }
 
-  /// What a receiver is sent: the whole alert document, or ids only.
-  package enum PayloadKind: String, Sendable, CaseIterable { case full, thin }
-
   package enum TopicFormat: String, Sendable, CaseIterable {
     /// Native JSON or SenML, told apart by shape.
     case json
@@ -74,24 +71,29 @@ package struct VigilConfiguration: Hashable, Sendable {
   package struct Receiver: Hashable, Sendable {
     package var name: String
     package var url: WebhookURL
-    /// Signing keys (`whsec_...`), the current one first; two during rotation; empty: unsigned.
-    package var secrets: [Secret]
-    package var payload: PayloadKind
-    /// Whether the address may be inside a private network.
-    package var allowPrivate: Bool
+    /// The shape of what it is sent.
+    package var format: WebhookFormat
+    /// Signing keys (`whsec_...`), the current one first, two during rotation; with `pagerduty` the routing key; none with
+    /// `slack` and `teams`.
+    package var secrets: [Secret] = []
+    package var payload = WebhookPayload.thin
     /// The agreement under which whole documents may be sent.
     package var agreement: String?
+    /// Whether the address may be inside a private network.
+    package var allowPrivate = false
+    /// Certificates to trust instead of the system's, and our own with its key: paths of PEM files, as written.
+    package var authority: String?
+    package var certificate: String?
+    package var key: String?
+    /// The proxy it is reached through; nil: none.
+    package var proxy: String?
+    /// Whether its answers may accept alerts in a known user's name (SEMANTICS E6).
+    package var mayAccept = false
 
-    package init(
-      name: String, url: WebhookURL, secrets: [Secret] = [], payload: PayloadKind = .thin, allowPrivate: Bool = false,
-      agreement: String? = nil
-    ) {
+    package init(name: String, url: WebhookURL, format: WebhookFormat = .standard) {
       self.name = name
       self.url = url
-      self.secrets = secrets
-      self.payload = payload
-      self.allowPrivate = allowPrivate
-      self.agreement = agreement
+      self.format = format
     }
   }
 
@@ -108,6 +110,12 @@ package struct VigilConfiguration: Hashable, Sendable {
     /// Takes every alert.
     package var isCatchAll: Bool {
       priorities.isEmpty && kinds.isEmpty && units.isEmpty && rules.isEmpty && tenants.isEmpty
+    }
+
+    /// Takes every high alert, whatever else it takes.
+    package var takesEveryHighAlert: Bool {
+      (priorities.isEmpty || priorities.contains(.high)) && kinds.isEmpty && units.isEmpty && rules.isEmpty
+        && tenants.isEmpty
     }
 
     package func accepts(_ alert: AlertDocument) -> Bool {

@@ -21,6 +21,26 @@ enum AddressGuard {
     }
   }
 
+  /// The same for an address written out, as libcurl tells of a connection's far end. What cannot be read is not public.
+  static func isPublic(text: String) -> Bool {
+    var v4 = in_addr()
+    if inet_pton(AF_INET, text, &v4) == 1 { return isPublic(v4: UInt32(bigEndian: v4.s_addr)) }
+    var v6 = in6_addr()
+    guard inet_pton(AF_INET6, text, &v6) == 1 else { return false }
+    return isPublic(v6: withUnsafeBytes(of: v6) { Array($0) })
+  }
+
+  /// Whether a URL's host is an address, or `localhost`, that a proxy must not be asked for either.
+  ///
+  /// - Parameter host: as libcurl parses it; an IPv6 address in brackets.
+  static func isForbidden(host: String) -> Bool {
+    let name = host.hasSuffix(".") ? String(host.dropLast()) : host
+    if name.lowercased() == "localhost" || name.lowercased().hasSuffix(".localhost") { return true }
+    if name.hasPrefix("[") { return !isPublic(text: String(name.dropFirst().prefix { $0 != "]" && $0 != "%" })) }
+    var v4 = in_addr()
+    return inet_aton(name, &v4) != 0 && !isPublic(v4: UInt32(bigEndian: v4.s_addr))
+  }
+
   /// The special-purpose blocks of IPv4 (IANA registry, RFC 6890), multicast and class E.
   private static let reservedV4: [(network: UInt32, bits: UInt32)] = [
     (0x0000_0000, 8), (0x0A00_0000, 8), (0x6440_0000, 10), (0x7F00_0000, 8), (0xA9FE_0000, 16), (0xAC10_0000, 12),

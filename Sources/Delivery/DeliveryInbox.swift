@@ -9,16 +9,21 @@ final class DeliveryInbox: Sendable {
     var receivers: [Receiver]?
     /// Receivers to try at once; at most one entry each.
     var retries: Set<String> = []
+    /// Keys to let go of, per receiver.
+    var withdrawn: [(receiver: String, keys: [UInt64])] = []
+    /// Receivers whose digest is made or will not be made.
+    var digested: Set<String> = []
     /// Set once: how long attempts under way may still take, in milliseconds.
     var stopWithinMs: Int64?
   }
 
   private struct State {
     var orders = Orders()
-    /// Items taken in and not yet delivered or let go.
-    var owed = 0
+    /// Items taken in and not yet delivered or let go, per receiver: one that is away takes no other's room.
+    var owed: [String: Int] = [:]
     var refused: UInt64 = 0
-    var owesRoomCall = false
+    /// Receivers for whom items were refused since room was last called out.
+    var short: Set<String> = []
     var nextMemoryKey: UInt64 = 1 << 63
     var snapshot = DeliverySnapshot()
   }
@@ -37,7 +42,7 @@ final class DeliveryInbox: Sendable {
 
   deinit { curl_multi_cleanup(multi) }
 
-  /// Takes in what there is room for; high items have a quarter more room than others.
+  /// Takes in what there is room for, for each receiver; high items have a quarter more room than others.
   ///
   /// - Returns: how many were refused.
   func offer(_ items: [OutboxItem]) -> Int {
@@ -46,15 +51,15 @@ final class DeliveryInbox: Sendable {
       var refused = 0
       for item in items {
         let room = item.priority == .high ? owedMax + owedMax / 4 : owedMax
-        guard state.owed < room else {
+        guard state.owed[item.receiver, default: 0] < room else {
           refused += 1
+          state.short.insert(item.receiver)
           continue
         }
-        state.owed += 1
+        state.owed[item.receiver, default: 0] += 1
         state.orders.items.append(item)
       }
       state.refused += UInt64(refused)
-      if refused > 0 { state.owesRoomCall = true }
       return refused
     }
     if refused < items.count { wake() }
@@ -78,6 +83,15 @@ final class DeliveryInbox: Sendable {
     wake()
   }
 
+  /// Lets go of items, and takes in others, in one go: a digest in place of what it covers.
+  func orderWithdrawal(receiver: String, keys: [UInt64], isDigested: Bool) {
+    state.withLock { state in
+      if !keys.isEmpty { state.orders.withdrawn.append((receiver, keys)) }
+      if isDigested { state.orders.digested.insert(receiver) }
+    }
+    wake()
+  }
+
   func orderStop(withinMs: Int64) {
     state.withLock { $0.orders.stopWithinMs = $0.orders.stopWithinMs ?? withinMs }
     wake()
@@ -98,19 +112,21 @@ final class DeliveryInbox: Sendable {
         state.orders.items = []
         state.orders.receivers = nil
         state.orders.retries = []
+        state.orders.withdrawn = []
+        state.orders.digested = []
       }
       return state.orders
     }
   }
 
-  /// From the delivery thread: `count` items are owed no longer. Returns whether to call for more.
-  func settled(_ count: Int) -> Bool {
+  /// From the delivery thread: `count` items of a receiver are owed no longer. Returns whether to call for more.
+  func settled(_ receiver: String, _ count: Int) -> Bool {
     guard count > 0 else { return false }
     return state.withLock { state in
-      state.owed -= count
-      guard state.owesRoomCall, state.owed <= owedMax / 2 else { return false }
-      state.owesRoomCall = false
-      return true
+      let left = state.owed[receiver, default: 0] - count
+      state.owed[receiver] = left > 0 ? left : nil
+      guard left <= owedMax / 2 else { return false }
+      return state.short.remove(receiver) != nil
     }
   }
 

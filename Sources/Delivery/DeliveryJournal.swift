@@ -10,6 +10,25 @@ package struct AttemptReport: Sendable, Equatable {
   package let latencyMicros: Int64
   /// When it will be tried again, in milliseconds since 1970; nil when delivered or let go.
   package let nextAttemptMs: Int64?
+  /// The body of a 2xx answer, for receivers that accept an alert in it; empty when there was none, when it was longer
+  /// than 4 KiB, or when the attempt failed.
+  package let answer: [UInt8]
+  /// The receiver has refused this body so often that it is tried no more: its outbox row is a dead letter.
+  package let isGivenUp: Bool
+
+  package init(
+    item: OutboxItem, number: Int, result: AttemptResult, startedMs: Int64, latencyMicros: Int64,
+    nextAttemptMs: Int64?, answer: [UInt8] = [], isGivenUp: Bool = false
+  ) {
+    self.item = item
+    self.number = number
+    self.result = result
+    self.startedMs = startedMs
+    self.latencyMicros = latencyMicros
+    self.nextAttemptMs = nextAttemptMs
+    self.answer = answer
+    self.isGivenUp = isGivenUp
+  }
 
   /// Whether nothing more is owed: an outbox row is to be deleted.
   package var isDelivered: Bool { result.isDelivered }
@@ -66,6 +85,8 @@ package struct DeliverySnapshot: Sendable, Equatable {
   package var undelivered: UInt64 = 0
   /// Memory-only items given up.
   package var abandoned: UInt64 = 0
+  /// Outbox items whose body a receiver has refused for good.
+  package var givenUp: UInt64 = 0
 
   package init() {}
 }

@@ -48,11 +48,17 @@ final class DeliveryLoop {
     let orders = inbox.take()
     if let within = orders.stopWithinMs, stopAtMs == nil { stopAtMs = clock.steadyMs() + within }
     if let receivers = orders.receivers { replace(receivers) }
-    for name in orders.retries where schedule.retryNow(receiver: name) { changedSincePublish = true }
-    guard !orders.items.isEmpty else { return }
-    let accepted = schedule.accept(orders.items, nowMs: clock.steadyMs())
-    settle(orders.items.count - accepted)
-    changedSincePublish = true
+    for name in orders.retries where schedule.retryNow(receiver: name, nowMs: clock.steadyMs()) {
+      changedSincePublish = true
+    }
+    let nowMs = orders.items.isEmpty ? 0 : clock.steadyMs()
+    for item in orders.items where !schedule.accept(item, nowMs: nowMs) { settle(item.receiver, 1) }
+    // After what came in: it may be withdrawn already.
+    for (receiver, keys) in orders.withdrawn {
+      settle(receiver, schedule.withdraw(receiver: receiver, outboxKeys: keys))
+    }
+    for receiver in orders.digested { schedule.digested(receiver: receiver) }
+    if !orders.items.isEmpty || !orders.withdrawn.isEmpty || !orders.digested.isEmpty { changedSincePublish = true }
   }
 
   private func replace(_ list: [Receiver]) {
@@ -60,7 +66,7 @@ final class DeliveryLoop {
     // Handles carry their receiver's settings; those under way end with the old ones.
     idle.removeAll()
     counts = counts.filter { receivers[$0.key] != nil }
-    settle(schedule.replaceReceivers(list.map { ($0.name, $0.maxInFlight) }).count)
+    for item in schedule.replaceReceivers(list.map { ($0.name, $0.maxInFlight) }) { settle(item.receiver, 1) }
     changedSincePublish = true
   }
 
@@ -76,7 +82,7 @@ final class DeliveryLoop {
       curl_multi_add_handle(inbox.multi, transfer.easy) == CURLM_OK
     else {
       // Out of memory or handles: a failed attempt like any other, so that it is retried and seen.
-      report([book(attempt, .broken(.other), startedMs: clock.wallMs(), latencyMicros: 0)])
+      report([book(attempt, .broken(.other), startedMs: clock.wallMs(), latencyMicros: 0, answer: [])])
       return
     }
     running[transfer.easy] = transfer
@@ -96,9 +102,11 @@ final class DeliveryLoop {
     while let easy = vigil_curl_multi_next_done(inbox.multi, &code) {
       curl_multi_remove_handle(inbox.multi, easy)
       guard let transfer = running.removeValue(forKey: easy), let attempt = transfer.attempt else { continue }
+      let result = transfer.result(code)
       reports.append(
         book(
-          attempt, transfer.result(code), startedMs: transfer.startedWallMs, latencyMicros: transfer.latencyMicros))
+          attempt, result, startedMs: transfer.startedWallMs, latencyMicros: transfer.latencyMicros,
+          answer: result.isDelivered ? transfer.answer : []))
       counts[attempt.item.receiver]?.connections += UInt64(max(0, transfer.connections))
       transfer.unload()
       if receivers[transfer.receiver.name] == transfer.receiver {
@@ -110,7 +118,8 @@ final class DeliveryLoop {
   }
 
   private func book(
-    _ attempt: DeliverySchedule.Attempt, _ result: AttemptResult, startedMs: Int64, latencyMicros: Int64
+    _ attempt: DeliverySchedule.Attempt, _ result: AttemptResult, startedMs: Int64, latencyMicros: Int64,
+    answer: [UInt8]
   ) -> AttemptReport {
     let nowMs = clock.steadyMs()
     let disposition = schedule.finish(
@@ -119,12 +128,12 @@ final class DeliveryLoop {
     var nextMs: Int64?
     switch disposition {
     case .retry(let atMs): nextMs = clock.wallMs() + (atMs - nowMs)
-    case .done, .released: settle(1)
+    case .done, .released, .givenUp: settle(attempt.item.receiver, 1)
     case nil: break
     }
     return AttemptReport(
       item: attempt.item, number: attempt.number, result: result, startedMs: startedMs,
-      latencyMicros: latencyMicros, nextAttemptMs: nextMs)
+      latencyMicros: latencyMicros, nextAttemptMs: nextMs, answer: answer, isGivenUp: disposition == .givenUp)
   }
 
   private func count(
@@ -132,6 +141,7 @@ final class DeliveryLoop {
   ) {
     changedSincePublish = true
     if disposition == .released, item.keeping != .outbox { totals.abandoned += 1 }
+    if disposition == .givenUp { totals.givenUp += 1 }
     let state = ReceiverState(
       name: item.receiver, condition: .healthy, outstanding: 0, inFlight: 0, failuresInRow: 0, oldestCreatedMs: nil)
     var line = counts[item.receiver] ?? DeliverySnapshot.Line(state: state)
@@ -156,8 +166,8 @@ final class DeliveryLoop {
     }
   }
 
-  private func settle(_ count: Int) {
-    if inbox.settled(count) { journal.roomAvailable() }
+  private func settle(_ receiver: String, _ count: Int) {
+    if inbox.settled(receiver, count) { journal.roomAvailable() }
   }
 
   private func publish(nowMs: Int64) {

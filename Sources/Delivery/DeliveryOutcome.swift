@@ -27,6 +27,12 @@ package enum AttemptResult: Sendable, Equatable {
     if case .delivered = self { return true }
     return false
   }
+
+  /// Whether it is the body that was refused, so that the same body cannot do better: 400, 413 or 422.
+  package var refusesBody: Bool {
+    if case .refused(let status, _) = self { return [400, 413, 422].contains(status) }
+    return false
+  }
 }
 
 /// What becomes of an item after an attempt.
@@ -38,6 +44,8 @@ package enum AttemptDisposition: Sendable, Equatable {
   /// A memory-only item out of attempts, or one whose receiver is no longer configured: held no longer here. An
   /// outbox row of it stays.
   case released
+  /// The receiver has refused the body too often: held no longer here, its outbox row is a dead letter.
+  case givenUp
 }
 
 /// Something a person or the service must know about; each is told once per occurrence.
@@ -51,6 +59,11 @@ package enum DeliveryNotice: Sendable, Equatable {
   case breakerOpened(receiver: String)
   /// A broken or parked receiver accepted a webhook; all that waited for it is due now.
   case recovered(receiver: String)
+  /// A receiver is back after an outage and alerts that have ended are owed to it: make one digest of them and answer
+  /// with `DeliverySchedule.digested`. Until then, or for at most a minute, they wait; all others go.
+  case digestDue(receiver: String, underWay: [UInt64])
+  /// A newer webhook of an alert has been delivered while older ones of it wait to be tried again.
+  case overtook(receiver: String, outboxKeys: [UInt64])
   /// The item names a receiver that is not configured; it is not held. Its outbox row stays.
   case noSuchReceiver(item: OutboxItem)
 }

@@ -31,15 +31,32 @@ package struct DeliverySchedule {
   ///
   /// - Returns: how many are newly held.
   package mutating func accept(_ items: [OutboxItem], nowMs: Int64) -> Int {
-    var accepted = 0
-    for item in items {
-      guard let index = laneIndex[item.receiver] else {
-        notices.append(.noSuchReceiver(item: item))
-        continue
-      }
-      if lanes[index].accept(item, nowMs: nowMs) { accepted += 1 }
+    items.reduce(0) { $0 + (accept($1, nowMs: nowMs) ? 1 : 0) }
+  }
+
+  /// As above, for one. Returns whether it is newly held.
+  package mutating func accept(_ item: OutboxItem, nowMs: Int64) -> Bool {
+    guard let index = laneIndex[item.receiver] else {
+      notices.append(.noSuchReceiver(item: item))
+      return false
     }
-    return accepted
+    return lanes[index].accept(item, nowMs: nowMs)
+  }
+
+  /// Lets go of items whose rows have left the outbox: joined in a digest, overtaken, or given up. One under way is
+  /// forgotten when its attempt ends.
+  ///
+  /// - Returns: how many are held no longer.
+  package mutating func withdraw(receiver: String, outboxKeys: [UInt64]) -> Int {
+    guard let index = laneIndex[receiver] else { return 0 }
+    return lanes[index].withdraw(outboxKeys)
+  }
+
+  /// The answer to `digestDue`, after what the digest covers was withdrawn and the digest itself handed in; also when
+  /// none was made.
+  package mutating func digested(receiver: String) {
+    guard let index = laneIndex[receiver] else { return }
+    lanes[index].endDigest()
   }
 
   /// The attempts to begin now, each already booked as in flight. Receivers take turns, so that none starves another.
@@ -115,9 +132,9 @@ package struct DeliverySchedule {
 
   /// Makes everything owed to a receiver due now, however it failed before, and unparks it. Returns false for an
   /// unknown name.
-  package mutating func retryNow(receiver: String) -> Bool {
+  package mutating func retryNow(receiver: String, nowMs: Int64) -> Bool {
     guard let index = laneIndex[receiver] else { return false }
-    lanes[index].retryNow()
+    lanes[index].retryNow(nowMs: nowMs)
     return true
   }
 

@@ -23,7 +23,8 @@ package final class DeliveryWorker: Sendable {
   ///
   /// - Parameters:
   ///   - journal: told of every attempt, on the delivery thread; kept until the thread ends.
-  ///   - owedMax: the most items held at once; high ones may exceed it by a quarter. Beyond, `enqueue` refuses.
+  ///   - owedMax: the most items held at once for one receiver; high ones may exceed it by a quarter. Beyond, `enqueue`
+  ///     refuses.
   ///   - seed: of the retry jitter.
   package init(
     receivers: [Receiver], journal: any DeliveryJournal, clock: DeliveryClock = .system, owedMax: Int = 10_000,
@@ -57,17 +58,37 @@ package final class DeliveryWorker: Sendable {
   ///
   /// - Parameters:
   ///   - receivers: names; each gets it once.
+  ///   - contentType: what the body is.
   ///   - attemptsMax: given up after this many attempts, with high priority's retry times.
   /// - Returns: false when any was refused for want of room.
   package func sendNow(
-    to receivers: [String], webhookID: String, type: String, body: [UInt8], createdMs: Int64, attemptsMax: Int = 3
+    to receivers: [String], webhookID: String, type: String, body: [UInt8], contentType: String = "application/json",
+    headers: [OutboxItem.Header] = [], createdMs: Int64, attemptsMax: Int = 3
   ) -> Bool {
     let items = receivers.map { name in
       OutboxItem(
         outboxKey: inbox.memoryKey(), receiver: name, webhookID: webhookID, alertID: webhookID, sequence: 0, type: type,
-        priority: .high, createdMs: createdMs, body: body, keeping: .memory(attemptsMax: max(1, attemptsMax)))
+        priority: .high, createdMs: createdMs, body: body, contentType: contentType, headers: headers,
+        keeping: .memory(attemptsMax: max(1, attemptsMax)))
     }
     return inbox.offer(items) == 0
+  }
+
+  /// Lets go of items whose rows have left the outbox: overtaken, or given up. One under way ends once more and is then
+  /// forgotten. From any thread.
+  package func withdraw(receiver: String, outboxKeys: [UInt64]) {
+    inbox.orderWithdrawal(receiver: receiver, keys: outboxKeys, isDigested: false)
+  }
+
+  /// The answer to `DeliveryNotice.digestDue`: what the digest covers is let go of, the digest is sent, and ended
+  /// alerts that are in no digest go by themselves. From any thread.
+  ///
+  /// - Returns: how many of `digests` were refused, as from `enqueue`.
+  @discardableResult
+  package func digested(receiver: String, covered: [UInt64], digests: [OutboxItem]) -> Int {
+    let refused = inbox.offer(digests)
+    inbox.orderWithdrawal(receiver: receiver, keys: covered, isDigested: true)
+    return refused
   }
 
   /// Puts a new set of receivers in force; see `DeliverySchedule.replaceReceivers`. From any thread.

@@ -10,6 +10,17 @@ package struct OutboxItem: Sendable, Equatable {
     case memory(attemptsMax: Int)
   }
 
+  /// One further request header. The name is a token, the value printable; others are never sent.
+  package struct Header: Sendable, Equatable {
+    package let name: String
+    package let value: String
+
+    package init(_ name: String, _ value: String) {
+      self.name = name
+      self.value = value
+    }
+  }
+
   /// The position in the global order of the outbox; unique per receiver.
   package let outboxKey: UInt64
   /// The name of the receiver it is owed to.
@@ -24,8 +35,12 @@ package struct OutboxItem: Sendable, Equatable {
   package let priority: Priority
   /// When the transition was decided, in milliseconds since 1970.
   package let createdMs: Int64
-  /// The finished JSON body, full or thin as the receiver asked when the row was written.
+  /// The finished body, in the receiver's format, full or thin as it asked when the row was written.
   package let body: [UInt8]
+  /// What the body is, for the request's `Content-Type`.
+  package let contentType: String
+  /// Headers beside those every webhook has.
+  package let headers: [Header]
   /// Whether the alert still holds; those of ended alerts are sent after all others.
   package let stillActive: Bool
   /// Failed attempts before this process started.
@@ -34,8 +49,8 @@ package struct OutboxItem: Sendable, Equatable {
 
   package init(
     outboxKey: UInt64, receiver: String, webhookID: String, alertID: String, sequence: Int, type: String,
-    priority: Priority, createdMs: Int64, body: [UInt8], stillActive: Bool = true, priorAttempts: Int = 0,
-    keeping: Keeping = .outbox
+    priority: Priority, createdMs: Int64, body: [UInt8], contentType: String = "application/json",
+    headers: [Header] = [], stillActive: Bool = true, priorAttempts: Int = 0, keeping: Keeping = .outbox
   ) {
     self.outboxKey = outboxKey
     self.receiver = receiver
@@ -46,6 +61,8 @@ package struct OutboxItem: Sendable, Equatable {
     self.priority = priority
     self.createdMs = createdMs
     self.body = body
+    self.contentType = contentType
+    self.headers = headers
     self.stillActive = stillActive
     self.priorAttempts = priorAttempts
     self.keeping = keeping

@@ -27,11 +27,14 @@ extension ReceiverLane {
     if !readyHigh.isEmpty, health.pauseHighUntilMs > nowMs { times.append(health.pauseHighUntilMs) }
     if !readyOther.isEmpty, health.pauseOtherUntilMs > nowMs { times.append(health.pauseOtherUntilMs) }
     if health.phase != .closed, inFlight == 0 { times.append(health.probeAtMs) }
+    if let digestUntilMs, !(readyHigh.isEmpty && readyOther.isEmpty) { times.append(max(digestUntilMs, nowMs)) }
     return times.min()
   }
 
-  /// Tells of high items that have been owed too long, whatever they are waiting for.
+  /// Tells of high items that have been owed too long, whatever they are waiting for, and ends the wait for a digest
+  /// nobody made.
   mutating func watch(nowMs: Int64) {
+    if let until = digestUntilMs, nowMs >= until { endDigest() }
     while let due = watched.top, due.atMs <= nowMs {
       watched.pop()
       tellUndelivered(due.outboxKey)
@@ -47,11 +50,11 @@ extension ReceiverLane {
 
   private mutating func popReady(nowMs: Int64) -> UInt64? {
     dropStale()
-    let high = nowMs >= health.pauseHighUntilMs ? readyHigh.top : nil
+    let high = nowMs >= health.pauseHighUntilMs ? withoutEnded(readyHigh.top) : nil
     let otherMayGo =
       health.phase == .closed && nowMs >= health.pauseOtherUntilMs && inFlightOther < maxInFlightOther
-    let other = otherMayGo ? readyOther.top : nil
-    guard let high else {
+    let other = otherMayGo ? withoutEnded(readyOther.top) : nil
+    guard let high, mayGo(high, nowMs: nowMs) else {
       return other == nil ? nil : readyOther.pop()?.outboxKey
     }
     if let other, other < high { return readyOther.pop()?.outboxKey }
@@ -59,8 +62,20 @@ extension ReceiverLane {
     return high.outboxKey
   }
 
-  /// What a broken receiver is tried with: the first of each alert only, the least tried before the others, so that
-  /// one item a receiver cannot digest does not stand for its health.
+  /// Whether a high item need not wait: one of an ended alert does for a failing receiver's recovery, and for active
+  /// alerts of any priority.
+  private func mayGo(_ high: Rank, nowMs: Int64) -> Bool {
+    guard high.isOfEnded else { return true }
+    guard health.phase == .closed else { return false }
+    return nowMs < health.pauseOtherUntilMs || readyOther.top?.isOfEnded ?? true
+  }
+
+  /// While a digest is being made nothing of an ended alert goes; all that follow in the order have ended too.
+  private func withoutEnded(_ rank: Rank?) -> Rank? { digestUntilMs != nil && rank?.isOfEnded == true ? nil : rank }
+
+  /// What a broken receiver is tried with: the first of each alert only; what it answered to least often before the
+  /// others, so that one item a receiver cannot digest does not stand for its health; then active alerts before ended
+  /// ones, for the probe may be the first thing that gets through.
   private func probeCandidate() -> UInt64? {
     var best: Entry?
     for chain in chains.values {
@@ -69,9 +84,15 @@ extension ReceiverLane {
         best = entry
         continue
       }
-      if (entry.attempts, entry.rank) < (leader.attempts, leader.rank) { best = entry }
+      if isBetterProbe(entry, leader) { best = entry }
     }
     return best?.item.outboxKey
+  }
+
+  private func isBetterProbe(_ a: Entry, _ b: Entry) -> Bool {
+    if a.answeredFailures != b.answeredFailures { return a.answeredFailures < b.answeredFailures }
+    if a.stillActive != b.stillActive { return a.stillActive }
+    return (a.attempts, a.rank) < (b.attempts, b.rank)
   }
 
   private func isCurrent(_ due: Due) -> Bool { entries[due.outboxKey]?.state == .waiting(untilMs: due.atMs) }

@@ -25,6 +25,9 @@ struct ReceiverLane {
     let group: UInt8
     let outboxKey: UInt64
 
+    /// Whether it is of an alert that has ended.
+    var isOfEnded: Bool { group >= 5 }
+
     static func < (a: Rank, b: Rank) -> Bool { a.group != b.group ? a.group < b.group : a.outboxKey < b.outboxKey }
   }
 
@@ -46,6 +49,12 @@ struct ReceiverLane {
     /// Whether the alert still held when its newest item was written.
     var stillActive: Bool
     var undeliveredTold = false
+    /// Refusals of its body in a row.
+    var refusals = 0
+    /// Failures that came with an answer: the item itself may be at fault.
+    var answeredFailures = 0
+    /// Its row is gone from the outbox while it was under way: not tried again, whatever comes of it.
+    var isWithdrawn = false
 
     var isHigh: Bool { urgency == .high }
 
@@ -70,6 +79,8 @@ struct ReceiverLane {
   var watched = MinHeap<Due>()
   private(set) var inFlight = 0
   private(set) var inFlightOther = 0
+  /// Ended alerts wait until then for the digest that is being made of them; nil: nobody makes one.
+  var digestUntilMs: Int64?
   private(set) var notices: [DeliveryNotice] = []
 
   init(name: String, maxInFlight: Int) {
@@ -165,24 +176,49 @@ struct ReceiverLane {
     if entry.item.priority != .high { inFlightOther -= 1 }
     defer { unblock(entry.item.alertID) }
     guard !result.isDelivered else {
+      tellOvertaken(by: entry)
       remove(key)
       if let change = health.succeeded() {
         told(change)
         releaseAll()
+        if change == .recovered { askForDigest(nowMs: nowMs) }
       }
       return .done
     }
     let change = health.failed(result, nowMs: nowMs, using: &generator)
     entries[key]?.attempts += 1
-    if isSpent(key) || isRetired {
+    entries[key]?.refusals = result.refusesBody ? entry.refusals + 1 : 0
+    if case .refused = result { entries[key]?.answeredFailures += 1 }
+    if isSpent(key) || isRetired || entry.isWithdrawn {
       if isRetired, entry.item.keeping == .outbox { notices.append(.noSuchReceiver(item: entry.item)) }
       remove(key)
       told(change)
       return .released
     }
+    if isRefusedForGood(key) {
+      remove(key)
+      told(change)
+      return .givenUp
+    }
     let atMs = backOff(key, nowMs: nowMs, using: &generator)
     told(change)
     return .retry(atMs: atMs)
+  }
+
+  private mutating func tellOvertaken(by entry: Entry) {
+    guard entry.item.keeping == .outbox else { return }
+    let older = (chains[entry.item.alertID] ?? []).filter { key in
+      guard let older = entries[key], older.state != .inFlight else { return false }
+      return older.item.sequence < entry.item.sequence
+    }
+    if !older.isEmpty { notices.append(.overtook(receiver: name, outboxKeys: older)) }
+  }
+
+  private func isRefusedForGood(_ key: UInt64) -> Bool {
+    guard let entry = entries[key], entry.item.keeping == .outbox else { return false }
+    let most =
+      entry.item.priority == .high ? RetryPolicy.refusalsToGiveUpHigh : RetryPolicy.refusalsToGiveUpOther
+    return entry.refusals >= most
   }
 
   private func isSpent(_ key: UInt64) -> Bool {
@@ -239,10 +275,43 @@ struct ReceiverLane {
     }
   }
 
-  /// A person says the receiver is well again: forgets its failures and tries everything at once.
-  mutating func retryNow() {
+  /// A person says the receiver is well again: forgets its failures and tries everything at once, what has ended
+  /// meanwhile in one digest.
+  mutating func retryNow(nowMs: Int64) {
+    let wasAway = health.phase != .closed
     health = ReceiverHealth()
     releaseAll()
+    if wasAway { askForDigest(nowMs: nowMs) }
+  }
+
+  /// The receiver is back: what has ended meanwhile is told in one piece, for which somebody must write it.
+  private mutating func askForDigest(nowMs: Int64) {
+    let owed = entries.values.filter { $0.item.keeping == .outbox && !$0.stillActive }
+    guard owed.contains(where: { $0.state != .inFlight }) else { return }
+    digestUntilMs = nowMs + RetryPolicy.digestWaitMs
+    let underWay = entries.values.lazy.filter { $0.state == .inFlight }.map(\.item.outboxKey).sorted()
+    notices.append(.digestDue(receiver: name, underWay: underWay))
+  }
+
+  /// The digest is made, or will not be: ended alerts still held go like others again.
+  mutating func endDigest() { digestUntilMs = nil }
+
+  /// Lets go of items whose rows have left the outbox. Those under way end once more and are then forgotten.
+  ///
+  /// - Returns: how many are held no longer.
+  mutating func withdraw(_ keys: [UInt64]) -> Int {
+    var count = 0
+    for key in keys {
+      guard let entry = entries[key] else { continue }
+      if entry.state == .inFlight {
+        entries[key]?.isWithdrawn = true
+        continue
+      }
+      remove(key)
+      unblock(entry.item.alertID)
+      count += 1
+    }
+    return count
   }
 
   mutating func tellUndelivered(_ key: UInt64) {

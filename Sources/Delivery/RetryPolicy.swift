@@ -17,6 +17,12 @@ enum RetryPolicy {
   /// Consecutive failures after which the breaker opens, and consecutive 404/410 after which the receiver is parked.
   static let failuresToOpen = 5
   static let goneToPark = 5
+  /// Consecutive refusals of one body (400, 413, 422) after which it is a dead letter: about two minutes of patience for
+  /// high items, a quarter of an hour for others.
+  static let refusalsToGiveUpHigh = 8
+  static let refusalsToGiveUpOther = 5
+  /// The longest ended alerts wait for their digest after an outage.
+  static let digestWaitMs: Int64 = 60_000
   /// A high item is reported as undelivered after this many failures, or this long after it was accepted.
   static let undeliveredAttempts = 3
   static let undeliveredAfterMs: Int64 = 30_000

@@ -4,8 +4,10 @@ import Glibc
 /// One libcurl handle of one receiver, set up once and used for one attempt after the other, so that connections and
 /// TLS sessions are kept. Belongs to the delivery thread.
 final class WebhookTransfer {
-  /// At most this much of a response is read; nobody reads it, and a longer one ends the connection.
+  /// At most this much of a response is read; a longer one ends the connection.
   static let responseBytesMax = 64 * 1024
+  /// At most this much of it is kept for the service.
+  static let answerBytesMax = 4 * 1024
 
   let receiver: Receiver
   let easy: UnsafeMutableRawPointer
@@ -13,8 +15,10 @@ final class WebhookTransfer {
   private(set) var startedWallMs: Int64 = 0
   private var headers: UnsafeMutablePointer<curl_slist>?
   fileprivate var responseBytes = 0
+  fileprivate var kept: [UInt8] = []
   fileprivate var addressRefused = false
-  fileprivate var allowPrivate: Bool { receiver.allowPrivate }
+  /// What a proxy connects to is not seen here; the proxy itself was named by whoever configured it.
+  fileprivate var allowsAnyAddress: Bool { receiver.allowPrivate || receiver.proxy != nil }
 
   init?(receiver: Receiver) {
     guard let easy = curl_easy_init() else { return nil }
@@ -35,9 +39,13 @@ final class WebhookTransfer {
       vigil_curl_set_string(easy, CURLOPT_URL, receiver.url),
       vigil_curl_set_string(easy, CURLOPT_PROTOCOLS_STR, "http,https"),
       vigil_curl_set_string(easy, CURLOPT_USERAGENT, "vigil/1"),
-      // No proxy from the environment: the address guard must see the receiver's own address.
-      vigil_curl_set_string(easy, CURLOPT_PROXY, ""),
-      vigil_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1)),
+      // Nothing from the environment: the address guard must see the receiver's own address.
+      vigil_curl_set_string(easy, CURLOPT_PROXY, receiver.proxy ?? ""),
+      vigil_curl_set_string(easy, CURLOPT_NOPROXY, ""),
+      // HTTP/2 where TLS offers it, else 1.1; requests wait for a connection being opened rather than open another, so
+      // that they can share it.
+      vigil_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS)),
+      vigil_curl_set_long(easy, CURLOPT_PIPEWAIT, receiver.url.lowercased().hasPrefix("https:") ? 1 : 0),
       vigil_curl_set_long(easy, CURLOPT_POST, 1),
       vigil_curl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0),
       vigil_curl_set_long(easy, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2)),
@@ -49,10 +57,24 @@ final class WebhookTransfer {
       vigil_curl_set_long(easy, CURLOPT_TIMEOUT_MS, receiver.timeoutMs),
       vigil_curl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, min(receiver.timeoutMs, 5_000)),
       vigil_curl_set_pointer(easy, CURLOPT_PRIVATE, me),
-      vigil_curl_set_write(easy, discardResponse, me),
+      vigil_curl_set_write(easy, takeResponse, me),
       vigil_curl_set_opensocket(easy, openGuardedSocket, me),
+      vigil_curl_set_prereq(easy, checkConnection, me),
     ]
-    if let caFile = receiver.caFile { results.append(vigil_curl_set_string(easy, CURLOPT_CAINFO, caFile)) }
+    if let authority = receiver.authority {
+      results.append(vigil_curl_set_string(easy, CURLOPT_CAINFO, authority))
+      // Else the system's folder would still be believed beside it.
+      results.append(vigil_curl_set_string(easy, CURLOPT_CAPATH, nil))
+    }
+    if let certificate = receiver.certificate, let key = receiver.key {
+      results.append(vigil_curl_set_string(easy, CURLOPT_SSLCERT, certificate))
+      results.append(vigil_curl_set_string(easy, CURLOPT_SSLKEY, key))
+    }
+    if receiver.proxy != nil {
+      results.append(vigil_curl_set_long(easy, CURLOPT_PROXY_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2)))
+      // For http:// too: the proxy is asked for a connection, never for a page.
+      results.append(vigil_curl_set_long(easy, CURLOPT_HTTPPROXYTUNNEL, 1))
+    }
     return results.allSatisfy { $0 == CURLE_OK }
   }
 
@@ -63,27 +85,49 @@ final class WebhookTransfer {
     self.attempt = attempt
     startedWallMs = wallMs
     let item = attempt.item
-    guard item.webhookID.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ".") }) else {
-      return false
-    }
+    guard item.webhookID.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ".") }),
+      Self.isValue(item.contentType), item.headers.allSatisfy({ Self.isName($0.name) && Self.isValue($0.value) })
+    else { return false }
     let timestamp = wallMs / 1000
-    let signatures = Signature.header(
-      id: item.webhookID, timestamp: timestamp, body: item.body, secrets: receiver.secrets)
-    let lines = [
-      "Content-Type: application/json",
+    let body = receiver.routingKey?.completing(item.body) ?? item.body
+    var lines = [
+      "Content-Type: \(item.contentType)",
       "webhook-id: \(item.webhookID)",
       "webhook-timestamp: \(timestamp)",
-      "webhook-signature: \(signatures)",
       // An empty Expect keeps libcurl from waiting for "100 Continue".
       "Expect:",
     ]
+    for header in item.headers { lines.append("\(header.name): \(header.value)") }
+    if !receiver.secrets.isEmpty {
+      let signatures = Signature.header(id: item.webhookID, timestamp: timestamp, body: body, secrets: receiver.secrets)
+      lines.append("webhook-signature: \(signatures)")
+    }
     for line in lines {
       guard let longer = curl_slist_append(headers, line) else { return false }
       headers = longer
     }
     guard vigil_curl_set_headers(easy, headers) == CURLE_OK else { return false }
-    return item.body.withUnsafeBytes { vigil_curl_set_body(easy, $0.baseAddress, $0.count) } == CURLE_OK
+    return body.withUnsafeBytes { vigil_curl_set_body(easy, $0.baseAddress, $0.count) } == CURLE_OK
   }
+
+  /// A header value that cannot end its line.
+  private static func isValue(_ text: String) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { (0x20...0x7E).contains($0) }
+  }
+
+  /// A header name (RFC 9110 token, without the rarer marks) that is not one of ours.
+  private static func isName(_ text: String) -> Bool {
+    let name = text.lowercased()
+    let isToken = name.utf8.allSatisfy { byte in
+      (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) || byte == UInt8(ascii: "-")
+        || byte == UInt8(ascii: "_")
+    }
+    return isToken && !name.isEmpty && !name.hasPrefix("webhook-")
+      && !["content-type", "content-length", "host", "expect", "transfer-encoding"].contains(name)
+  }
+
+  /// The body of the response, empty where it was longer than is kept: part of an answer says nothing.
+  var answer: [UInt8] { responseBytes == kept.count ? kept : [] }
 
   /// Forgets the attempt; the handle can be loaded again.
   func unload() {
@@ -92,6 +136,7 @@ final class WebhookTransfer {
     headers = nil
     attempt = nil
     responseBytes = 0
+    kept.removeAll(keepingCapacity: true)
     addressRefused = false
   }
 
@@ -122,13 +167,18 @@ final class WebhookTransfer {
   var latencyMicros: Int64 { vigil_curl_get_offset(easy, CURLINFO_TOTAL_TIME_T) }
 }
 
-/// Counts and drops the response body; returning less than given ends the transfer.
-private func discardResponse(
+/// Counts the response body and keeps its beginning; returning less than given ends the transfer.
+private func takeResponse(
   _ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
 ) -> Int {
   guard let context else { return 0 }
   let transfer = Unmanaged<WebhookTransfer>.fromOpaque(context).takeUnretainedValue()
   transfer.responseBytes += size * count
+  if let bytes, transfer.responseBytes <= WebhookTransfer.answerBytesMax {
+    bytes.withMemoryRebound(to: UInt8.self, capacity: size * count) {
+      transfer.kept.append(contentsOf: UnsafeBufferPointer(start: $0, count: size * count))
+    }
+  }
   return transfer.responseBytes > WebhookTransfer.responseBytesMax ? 0 : size * count
 }
 
@@ -140,7 +190,7 @@ private func openGuardedSocket(
   guard let context, let address else { return none }
   let transfer = Unmanaged<WebhookTransfer>.fromOpaque(context).takeUnretainedValue()
   let isAllowed =
-    transfer.allowPrivate
+    transfer.allowsAnyAddress
     || withUnsafePointer(to: &address.pointee.addr) { AddressGuard.isPublic($0) }
   guard isAllowed else {
     transfer.addressRefused = true
@@ -148,4 +198,20 @@ private func openGuardedSocket(
   }
   let flags = Int32(SOCK_CLOEXEC.rawValue)
   return socket(address.pointee.family, address.pointee.socktype | flags, address.pointee.protocol)
+}
+
+/// Looks at the far end of the connection a request is about to use. A kept connection was opened for a receiver at the
+/// same place, who may have been allowed more than this one.
+private func checkConnection(
+  _ context: UnsafeMutableRawPointer?, _ far: UnsafeMutablePointer<CChar>?, _ near: UnsafeMutablePointer<CChar>?,
+  _ farPort: Int32, _ nearPort: Int32
+) -> Int32 {
+  guard let context else { return Int32(CURL_PREREQFUNC_ABORT) }
+  let transfer = Unmanaged<WebhookTransfer>.fromOpaque(context).takeUnretainedValue()
+  if transfer.allowsAnyAddress { return Int32(CURL_PREREQFUNC_OK) }
+  guard let far, AddressGuard.isPublic(text: String(cString: far)) else {
+    transfer.addressRefused = true
+    return Int32(CURL_PREREQFUNC_ABORT)
+  }
+  return Int32(CURL_PREREQFUNC_OK)
 }

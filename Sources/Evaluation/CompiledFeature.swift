@@ -18,6 +18,8 @@ package struct CompiledFeature: Sendable, BitwiseCopyable {
   package var isSinceOnset: Bool
   /// Position in the registry's sources of the vital; -1 none.
   package var sourceRank: Int
+  /// Position in them of the source whose series it reads; -1: the series at hand, or the preferred one.
+  package var origin: Int
 
   init(_ feature: Feature, rule: RuleDefinition, number: Int, drafts: inout [CodeDraft], registry: VitalRegistry) {
     kind = feature.kind
@@ -35,6 +37,7 @@ package struct CompiledFeature: Sendable, BitwiseCopyable {
       }
     let source = feature.code.flatMap { code in feature.source.flatMap { registry[code].sources.firstIndex(of: $0) } }
     sourceRank = source ?? -1
+    origin = feature.origin == nil ? -1 : sourceRank
     var draft = SeriesFeatureDraft(kind: feature.kind, window: feature.window, rule: isSinceOnset ? number : -1)
     func argument(_ index: Int, _ parameter: inout Int) -> Double {
       guard index < feature.arguments.count else { return 0 }
@@ -51,8 +54,10 @@ package struct CompiledFeature: Sendable, BitwiseCopyable {
       kind: kind, window: -1, first: draft.first, second: draft.second, scale: 1, divides: false, leastCount: 0)
     guard let vital = feature.code else { return }
     let index = Int(vital.index)
-    if kind == .missing { drafts[index].absences.insert(length) }
-    if kind == .age {
+    // A check is asked when a device alarms, never by a sample or a deadline: nothing is computed ahead for it.
+    let isForSamples = rule.check == nil
+    if kind == .missing, isForSamples { drafts[index].absences.insert(length) }
+    if kind == .age, isForSamples {
       // An age grows without a sample: looked at again when it reaches or passes a number the rule knows.
       for case .constant(let age) in rule.programs.flatMap(\.instructions) where age >= 1 && age < 604_800_000 {
         drafts[index].absences.formUnion([Int64(age), Int64(age) + 1])
@@ -62,7 +67,7 @@ package struct CompiledFeature: Sendable, BitwiseCopyable {
       }
     }
     if kind.isTruth { return }
-    let isConstant = firstParameter < 0 && secondParameter < 0 && !isSinceOnset && kind != .age
+    let isConstant = firstParameter < 0 && secondParameter < 0 && !isSinceOnset && kind != .age && isForSamples
     if isConstant {
       cached = drafts[index].position(of: draft)
       shape = drafts[index].features[cached]
@@ -73,7 +78,8 @@ package struct CompiledFeature: Sendable, BitwiseCopyable {
 
   /// As written, for explanations.
   package func describe(_ registry: VitalRegistry) -> String {
-    let key = code < 0 ? "" : registry.vitals[code].key
+    let vital = code < 0 ? "" : registry.vitals[code].key
+    let key = origin < 0 ? vital : vital + "@" + registry.vitals[code].sources[origin]
     switch kind {
     case .status: return "status(\(key.isEmpty ? "" : key + ", ")\(self.status.text))"
     case .source:

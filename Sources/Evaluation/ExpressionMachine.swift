@@ -94,6 +94,32 @@ package struct PatientView: BitwiseCopyable {
     self.flagBits = flagBits
     self.flagsKnown = flagsKnown
   }
+
+  /// The series a feature of a named vital reads where none is at hand: that of its source, or the preferred one; -1 where
+  /// there is none.
+  package func position(of feature: CompiledFeature) -> Int {
+    guard feature.code >= 0 else { return -1 }
+    return feature.origin < 0
+      ? Int(preferred[feature.code]) : position(ofCode: feature.code, source: feature.origin)
+  }
+
+  /// The series of a vital from one source: a fresh one first, then the one seen first; -1 where there is none.
+  ///
+  /// - Parameter source: its position among the registry's sources of the vital.
+  private func position(ofCode code: Int, source: Int) -> Int {
+    var best = -1
+    for index in 0..<seriesCount where series[index].code == code && Int(series[index].rank) == source {
+      if best >= 0 {
+        if series[index].isStale != series[best].isStale {
+          if series[index].isStale { continue }
+        } else if series[index].series > series[best].series {
+          continue
+        }
+      }
+      best = index
+    }
+    return best
+  }
 }
 
 /// Truth with "unknown" as its third value (Kleene): unknown never fires and never clears.
@@ -253,7 +279,7 @@ package final class ExpressionMachine {
     var position = reading.subject
     if position < 0 || (place.pointee.code >= 0 && view.series[position].code != place.pointee.code) {
       guard place.pointee.code >= 0 else { return .nan }
-      position = Int(view.preferred[place.pointee.code])
+      position = view.position(of: place.pointee)
     }
     if position < 0 { return place.pointee.kind.ofNoSeries }
     let series = view.series + position

@@ -56,6 +56,9 @@ package final class PlanLayout: @unchecked Sendable {
     package var clear: CompiledProgram?
     package var bypass: CompiledProgram?
     package var bypassLimit: CompiledProgram?
+    /// What a rule that judges device alarms asks; nil: the rule opens alerts.
+    package var supported: CompiledProgram?
+    package var unsupported: CompiledProgram?
     /// What the first comparison compares, and with what, for messages.
     package var firstMeasure: CompiledProgram?
     package var firstLimit: CompiledProgram?
@@ -102,6 +105,8 @@ package final class PlanLayout: @unchecked Sendable {
   package let flags: [String]
   /// Rules with conditions that raise a priority.
   package let raisingRules: Table<Int>
+  /// Rules that judge device alarms, in the order of the plan. Samples never reach them.
+  package let checks: Table<Int>
   private let memory: TableMemory
 
   /// - Precondition: the plan was checked by `RuleLanguage`: every index in it is valid.
@@ -126,6 +131,7 @@ package final class PlanLayout: @unchecked Sendable {
     self.memory = memory
     raisingRules = memory.table(
       plan.rules.indices.filter { plan.rules[$0].mode != .off && !plan.rules[$0].raises.isEmpty })
+    checks = memory.table(plan.rules.indices.filter { plan.rules[$0].mode == .live && plan.rules[$0].check != nil })
     staleRules = memory.table(signal.stale)
     statusRules = memory.table(signal.status)
     rules = memory.table(
@@ -136,6 +142,7 @@ package final class PlanLayout: @unchecked Sendable {
         return CompiledRule(
           applies: rule.applies.map(compile), when: compile(rule.when), clear: rule.clear.map(compile),
           bypass: rule.bypass.map(compile), bypassLimit: rule.bypassLimit.map(compile),
+          supported: (rule.check?.supported).map(compile), unsupported: (rule.check?.unsupported).map(compile),
           firstMeasure: rule.firstComparison.map { compile($0.left) },
           firstLimit: rule.firstComparison.map { compile($0.right) },
           raises: memory.table(rule.raises.map { CompiledRaise(when: compile($0.when), to: $0.to) }),
@@ -185,7 +192,7 @@ package final class PlanLayout: @unchecked Sendable {
   ) -> (stale: [Int], status: [Int]) {
     var stale: [Int] = []
     var status: [Int] = []
-    for (index, rule) in plan.rules.enumerated() where rule.mode != .off {
+    for (index, rule) in plan.rules.enumerated() where rule.mode != .off && rule.check == nil {
       switch rule.scope {
       case .series(let code):
         drafts[Int(code.index)].seriesRules.append(index)

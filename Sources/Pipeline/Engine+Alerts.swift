@@ -121,9 +121,13 @@ extension Engine {
     let definition = layout.plan.rules[candidate.rule]
     if isOwn { patient.pointee.alerts[index].isBypassed = true }
     if candidate.isDoubtful { patient.pointee.alerts[index].isUnverified = true }
-    patient.pointee.alerts[index].priority = max(patient.pointee.alerts[index].priority, definition.bypassPriority)
+    let isHigher = definition.bypassPriority > patient.pointee.alerts[index].priority
+    // A raising condition told the same a moment ago.
+    let isToldNow = !isHigher && patient.pointee.alerts[index].raisedAt == context.engineTime
+    if isHigher { patient.pointee.alerts[index].priority = definition.bypassPriority }
     noteTold(patient, alert: index, candidate, context)
     live(patient, alert: index, .worsened, context)
+    if isToldNow { return }
     emit(patient, alert: index, phase: .escalate, showing: candidate, context, isNotified: true)
   }
 
@@ -134,6 +138,7 @@ extension Engine {
   ) {
     guard priority > patient.pointee.alerts[index].priority else { return }
     patient.pointee.alerts[index].priority = priority
+    patient.pointee.alerts[index].raisedAt = context.engineTime
     let isOwn = patient.pointee.alerts[index].rule == rule
     let shown = Candidate(
       rule: rule, subject: subject,

@@ -240,10 +240,12 @@ extension Engine {
       out.append(zigzag: word.time)
     }
     out.append(counted: alert.responsibility.rawValue)
-    for text in [alert.responder ?? "\u{0}", alert.cause, alert.message] { out.append(counted: text) }
+    let verification = alert.verification?.rawValue ?? ""
+    for text in [alert.responder ?? "\u{0}", alert.cause, alert.message, verification] { out.append(counted: text) }
     out.append(varint: UInt64(alert.toldCodes.count))
     for code in alert.toldCodes { out.append(varint: UInt64(code)) }
     out.append(zigzag: alert.lowerSince)
     out.append(zigzag: alert.silencedUntil)
+    out.append(zigzag: alert.raisedAt)
   }
 }

@@ -61,7 +61,7 @@ extension Engine {
     }
   }
 
-  /// The device's own alarm: routed, never suppressed by our numerics.
+  /// The device's own alarm: routed, never suppressed by our numerics, told with what they say about it (SEMANTICS C5).
   package func applyDeviceAlarm(_ slot: Slot, _ alarm: DeviceAlarm) {
     guard let (patient, context) = beginControl(slot) else { return }
     if declare(alarm, patient, context) { return }
@@ -72,7 +72,8 @@ extension Engine {
       raise(
         patient, id: id, title: "Device alarm", kind: .physiological,
         subject: alarm.event + "/" + names.deviceName(slot.device), device: slot.device, priority: alarm.priority,
-        message: "device alarm \(alarm.event) from \(names.deviceName(slot.device))", context)
+        message: "device alarm \(alarm.event) from \(names.deviceName(slot.device))", context,
+        finding: verify(patient, event: alarm.event, context))
     }
   }
 
@@ -130,11 +131,17 @@ extension Engine {
   /// Opens an alert that no rule file describes, once.
   private func raise(
     _ patient: UnsafeMutablePointer<PatientState>, id: String, title: String, kind: AlertKind, subject: String,
-    device: UInt32, priority: Priority, message: String, _ context: JudgeContext
+    device: UInt32, priority: Priority, message: String, _ context: JudgeContext, finding: AlarmFinding? = nil
   ) {
     if let index = patient.pointee.alerts.firstIndex(where: { $0.ruleID == id && $0.device == device }) {
       // A latched one whose cause is back is told again.
-      return carryOut(live(patient, alert: index, .conditionReturned, context), patient, alert: index, context)
+      if !patient.pointee.alerts[index].life.isPresent {
+        patient.pointee.alerts[index].note(finding, message: message)
+      }
+      let told = output.transitions.count
+      carryOut(live(patient, alert: index, .conditionReturned, context), patient, alert: index, context)
+      if output.transitions.count > told { output.transitions[told].evidence = finding?.evidence }
+      return
     }
     var rule = RuleDefinition()
     rule.id = id
@@ -145,11 +152,12 @@ extension Engine {
       ruleVersion: rule.version, ruleTitle: title, sequence: 1, onset: context.now, detected: context.engineTime,
       priority: priority, kind: kind, isScore: false, isBypassed: false, isUnverified: false, isRetrospective: false,
       code: -1, device: device, sources: [], members: [], unit: facts.unit, bed: facts.bed,
-      life: AlertLife(now: context.engineTime, terms: AlertLife.Terms()), message: message)
+      life: AlertLife(now: context.engineTime, terms: AlertLife.Terms()))
+    alert.note(finding, message: message)
     alert.life = AlertLife(now: context.engineTime, terms: terms(alert))
     schedule(patient, alert.life.nextDue)
     patient.pointee.alerts.append(alert)
-    emitBuiltIn(patient, alert, phase: .start, message: message, context)
+    emitBuiltIn(patient, alert, phase: .start, message: alert.message, context, evidence: finding?.evidence)
   }
 
   private func lower(
@@ -168,7 +176,7 @@ extension Engine {
 
   func emitBuiltIn(
     _ patient: UnsafeMutablePointer<PatientState>, _ alert: ActiveAlert, phase: AlertPhase, message: String,
-    _ context: JudgeContext, isNotified: Bool = true, note: TransitionNote = TransitionNote()
+    _ context: JudgeContext, isNotified: Bool = true, note: TransitionNote = TransitionNote(), evidence: String? = nil
   ) {
     var document = AlertDocument()
     document.alertID = alert.alertID
@@ -186,6 +194,7 @@ extension Engine {
     document.detectedTime = context.engineTime
     document.durationSeconds = max(0, (context.now - alert.onset) / 1000)
     document.message = message
+    document.verification = alert.verification?.rawValue
     document.locationUnit = alert.unit
     document.locationBed = alert.bed
     document.sources = [names.deviceName(alert.device)]
@@ -199,8 +208,8 @@ extension Engine {
     }
     output.transitions.append(
       Transition(
-        position: position, patient: patient.pointee.number, document: document, evidence: nil, isNotified: isNotified,
-        isAnswer: note.isAnswer))
+        position: position, patient: patient.pointee.number, document: document, evidence: evidence,
+        isNotified: isNotified, isAnswer: note.isAnswer))
   }
 
   // MARK: New rules

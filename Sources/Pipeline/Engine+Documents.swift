@@ -193,7 +193,7 @@ extension Engine {
   }
 
   /// A parameter's value for this patient, and the setting it comes from, if a person set it.
-  private func value(
+  func value(
     of parameter: RuleParameter, rule: RuleDefinition, _ patient: UnsafeMutablePointer<PatientState>, now: Int64
   ) -> (value: DecimalValue, setting: ParameterSetting?) {
     let facts = patient.pointee.facts
@@ -373,7 +373,7 @@ extension Engine {
   }
 
   /// What persons set for this patient and is in force, with who and why.
-  private func writeSettings(
+  func writeSettings(
     _ definition: RuleDefinition, _ patient: UnsafeMutablePointer<PatientState>, now: Int64, to out: inout JSONText
   ) {
     let settings = definition.parameters.compactMap { value(of: $0, rule: definition, patient, now: now).setting }
@@ -454,7 +454,7 @@ extension Engine {
     return found
   }
 
-  private func writeSamples(_ series: SeriesWindows, now: Int64, to out: inout JSONText) {
+  func writeSamples(_ series: SeriesWindows, now: Int64, to out: inout JSONText) {
     let vital = layout.plan.registry.vitals[series.code]
     let needed = series.neededSamples(plan: layout.codes[series.code])
     for entry in needed.dropFirst(max(0, needed.count - Engine.evidenceSamplesMax)) {

@@ -85,4 +85,63 @@ extension Engine {
     let gate = layout.plan.registry[code].stepGate
     return gate.map { $0.within * Int64(Engine.consistentSamples) } ?? 0
   }
+
+  // MARK: Smoothing
+
+  /// A rule on one vital that judges a smoothed value: which way is worse, and the limit where it is the same for everybody.
+  struct SmoothedPlan {
+    /// 0: the rule does not smooth.
+    var direction = 0.0
+    var limit = 0.0
+    /// From grid steps to the canonical unit.
+    var scale = 1.0
+  }
+
+  func smoothedPlan(_ rule: Int) -> SmoothedPlan {
+    let definition = layout.plan.rules[rule]
+    var plan = SmoothedPlan()
+    guard case .series(let code) = definition.scope, !options.without.contains(.smoothing),
+      definition.kind == .physiological,
+      let left = definition.firstComparison?.left.instructions, left.count == 1, case .feature(let index) = left[0],
+      case .sliding(let length) = definition.features[index].window, length <= RulePlan.smoothingSpan,
+      [FeatureKind.mean, .median, .ewma].contains(definition.features[index].kind),
+      definition.parameters.allSatisfy({ $0.cases.isEmpty }), let limit = layout.rules[rule].firstLimit
+    else { return plan }
+    var nobody = PatientState(number: .max, facts: PatientFacts(tenant: "", patient: ""), layout: layout)
+    defer { nobody.free() }
+    let reading = ExpressionMachine.Reading(now: 0, subject: -1, rule: rule, holdLast: false)
+    plan.limit = machine.value(
+      limit, features: layout.rules[rule].features, view: withUnsafeMutablePointer(to: &nobody) { $0.view },
+      layout: layout, reading: reading)
+    plan.scale = layout.plan.registry[code].decimal(grid: 1).double
+    plan.direction = plan.limit.isNaN ? 0 : depths[rule].direction
+    return plan
+  }
+
+  /// The newest value breaches the limit, the smoothed one does not: once it has for as long as the rule asks, smoothing has
+  /// held what would have been told.
+  @inline(__always)
+  func noteSmoothed(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, offset: Int, _ context: JudgeContext
+  ) {
+    let plan = smoothed[rule]
+    let raw = Double(patient.pointee.series[subject].lastValue) * plan.scale
+    let breaches = (raw - plan.limit) * plan.direction > 0
+    guard breaches || patient.pointee.episodes[subject].peek(offset) != nil else { return }
+    recordSmoothed(patient, rule: rule, subject: subject, offset: offset, breaches: breaches, context)
+  }
+
+  private func recordSmoothed(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, offset: Int, breaches: Bool,
+    _ context: JudgeContext
+  ) {
+    guard patient.pointee.settingCount == 0 else { return }
+    let episode = patient.episodePointer(subject, offset)
+    guard let onset = episode.pointee.observeRaw(breaches: breaches, now: context.now, hold: timings[rule].hold) else {
+      return
+    }
+    recordHeld(
+      patient, rule: rule, subject: subject, onset: onset, stage: .smoothing, by: layout.plan.rules[rule].when.text,
+      until: nil, context)
+  }
 }

@@ -13,7 +13,12 @@ extension Engine {
     let before = isIdle ? Episode() : subject >= 0 ? patient.episode(subject, offset) : patient.ruleEpisode(rule)
     let judgement = judgement(patient, rule: rule, subject: subject, episode: before, now: context.now)
     if isIdle {
-      if !judgement.isReached { return }
+      if !judgement.isReached {
+        if smoothed[rule].direction != 0, subject >= 0, judgement.when == .no {
+          noteSmoothed(patient, rule: rule, subject: subject, offset: offset, context)
+        }
+        return
+      }
       if !applies(patient, rule: rule, now: context.now) { return }
     }
     let episode = subject >= 0 ? patient.episodePointer(subject, offset) : patient.ruleEpisodePointer(rule)

@@ -108,7 +108,7 @@ extension Engine {
     var stage = InhibitionStage(
       by: nil, lasts: .max, since: since == .max ? now : since, longest: definition.inhibitMax)
     if definition.inhibitedBy.isEmpty, definition.inhibitedIn.isEmpty { return stage }
-    if let alert = patient.pointee.alerts.first(where: { explains($0, definition, patient) }) {
+    if let alert = patient.pointee.alerts.first(where: { explains($0, candidate, patient) }) {
       stage.by = alert.ruleID
     } else if let state = inhibitingState(patient, definition, now: now) {
       stage.by = state.name
@@ -117,18 +117,28 @@ extension Engine {
     return stage
   }
 
-  /// Whether a technical alert explains what a rule finds: one of its inhibitors, on a vital the rule reads.
+  /// Whether a technical alert explains what a rule finds. An alert about every series explains only what the very series it
+  /// names shows: an electrode off says nothing of the finger. One about a vital of its own, such as perfusion, explains what
+  /// the same device measures.
   private func explains(
-    _ alert: ActiveAlert, _ definition: RuleDefinition, _ patient: UnsafeMutablePointer<PatientState>
+    _ alert: ActiveAlert, _ candidate: Candidate, _ patient: UnsafeMutablePointer<PatientState>
   ) -> Bool {
+    let definition = layout.plan.rules[candidate.rule]
     guard alert.kind == .technical, alert.life.isPresent,
       definition.inhibitedBy.contains(where: { $0 == alert.ruleID || alert.members.contains($0) })
     else { return false }
-    if alert.sources.isEmpty { return true }
-    return alert.sources.contains { number in
-      let index = patient.pointee.position(ofSeries: number)
-      return index >= 0 && definition.codes.contains { Int($0.index) == patient.pointee.series[index].code }
+    let inputs =
+      candidate.subject >= 0
+      ? [candidate.subject]
+      : definition.judgedCodes.map { Int(patient.pointee.preferred[Int($0.index)]) }.filter { $0 >= 0 }
+    if alert.rule >= 0, layout.plan.rules[alert.rule].scope == .everySeries {
+      return inputs.contains { alert.sources.contains(patient.pointee.series[$0].series) }
     }
+    let devices = alert.sources.compactMap { number -> UInt32? in
+      let index = patient.pointee.position(ofSeries: number)
+      return index >= 0 ? patient.pointee.series[index].device : nil
+    }
+    return devices.isEmpty || inputs.contains { devices.contains(patient.pointee.series[$0].device) }
   }
 
   /// A state of the patient that holds a rule: as the roster says, as a device declared, or a flag.
@@ -244,7 +254,7 @@ extension Engine {
     // A new vital or a higher priority is told again; what adds nothing is not.
     let isNewVital =
       definition.kind == .physiological && definition.score == nil
-      && definition.codes.contains { !patient.pointee.alerts[index].toldCodes.contains(Int($0.index)) }
+      && definition.judgedCodes.contains { !patient.pointee.alerts[index].toldCodes.contains(Int($0.index)) }
     guard isHigher || isNewVital || candidate.isBypass else {
       recordHeld(
         patient, rule: candidate.rule, subject: candidate.subject, onset: candidate.onset, stage: .grouping,
@@ -335,11 +345,15 @@ extension Engine {
   func noteTold(
     _ patient: UnsafeMutablePointer<PatientState>, alert index: Int, _ candidate: Candidate, _ context: JudgeContext
   ) {
-    for code in layout.plan.rules[candidate.rule].codes
+    for code in layout.plan.rules[candidate.rule].judgedCodes
     where !patient.pointee.alerts[index].toldCodes.contains(Int(code.index)) {
       patient.pointee.alerts[index].toldCodes.append(Int(code.index))
     }
-    let depth = depth(patient, rule: candidate.rule, subject: candidate.subject, now: context.now)
+    var depth = depth(patient, rule: candidate.rule, subject: candidate.subject, now: context.now)
+    // A smoothed value lags behind the one that reached the bypass limit: that limit is what people know.
+    if candidate.isBypass {
+      depth = Engine.deeper(depth, bypassDistance(patient, rule: candidate.rule, now: context.now))
+    }
     let slot = patient.slotPointer(candidate.rule)
     if !depth.isNaN {
       slot.pointee.toldDepth = slot.pointee.toldDepth.isNaN ? depth : max(depth, slot.pointee.toldDepth)

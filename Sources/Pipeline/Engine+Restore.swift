@@ -288,6 +288,7 @@ extension Engine {
     alert.responder = responder == "\u{0}" ? nil : responder
     alert.cause = try reader.countedString()
     alert.message = try reader.countedString()
+    alert.verification = Verification(rawValue: try reader.countedString())
     for _ in 0..<(try reader.count(limit: 10_000)) {
       let code = Int(truncatingIfNeeded: try reader.varint())
       guard layout.codes.indices.contains(code) else { throw StateError.damaged }
@@ -295,5 +296,6 @@ extension Engine {
     }
     alert.lowerSince = try reader.zigzag()
     alert.silencedUntil = try reader.zigzag()
+    alert.raisedAt = try reader.zigzag()
   }
 }

@@ -53,8 +53,11 @@ extension Engine {
     return step > 0 && depth >= told + step
   }
 
+  /// The deeper of two depths; one that is unknown does not count.
+  static func deeper(_ a: Double, _ b: Double) -> Double { a.isNaN ? b : b.isNaN ? a : max(a, b) }
+
   /// From limit to bypass limit; NaN where one of them is not constant for a patient.
-  private func bypassDistance(
+  func bypassDistance(
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64
   ) -> Double {
     let compiled = layout.rules[rule]

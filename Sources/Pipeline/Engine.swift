@@ -33,6 +33,7 @@ package final class Engine {
   /// By rule: how deep it goes, and whether anything beside its hold may delay it.
   @exclusivity(unchecked) var depths: [DepthPlan] = []
   @exclusivity(unchecked) var hasDetectionStages: [Bool] = []
+  @exclusivity(unchecked) var smoothed: [SmoothedPlan] = []
 
   /// How alerts behave, at this point of the journal.
   @exclusivity(unchecked) package internal(set) var alerting: AlertingSettings
@@ -106,6 +107,7 @@ package final class Engine {
     }
     depths = layout.plan.rules.map(Engine.depthPlan)
     hasDetectionStages = layout.plan.rules.indices.map { timings[$0].cap > 0 || !depths[$0].halvesAt.isNaN }
+    smoothed = layout.plan.rules.indices.map(smoothedPlan)
   }
 
   /// Notes where in the journal the plan in force stands.
@@ -347,7 +349,12 @@ package final class Engine {
         // Nothing it reads is another than when it was last judged, and it did not hold then. What is computed only when
         // asked for may change without any change here.
         let mask = codes[code].seriesMasks[offset]
-        if mask != .max, changed & mask == 0, patient.isIdle(index, offset) { continue }
+        if mask != .max, changed & mask == 0, patient.isIdle(index, offset) {
+          if smoothed[own[offset]].direction != 0 {
+            noteSmoothed(patient, rule: own[offset], subject: index, offset: offset, local)
+          }
+          continue
+        }
         judge(patient, rule: own[offset], subject: index, offset: offset, local)
       }
       judgeTechnical(patient, subject: index, context)

@@ -77,12 +77,22 @@ struct ActiveAlert {
   var toldCodes: [Int] = []
   /// Since when nothing has justified its priority, event time; `.max`: something does.
   var lowerSince: Int64 = .max
+  /// When a raising condition last lifted it, engine time.
+  var raisedAt: Int64 = .min
   /// A person muted it until then, engine time; `.max`: nobody did.
   var silencedUntil: Int64 = .max
   /// What many patients share, for an alert about all of them: a gateway. Its ``members`` are the patients then.
   var cause = ""
   /// What a condition without a rule file says, for telling it again.
   var message = ""
+  /// What the numerics said of a device's alarm when it started; nil: no check was asked.
+  var verification: Verification?
+
+  /// Takes on what a device's alarm says, and what the numerics said of it.
+  mutating func note(_ finding: AlarmFinding?, message: String) {
+    self.message = message + (finding?.words ?? "")
+    verification = finding?.answer
+  }
 }
 
 /// Something a device or a person declared about a patient's state, for a time.

@@ -15,16 +15,20 @@ extension ExpressionChecker {
     let name = aggregate.kind.rawValue
     var rest = arguments[...]
     var code: VitalCode?
+    var origin: String?
     if !eachSeries {
       guard let first = rest.popFirst(), case .name(let word)? = ExpressionChecker.expression(first)?.content else {
         throw ExpressionProblem(column, "`\(name)` needs a vital first, as in `\(aggregate.example)`")
       }
-      code = try vital(word, first.column)
+      (code, origin) = try vitalOfSource(word, first.column)
+      if origin != nil, aggregate.kind == .source {
+        throw ExpressionProblem(first.column, "`source` asks for the source: `\(word)` names it already")
+      }
     }
     if eachSeries, !aggregate.windows.isEmpty {
       throw ExpressionProblem(column, "`\(name)` cannot be used with `each: series`")
     }
-    var feature = Feature(kind: aggregate.kind, code: code)
+    var feature = Feature(kind: aggregate.kind, code: code, source: origin)
     if aggregate.numbersFirst { feature.arguments = try numbers(aggregate, code, &rest, column) }
     if !aggregate.windows.isEmpty {
       guard let next = rest.popFirst(), case .window(let shape, let place) = next else {

@@ -5,7 +5,7 @@ import YAMLText
 struct ExpressionChecker {
   /// What an expression is for: not everything is known everywhere.
   enum Place: String {
-    case when, clear, bypass, raise, gate, confirm, adapt
+    case when, clear, bypass, raise, gate, confirm, adapt, check
 
     /// `since onset` is unknown until the rule's episode has begun.
     var mayReadEpisode: Bool { self == .clear || self == .raise }
@@ -246,8 +246,9 @@ struct ExpressionChecker {
       throw ExpressionProblem(
         tree.column, "`\(name)` is none of \(letters.map(\.text).joined(separator: ", "))")
     }
-    let code = try vital(name, tree.column)
-    return made(.feature(index(of: Feature(kind: .last, code: code))), .quantity(unit(of: code)))
+    let (code, source) = try vitalOfSource(name, tree.column)
+    let feature = Feature(kind: .last, code: code, source: source)
+    return made(.feature(index(of: feature)), .quantity(unit(of: code)))
   }
 
   func unit(of code: VitalCode) -> Quantity { Quantity(text: registry[code].unit, vital: code) }

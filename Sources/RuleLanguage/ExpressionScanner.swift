@@ -78,7 +78,9 @@ struct ExpressionScanner {
       try number(from: start)
     } else if isLetter(first) || first == "$" {
       at += 1
-      while at < characters.count, isLetter(characters[at]) || isDigit(characters[at]) || isHyphenInWord(start) {
+      while at < characters.count,
+        isLetter(characters[at]) || isDigit(characters[at]) || isHyphenInWord(start) || isOriginOf(first)
+      {
         at += 1
       }
       let word = text(start..<at)
@@ -130,6 +132,11 @@ struct ExpressionScanner {
       throw ExpressionProblem(start, "a unit is written in brackets behind its number, as in `3.9 [mmol/L]`")
     }
     add(.unit(text(start + 1..<at - 1)), from: start)
+  }
+
+  /// `hr@ecg2` is one word: a vital and the source of its series.
+  private func isOriginOf(_ first: Unicode.Scalar) -> Bool {
+    first != "$" && characters[at] == "@" && at + 1 < characters.count && isLetter(characters[at + 1])
   }
 
   /// A hyphen belongs to a word when a letter follows without space (`lead-off`), or a digit in a word that has one already

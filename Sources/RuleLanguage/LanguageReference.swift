@@ -21,6 +21,13 @@ package enum LanguageReference {
         "A template has the same keys with `template: NAME` in place of `rule`, and no tests. The rule's own keys win: mappings",
         "are merged key by key, lists and texts replaced.", "", "### `applies`", "",
       ] + table(["key", "meaning"], RuleKeys.applies.map { ["`\($0.key)`", $0.meaning] })
+      + ["### `checks`", ""]
+      + table(["key", "meaning"], RuleKeys.checks.map { ["`\($0.key)`", $0.meaning] })
+      + [
+        "Such a rule opens nothing: it has no `when`, `for`, `clear`, `bypass`, `raise`, `message` or `priority`. It is asked",
+        "when the device alarms, knows what came before, and its answer is in `verification` of the alarm's document. In its",
+        "conditions a vital may name the source of its series: `max(beat_age@ecg2, 10s)`.", "",
+      ]
       + ["### `quality`", ""] + table(["key", "meaning"], RuleKeys.quality.map { ["`\($0.key)`", $0.meaning] })
       + ["### `flap`", ""] + table(["key", "meaning"], RuleKeys.flap.map { ["`\($0.key)`", $0.meaning] })
       + ["### `adapt`", ""] + table(["key", "meaning"], RuleKeys.adapt.map { ["`\($0.key)`", $0.meaning] })
@@ -136,7 +143,7 @@ package enum LanguageReference {
       "depth",
       "`smart_delay` without `for`; `smart_delay` or `worsening` of 0, or where `when` does not first compare with a constant limit by < or >"
     ),
-    ("escalate", "steps that do not go up in time"),
+    ("escalate", "a step after no time at all, or to nobody"),
     (
       "adapt",
       "a floor below the parameter's minimum, a ceiling above its maximum, a floor not below the ceiling; a duration; what follows itself, a score, or nothing measured"

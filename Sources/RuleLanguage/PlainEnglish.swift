@@ -125,7 +125,7 @@ struct PlainEnglish {
   }
 
   private func aggregate(_ feature: Feature) -> String {
-    let vital = title(feature.code)
+    let vital = title(feature.code) + (feature.origin.map { " from \($0)" } ?? "")
     let window = PlainEnglish.window(feature.window)
     func argument(_ index: Int, _ type: ValueType? = nil) -> String {
       guard feature.arguments.indices.contains(index) else { return "" }

@@ -35,7 +35,8 @@ struct RuleReader {
     rule.rationale = map.string("rationale", &problems) ?? ""
     rule.kind = map.word("kind", AlertKind.self, &problems) ?? .physiological
     rule.mode = adapted.mode ?? map.word("mode", RuleMode.self, &problems) ?? .live
-    let own = map.requiredValue("priority", &problems).flatMap {
+    let isCheck = map.has("checks")
+    let own = (isCheck ? nil : map.requiredValue("priority", &problems)).flatMap {
       YAMLMapping.word($0, of: "priority", RuleReader.priorities, &problems)
     }
     rule.priority = adapted.priority ?? own ?? .medium
@@ -46,7 +47,9 @@ struct RuleReader {
     var checker = ExpressionChecker(
       registry: registry, scores: scores, parameters: rule.parameters, parameterTypes: typed.map(\.type),
       eachSeries: each, knownFlags: knownFlags)
-    var conditions = readConditions(map, &rule, &checker, &problems)
+    var conditions =
+      isCheck
+      ? readCheck(map, adapted, &rule, &checker, &problems) : readConditions(map, &rule, &checker, &problems)
     rule.applies = applies(map, &problems)
     readTimes(map, &rule, typed.map(\.type), &problems)
     // After what the rule is judged by, so that its inputs keep their places.
@@ -56,9 +59,11 @@ struct RuleReader {
     rule.score =
       [rule.when, rule.clear, rule.bypass].compactMap { $0 }.flatMap(\.instructions).compactMap(\.score).first
     rule.scope = scope(rule, each: each)
-    rule.message = message(map, rule, &problems)
-    checkSafety(map, rule, &problems)
-    checkHolds(map, rule, &problems)
+    if !isCheck {
+      rule.message = message(map, rule, &problems)
+      checkSafety(map, rule, &problems)
+      checkHolds(map, rule, &problems)
+    }
     if problems.all.count == before {
       BranchCheck(rule: rule, conditions: conditions, registry: registry, scores: scores).run(&problems)
       checkUse(map, rule, &problems)

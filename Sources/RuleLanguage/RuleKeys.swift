@@ -24,6 +24,7 @@ enum RuleKeys {
       "raise",
       "text `CONDITION -> PRIORITY` or `{ when, to }`, or a list of them: raises an open alert, never lowers it"
     ),
+    ("checks", "in place of `when`: device alarms this rule judges: `{ events, supported, unsupported }`"),
     (
       "quality",
       "`{ min, gate }`: the least signal quality that opens it, and conditions on the signal without which it waits"
@@ -35,7 +36,10 @@ enum RuleKeys {
     ("smart_delay", "`{ halves_at }`: so far beyond the limit half of `for` is enough"),
     ("worsening", "so far beyond what was told it is told again; the distance from limit to bypass unless given"),
     ("flap", "`{ count, within, quiet }`: coming so often it becomes one alert that stays; `false`: never"),
-    ("escalate", "`{ after, to }`, or a list of them: who is told when nobody has answered, counted from the telling"),
+    (
+      "escalate",
+      "`{ after, to }`, or a list of them: who is told when nobody has answered, each counted from the step before"
+    ),
     ("latch", "whether it stays after its end until somebody answers; by its priority unless given"),
     ("adapt", "`PARAMETER: { to, floor, ceiling }`: follows the patient where adaptive limits are switched on"),
     ("message", "what people read; may hold `{value}` and other placeholders"),
@@ -59,8 +63,17 @@ enum RuleKeys {
     ("units", "care units it is for"),
   ]
 
+  static let checks: [(key: String, meaning: String)] = [
+    ("events", "keys or MDC reference ids of the device alarms it judges"),
+    ("supported", "the condition under which the numerics show what the alarm says; it wins where both hold"),
+    ("unsupported", "the condition under which they show that it cannot be; neither: unknown"),
+  ]
+
   static let quality: [(key: String, meaning: String)] = [
-    ("min", "samples of a lower quality (0 to 1) do not open it; 0.4 unless given; a bypass value counts all the same"),
+    (
+      "min",
+      "what samples of a lower quality (0 to 1) say waits, at most `max_hold`; under 0.4 only a bypass value is judged"
+    ),
     (
       "gate",
       "one condition or a list; what is found while one is known not to hold waits, at most `max_hold`; unknown lets it pass"

@@ -13,7 +13,7 @@ extension RuleProse {
     let most = PlainEnglish.duration(rule.maxHold)
     var lines: [String] = []
     if let quality = rule.minimumQuality {
-      lines.append("Samples of a quality under \(NumberText.plain(quality)) do not open it.")
+      lines.append("Waits at most \(most) while the newest sample has a quality under \(NumberText.plain(quality)).")
     }
     for gate in read.conditions.gates {
       lines.append(
@@ -64,10 +64,8 @@ extension RuleProse {
           : "Coming \(flap.count) times within \(within) it becomes one recurrent alert, until \(PlainEnglish.duration(flap.quiet)) without it."
       )
     }
-    var time: Int64 = 0
-    let steps = rule.escalation.map { step in
-      time += step.after
-      return "\(step.to) after \(PlainEnglish.duration(time))"
+    let steps = rule.escalation.enumerated().map { place, step in
+      "\(step.to) after \(PlainEnglish.duration(step.after))\(place > 0 ? " more" : "")"
     }
     if !steps.isEmpty { lines.append("Unanswered, it is told to \(list(steps, "and")).") }
     if let latches = rule.latches {

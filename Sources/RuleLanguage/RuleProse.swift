@@ -22,7 +22,7 @@ enum RuleProse {
       lines.append("Settings:")
       lines += rule.parameters.map { "  \(setting($0))" }
     }
-    lines.append("Says: \(message(rule))")
+    if rule.check == nil { lines.append("Says: \(message(rule))") }
     if !rule.rationale.isEmpty { lines.append("Why: \(rule.rationale)") }
     lines.append("Source: \(rule.source)")
     let names = tests?.elements?.map { $0["name"]?.scalar ?? "without a name" } ?? []
@@ -34,6 +34,7 @@ enum RuleProse {
 
   private static func conditions(_ read: ReadRule, _ english: PlainEnglish) -> [String] {
     let rule = read.definition
+    if let check = rule.check { return answers(check, read, english) }
     var lines: [String] = []
     let kind =
       rule.kind == .physiological ? "an alert" : rule.kind == .technical ? "a technical alert" : "an advisory alert"
@@ -66,6 +67,17 @@ enum RuleProse {
       lines.append("After its end it stays quiet for \(PlainEnglish.duration(rule.refractory)).")
     }
     return lines
+  }
+
+  private static func answers(_ check: AlarmCheck, _ read: ReadRule, _ english: PlainEnglish) -> [String] {
+    var lines = ["Judges the device alarms \(list(check.events, "and")), when they start; it never cancels one."]
+    if let supported = read.conditions.supported {
+      lines.append("Calls one supported when \(english.condition(supported.checked)).")
+    }
+    if let unsupported = read.conditions.unsupported {
+      lines.append("Else calls it unsupported when \(english.condition(unsupported.checked)).")
+    }
+    return lines + ["Else it is unknown."]
   }
 
   private static func watched(_ rule: RuleDefinition, _ english: PlainEnglish) -> String {

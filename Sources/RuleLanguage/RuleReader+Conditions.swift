@@ -34,6 +34,8 @@ struct RuleConditions {
   var clear: RuleCondition?
   var bypass: RuleCondition?
   var raises: [RuleCondition] = []
+  var supported: RuleCondition?
+  var unsupported: RuleCondition?
   var gates: [RuleCondition] = []
   var confirm: RuleCondition?
   /// What adapted parameters follow: numbers, not conditions.
@@ -44,6 +46,8 @@ struct RuleConditions {
     if let when { list.append(("when", when)) }
     if let clear { list.append(("clear", clear)) }
     if let bypass { list.append(("bypass", bypass)) }
+    if let supported { list.append(("supported", supported)) }
+    if let unsupported { list.append(("unsupported", unsupported)) }
     list += raises.map { ("raise", $0) } + gates.map { ("gate", $0) }
     if let confirm { list.append(("confirm", confirm)) }
     return list + adaptations.map { ("adapt", $0) }

@@ -116,28 +116,21 @@ extension RuleReader {
     return settings
   }
 
-  /// Times are written as counted from the telling; each step keeps how long the one before it had.
+  /// As in the ladders of the settings: each `after` counts from the step before, that of the first from the telling.
   private func escalation(_ map: YAMLMapping, _ problems: inout Problems) -> [EscalationStep] {
     guard let node = map.value("escalate", &problems) else { return [] }
     var steps: [EscalationStep] = []
-    var before: Int64 = 0
     for element in node.elements ?? [node] {
       guard let step = YAMLMapping(element, of: "a step of `escalate`", keys: ["after", "to"], &problems),
-        let place = step.requiredValue("after", &problems), let to = step.requiredString("to", &problems),
-        let after = YAMLMapping.parsed(
-          place, of: "after", as: "a duration such as `60s`", &problems, DurationText.parse)
+        let to = step.requiredString("to", &problems),
+        let after = step.requiredRead("after", as: "a duration longer than 0 such as `60s`", &problems, RuleReader.wait)
       else { continue }
-      guard after > before else {
-        let earlier = steps.isEmpty ? "0s" : DurationText.format(before)
-        problems.add(
-          place, "`escalate` must go up in time from the telling: \(DurationText.format(after)) after \(earlier)")
-        continue
-      }
-      steps.append(EscalationStep(after: after - before, to: to))
-      before = after
+      steps.append(EscalationStep(after: after, to: to))
     }
     return steps
   }
+
+  private static func wait(_ text: String) -> Int64? { DurationText.parse(text).flatMap { $0 > 0 ? $0 : nil } }
 
   // MARK: Adapted limits
 

@@ -16,6 +16,11 @@ enum RuleText {
     }
     if let applies = rule.applies { lines.append("applies \(text(applies, rule, registry, scores))") }
     if let limit = rule.bypassLimit { lines.append("bypass_limit \(text(limit, rule, registry, scores))") }
+    if let check = rule.check {
+      lines.append("checks \(check.events.joined(separator: " "))")
+      lines.append("supported \(text(check.supported, rule, registry, scores))")
+      lines.append("unsupported \(text(check.unsupported, rule, registry, scores))")
+    }
     for raise in rule.raises { lines.append("raise \(raise.to.text) \(text(raise.when, rule, registry, scores))") }
     lines += holds(rule, registry, scores)
     if let index = rule.holdParameter { lines.append("for_parameter \(rule.parameters[index].name)") }
@@ -95,12 +100,13 @@ enum RuleText {
       }
     }
     let numbersFirst = Aggregate.of(feature.kind).numbersFirst
-    var parts = [feature.code.map { registry[$0].key } ?? "*"]
+    let origin = feature.origin.map { "@" + $0 } ?? ""
+    var parts = [(feature.code.map { registry[$0].key } ?? "*") + origin]
     if numbersFirst { parts += numbers }
     if feature.window != .none { parts.append(feature.window.ruleText) }
     if !numbersFirst { parts += numbers }
     if let status = feature.status { parts.append(status.text) }
-    if let source = feature.source { parts.append(source) }
+    if feature.origin == nil, let source = feature.source { parts.append(source) }
     return "\(feature.kind.rawValue)(\(parts.joined(separator: ", ")))"
   }
 

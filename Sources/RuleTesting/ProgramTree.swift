@@ -157,7 +157,7 @@ struct ProgramWords {
   static func isTime(_ kind: FeatureKind) -> Bool { kind == .age || kind == .timeBelow || kind == .timeAbove }
 
   func text(_ feature: Feature) -> String {
-    let key = feature.code.map { plan.registry[$0].key } ?? ""
+    let key = (feature.code.map { plan.registry[$0].key } ?? "") + (feature.origin.map { "@" + $0 } ?? "")
     let numbers = feature.arguments.map { argument in
       switch argument {
       case .constant(let number): ProgramWords.number(number)
@@ -167,7 +167,7 @@ struct ProgramWords {
     let window = ProgramWords.text(feature.window)
     var parts = key.isEmpty ? [] : [key]
     if let status = feature.status { parts.append(status.text) }
-    if let source = feature.source { parts.append(source) }
+    if feature.origin == nil, let source = feature.source { parts.append(source) }
     let isWindowFirst = feature.kind == .baseline || feature.kind == .deviation
     if isWindowFirst, let window { parts.append(window) }
     parts += numbers

@@ -52,6 +52,7 @@ package struct RuleCoverage: Sendable {
         case .applies: break
         case .clear where !moment.held: continue
         case .raise where !moment.held: continue
+        case .supported where !moment.isAlarm, .unsupported where !moment.isAlarm: continue
         default: if !applies { continue }
         }
         switch Truth(moment.value(index, subject: subject)) {

@@ -10,6 +10,7 @@ package enum RulePart: Hashable, Sendable {
   /// Position in ``RuleDefinition/gates``.
   case gate(Int)
   case confirm
+  case supported, unsupported
 
   /// The key it is written under.
   package var key: String {
@@ -21,11 +22,17 @@ package enum RulePart: Hashable, Sendable {
     case .raise: "raise"
     case .gate: "quality"
     case .confirm: "confirm"
+    case .supported, .unsupported: "checks"
     }
   }
 
+  /// Asked when a device alarms, not at every tick.
+  var isOfAlarm: Bool { self == .supported || self == .unsupported }
+
   static func all(of rule: RuleDefinition) -> [RulePart] {
-    [.applies, .when, .clear, .bypass].filter { $0.program(of: rule) != nil } + rule.raises.indices.map { .raise($0) }
+    if rule.check != nil { return [.applies, .supported, .unsupported].filter { $0.program(of: rule) != nil } }
+    return [.applies, .when, .clear, .bypass].filter { $0.program(of: rule) != nil }
+      + rule.raises.indices.map { .raise($0) }
       + rule.gates.indices.map { .gate($0) } + (rule.confirm == nil ? [] : [.confirm])
   }
 
@@ -38,6 +45,8 @@ package enum RulePart: Hashable, Sendable {
     case .raise(let index): rule.raises[index].when
     case .gate(let index): rule.gates[index]
     case .confirm: rule.confirm
+    case .supported: rule.check?.supported
+    case .unsupported: rule.check?.unsupported
     }
   }
 
@@ -55,6 +64,8 @@ package enum RulePart: Hashable, Sendable {
     case .raise(let index): copy.raises[index].when = program
     case .gate(let index): copy.gates[index] = program
     case .confirm: copy.confirm = program
+    case .supported: copy.check?.supported = program
+    case .unsupported: copy.check?.unsupported = program
     }
     return copy
   }
@@ -136,10 +147,20 @@ struct RuleProbe {
     let layout = bench.layout(bench.rule, beside: run.test.companions, extra: probes)
     let engine = run.engine(layout)
     let rule = bench.index(in: layout)
-    guard let last = run.slots.last?.eventTime else { return }
+    let alarm = run.test.alarm.map { RuleTestRun.origin + $0.time }
+    guard let last = max(run.slots.last?.eventTime ?? .min, alarm ?? .min) as Int64?, last > .min else { return }
     var next = 0
     var time = RuleTestRun.origin
+    func moment(held: Bool, atAlarm: Bool) -> Moment {
+      Moment(
+        engine: engine, rule: rule, firstProbe: layout.plan.rules.count - items.count, items: items, now: time,
+        held: held, isAlarm: atAlarm)
+    }
     while time <= last {
+      if time == alarm {
+        engine.passTime(of: 0, upTo: time)
+        visit(moment(held: false, atAlarm: true))
+      }
       let heldBefore = next > 0 && engine.probeHolds(rule: rule, patient: 0)
       if next < run.slots.count, run.slots[next].eventTime == time {
         while next < run.slots.count, run.slots[next].eventTime == time {
@@ -150,10 +171,7 @@ struct RuleProbe {
         engine.passTime(of: 0, upTo: time)
       }
       if next > 0 {
-        visit(
-          Moment(
-            engine: engine, rule: rule, firstProbe: layout.plan.rules.count - items.count, items: items, now: time,
-            held: heldBefore || engine.probeHolds(rule: rule, patient: 0)))
+        visit(moment(held: heldBefore || engine.probeHolds(rule: rule, patient: 0), atAlarm: false))
       }
       time += run.test.tick
     }
@@ -168,6 +186,8 @@ struct RuleProbe {
     let now: Int64
     /// The rule held before or after this tick: its clearing is looked at.
     let held: Bool
+    /// The device alarms now, before the samples of this tick: a check is asked.
+    let isAlarm: Bool
 
     var time: Int64 { now - RuleTestRun.origin }
     var applies: Truth { engine.probeApplies(rule: rule, patient: 0, now: now) }

@@ -15,6 +15,8 @@ package struct RuleTest: Sendable {
   package var tick: Int64
   package var series: [TestSeries]
   package var settings: [ParameterSetting]
+  /// The device's own alarm, for rules with `checks`.
+  package var alarm: TestAlarm?
   /// Ids of rules that run beside the one under test.
   package var companions: [String]
   package var expected: [ExpectedTransition]
@@ -57,6 +59,13 @@ package struct TestSample: Sendable, Hashable {
   package var status = SampleStatus.ok
 }
 
+/// A device's own alarm in a test.
+package struct TestAlarm: Sendable, Hashable {
+  package var event: String
+  /// Milliseconds since the first tick; it comes before the samples of that tick.
+  package var time: Int64
+}
+
 /// What must be told.
 package struct ExpectedTransition: Sendable, Hashable {
   /// Milliseconds since the first tick.
@@ -68,6 +77,8 @@ package struct ExpectedTransition: Sendable, Hashable {
   package var limit: DecimalValue?
   package var message: String?
   package var isUnverified: Bool?
+  /// What the numerics must say about the device's alarm; "none": no check may answer.
+  package var verification: String?
 
   package var text: String {
     var text = "\(ClockText.format(time)) \(phase.rawValue)"
@@ -75,6 +86,7 @@ package struct ExpectedTransition: Sendable, Hashable {
     if let value { text += " value \(value)" }
     if let limit { text += " limit \(limit)" }
     if let isUnverified { text += isUnverified ? " unverified" : " verified" }
+    if let verification { text += " \(verification)" }
     if let message { text += " \"\(message)\"" }
     return text
   }

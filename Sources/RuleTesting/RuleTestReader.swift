@@ -66,7 +66,7 @@ package struct RuleTestReader {
 
   // MARK: One test
 
-  static let testKeys = ["name", "patient", "every", "series", "settings", "with", "expect", "suppressed"]
+  static let testKeys = ["name", "patient", "every", "series", "settings", "with", "alarm", "expect", "suppressed"]
 
   private func test(_ node: YAMLNode, rule: String, _ problems: inout Problems) -> RuleTest? {
     guard let map = YAMLMapping(node, of: "a test of `\(rule)`", keys: Self.testKeys, &problems) else { return nil }
@@ -76,10 +76,14 @@ package struct RuleTestReader {
       map.read("every", as: "a duration such as `1s`", &problems) { text in
         ClockText.parse(text).flatMap { $0 > 0 ? $0 : nil }
       } ?? 1000
+    if isCheck(rule) { return checkTest(node, map, name: name, rule: rule, tick: tick, &problems) }
     let patient = patient(map, &problems)
     let series = series(map, tick: tick, &problems)
     let settings = settings(map, rule: rule, &problems)
     let companions = companions(map, rule: rule, &problems)
+    if map.has("alarm") {
+      problems.add(map.place(of: "alarm"), "`alarm` is for rules with `checks`: `\(rule)` judges no device alarm")
+    }
     if !map.has("expect") {
       problems.add(node, "a test of `\(rule)` needs `expect` (`expect: []` where nothing may be told)")
     }
@@ -108,7 +112,7 @@ package struct RuleTestReader {
     }
   }
 
-  private func patient(_ map: YAMLMapping, _ problems: inout Problems) -> TestPatient {
+  func patient(_ map: YAMLMapping, _ problems: inout Problems) -> TestPatient {
     var patient = TestPatient()
     let keys = ["age", "age_months", "flags", "unit", "state", "state_until", "listed"]
     guard let block = map.mapping("patient", keys: keys, &problems) else { return patient }
@@ -141,7 +145,7 @@ package struct RuleTestReader {
 
   // MARK: Series
 
-  private func series(_ map: YAMLMapping, tick: Int64, _ problems: inout Problems) -> [TestSeries] {
+  func series(_ map: YAMLMapping, tick: Int64, _ problems: inout Problems) -> [TestSeries] {
     guard map.requiredValue("series", &problems) != nil,
       let block = map.mapping("series", &problems)
     else { return [] }
@@ -197,7 +201,7 @@ package struct RuleTestReader {
 
   // MARK: Settings and companions
 
-  private func settings(_ map: YAMLMapping, rule: String, _ problems: inout Problems) -> [ParameterSetting] {
+  func settings(_ map: YAMLMapping, rule: String, _ problems: inout Problems) -> [ParameterSetting] {
     let own = plan.rules.first { $0.id == rule }
     var list: [ParameterSetting] = []
     for element in map.list("settings", &problems) ?? [] {
@@ -231,7 +235,7 @@ package struct RuleTestReader {
     DecimalValue(text) ?? DurationText.parse(text).map { DecimalValue(mantissa: $0) }
   }
 
-  private func companions(_ map: YAMLMapping, rule: String, _ problems: inout Problems) -> [String] {
+  func companions(_ map: YAMLMapping, rule: String, _ problems: inout Problems) -> [String] {
     var list: [String] = []
     for element in map.list("with", orSingle: true, &problems) ?? [] {
       guard let id = YAMLMapping.text(element, of: "with", &problems) else { continue }

@@ -17,6 +17,7 @@ package struct ObservedTransition: Sendable {
     if document.unverified || expected?.isUnverified != nil {
       text += document.unverified ? " unverified" : " verified"
     }
+    if expected?.verification != nil { text += " \(document.verification ?? "none")" }
     if expected?.message != nil { text += " \"\(document.message)\"" }
     return text
   }
@@ -28,6 +29,7 @@ package struct ObservedTransition: Sendable {
     if let limit = expected.limit, document.limit?.isSameNumber(as: limit) != true { return false }
     if let message = expected.message, message != document.message { return false }
     if let isUnverified = expected.isUnverified, isUnverified != document.unverified { return false }
+    if let verification = expected.verification, verification != document.verification ?? "none" { return false }
     return true
   }
 }
@@ -92,9 +94,28 @@ struct RuleTestRun {
   /// Runs the whole strip.
   func run(_ layout: PlanLayout, rule: String) -> Observed {
     let engine = engine(layout)
-    for slot in slots { engine.apply(slot) }
+    var told = rule
+    if let alarm = test.alarm {
+      let time = RuleTestRun.origin + alarm.time
+      for slot in slots where slot.eventTime < time { engine.apply(slot) }
+      told = sound(alarm, engine)
+      for slot in slots where slot.eventTime >= time { engine.apply(slot) }
+    } else {
+      for slot in slots { engine.apply(slot) }
+    }
     engine.finishMessage()
-    return RuleTestRun.observed(engine, rule: rule)
+    return RuleTestRun.observed(engine, rule: told)
+  }
+
+  /// - Returns: the id of the alert it is told as.
+  private func sound(_ alarm: TestAlarm, _ engine: Engine) -> String {
+    var slot = Slot()
+    slot.patient = 0
+    slot.device = names.deviceNumber(test.series.first?.device ?? "monitor")
+    slot.eventTime = RuleTestRun.origin + alarm.time
+    slot.ingestTime = slot.eventTime
+    engine.applyDeviceAlarm(slot, DeviceAlarm(event: alarm.event, hasEnded: false, priority: .high))
+    return "device-alarm-" + alarm.event.lowercased()
   }
 
   static func observed(_ engine: Engine, rule: String) -> Observed {

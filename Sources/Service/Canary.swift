@@ -3,6 +3,8 @@ import VitalModel
 /// The heartbeat's canary: a message that makes the whole trip a real one makes (SEMANTICS E5).
 enum Canary {
   static let device = "vigil-canary"
+  /// The webhook type of a heartbeat.
+  static let type = WebhookType.heartbeat.rawValue
 
   static func payload(number: Int64, sentAt: Int64) -> String { "canary \(number) \(sentAt)" }
 

@@ -78,6 +78,8 @@ final class ControlSocket: @unchecked Sendable {
     var ids: [String]?
     /// A deployment as journaled, base64.
     var deployment: String?
+    /// Whose deliveries.
+    var receiver: String?
   }
 
   private func reply(to line: [UInt8]) -> String {
@@ -92,6 +94,7 @@ final class ControlSocket: @unchecked Sendable {
     case "resubmit":
       let ids = (request.ids ?? []).compactMap { QuarantineID(text: $0) }
       return "{\"ok\":true,\"resubmitted\":\(service.resubmit(ids))}"
+    case "deliveries-replay": return replay(request)
     case "rules-deploy": return deploy(request.deployment)
     default: return "{\"error\":\"unknown command\"}"
     }
@@ -99,6 +102,20 @@ final class ControlSocket: @unchecked Sendable {
 }
 
 extension ControlSocket {
+  private func replay(_ request: Request) -> String {
+    var out = JSONText()
+    do throws(JournalError) {
+      let count = try service.keeper.replay(request.ids?.compactMap { UInt64($0) }, receiver: request.receiver)
+      out.object {
+        $0.field("ok", true)
+        $0.field("replayed", count)
+      }
+    } catch {
+      out.object { $0.field("error", error.description) }
+    }
+    return out.text
+  }
+
   fileprivate func deploy(_ text: String?) -> String {
     var out = JSONText()
     guard let bytes = text.flatMap({ bytes(base64: $0) }), let deployment = RuleDeployment(journaled: bytes) else {

@@ -1,10 +1,13 @@
 import AlertJournal
+import Configuration
 import Delivery
+import Evaluation
 import Instrumentation
 import Pipeline
 import RingBufferModule
 import Synchronization
 import VitalModel
+import WebhookFormats
 
 /// One shard's evaluator: durable entries in, one atomic write of transitions, ledger, state and outbox out, then delivery.
 ///
@@ -30,7 +33,7 @@ final class Evaluator: @unchecked Sendable {
     var shards: Int
     /// The journal's last durable position; everything up to it has been published to this shard.
     var durablePosition: @Sendable () -> UInt64
-    var heartbeatReceiver: @Sendable () -> String?
+    var heartbeat: @Sendable () -> VigilConfiguration.Heartbeat?
   }
 
   private let parts: Parts
@@ -134,7 +137,9 @@ final class Evaluator: @unchecked Sendable {
     for transition in effects.output.transitions where transition.isNotified {
       let receivers = parts.routing.receivers(for: transition.document, at: now)
       if receivers.isEmpty { parts.meters.unrouted.add(1) }
-      effects.outbox += Webhooks.rows(transition.document, to: receivers, now: now)
+      effects.outbox += Webhooks.rows(
+        transition.document, type: transition.isAnswer ? .acknowledged : nil, to: receivers, plan: engine.layout.plan,
+        now: now)
     }
     effects.outbox += canaries
     canaries.removeAll(keepingCapacity: true)
@@ -257,20 +262,26 @@ final class Evaluator: @unchecked Sendable {
   // MARK: Heartbeat
 
   private func noteCanary(number: Int64, sentAt: Int64) {
-    guard let receiver = parts.heartbeatReceiver() else { return }
+    guard let heartbeat = parts.heartbeat() else { return }
     let now = parts.clock.wallMilliseconds()
     var data = JSONText()
     data.object {
       $0.field("canary", Int(number))
       $0.field("sent", Timestamp.format(sentAt))
       $0.field("trip_ms", Int(max(0, now - sentAt)))
+      // How long a receiver may wait for the next before it rings.
+      $0.field("every_s", Double(heartbeat.every) / 1000)
     }
     let id = "heartbeat-\(sentAt)"
-    let body = WebhookBody.standard(type: "heartbeat", timestampMs: now, data: data.bytes)
+    guard let known = parts.routing.receivers(named: [heartbeat.receiver]).first else { return }
+    let webhookID = "\(id)-\(number)"
+    let encoded = Webhooks.encoder(known, engine.layout.plan.registry)
+      .heartbeat(webhookID: webhookID, timestampMs: now, data: data)
     canaries.append(
       OutboxRow(
-        receiver: receiver, webhookID: "\(id)-\(number)", alertID: id, sequence: Int(number), type: "heartbeat",
-        priority: .info, createdMs: now, body: body))
+        receiver: heartbeat.receiver, webhookID: webhookID, alertID: id, sequence: Int(number),
+        type: Canary.type, priority: .info, createdMs: now, body: encoded.body,
+        contentType: encoded.contentType, headers: encoded.headers))
   }
 }
 

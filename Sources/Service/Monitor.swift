@@ -164,6 +164,7 @@ final class Monitor: @unchecked Sendable {
       _ = try service.store.outbox.trimMarks(olderThan: now - retain.journal)
       _ = try Retention(service.store.store).trim(olderThan: now - retain.chunks)
       let batch = service.store.makeBatch()
+      try service.keeper.trimDeadLetters(olderThan: now - retain.ledger)
       service.store.ledger.trim(olderThan: now - retain.ledger, in: batch)
       service.store.quarantine.trim(olderThan: now - retain.ledger, in: batch)
       try service.store.registry.trimTexts(keepFrom: keep, in: batch)

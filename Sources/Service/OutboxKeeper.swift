@@ -1,46 +1,97 @@
 import AlertJournal
+import Configuration
 import Delivery
 import Instrumentation
 import Synchronization
 import VitalModel
 
 /// Between the durable outbox and the delivery thread: offers rows, records attempts, raises what cannot be delivered.
+///
+/// Its calls as ``DeliveryJournal`` come from the delivery thread and are short; what takes longer waits for
+/// ``upkeep()`` on the monitor's thread.
 final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
-  private let store: VigilStore
-  private let routing: Routing
-  private let meters: ServiceMeters
-  private let log: Log
-  private let clock: any ServiceClock
+  let store: VigilStore
+  let routing: Routing
+  let meters: ServiceMeters
+  let log: Log
+  let clock: any ServiceClock
+  let digests: DigestMaker
+  let figures = DeliveryFigures()
   private let worker = Mutex<DeliveryWorker?>(nil)
   private let needsOffer = Atomic<Bool>(false)
+  /// Receivers that are back and wait for their digest, with the keys that were under way then.
+  let digestsDue = Mutex<[String: Set<UInt64>]>([:])
+  /// When the outbox was last searched for what nobody will take, milliseconds since 1970.
+  let lastBurial = Atomic<Int64>(.min)
+  private let heartbeatSetting = Mutex<VigilConfiguration.Heartbeat?>(nil)
+  /// The newest heartbeat owed to a receiver.
+  private let newestHeartbeat = Mutex<[String: UInt64]>([:])
 
-  init(store: VigilStore, routing: Routing, meters: ServiceMeters, log: Log, clock: any ServiceClock) {
+  /// - Parameter encode: how a digest is written; nil: in its receiver's format.
+  init(
+    store: VigilStore, routing: Routing, meters: ServiceMeters, log: Log, clock: any ServiceClock,
+    encode: DigestEncoder? = nil
+  ) {
     self.store = store
     self.routing = routing
     self.meters = meters
     self.log = log
     self.clock = clock
+    digests = DigestMaker(
+      store: store,
+      encode: encode ?? { request in
+        routing.receivers(named: [request.receiver]).first.map { Webhooks.digest(request, to: $0) }
+      },
+      closesAlerts: { routing.receivers(named: [$0]).first?.format.digestClosesAlerts ?? true })
+    registerGauges()
   }
 
   func attach(_ worker: DeliveryWorker?) { self.worker.withLock { $0 = worker } }
-  private var current: DeliveryWorker? { worker.withLock { $0 } }
+  var current: DeliveryWorker? { worker.withLock { $0 } }
+
+  /// Who gets the heartbeat, and how often; replaced by a reload.
+  var heartbeat: VigilConfiguration.Heartbeat? {
+    get { heartbeatSetting.withLock { $0 } }
+    set { heartbeatSetting.withLock { $0 = newValue } }
+  }
 
   // MARK: To delivery
 
   func offer(_ items: [OutboxItem]) {
     guard !items.isEmpty, let worker = current else { return }
-    if worker.enqueue(items) > 0 { needsOffer.store(true, ordering: .relaxed) }
+    _ = worker.enqueue(items)
+    for item in items where item.type == Canary.type { dropOlderHeartbeat(than: item) }
+  }
+
+  /// A heartbeat says that all is well now: one that could not be delivered before the next says nothing, and must not
+  /// speak for a later moment.
+  private func dropOlderHeartbeat(than item: OutboxItem) {
+    let older = newestHeartbeat.withLock { $0.updateValue(item.outboxKey, forKey: item.receiver) }
+    guard let older, older != item.outboxKey else { return }
+    do throws(JournalError) {
+      guard try store.outbox.remove(older, atMs: clock.wallMilliseconds()) else { return }
+      current?.withdraw(receiver: item.receiver, outboxKeys: [older])
+    } catch {
+      log.limited(
+        .warning, every: 60, "delivery", "an old heartbeat could not be taken out of the outbox",
+        ["reason": LogValue(error.description)])
+    }
   }
 
   /// Offers everything the outbox holds: at start, and when there is room again. Held items are ignored by delivery.
   func offerAll() {
     do throws(JournalError) {
-      let rows = try store.outbox.all()
+      var active: [String: Bool] = [:]
       var items: [OutboxItem] = []
-      items.reserveCapacity(rows.count)
-      for row in rows {
-        let newest = try store.alerts.newest(alertID: row.row.alertID)
-        items.append(Webhooks.item(row, stillActive: newest?.state == .active))
+      for row in try store.outbox.all() {
+        let isActive: Bool
+        if let known = active[row.row.alertID] {
+          isActive = known
+        } else {
+          isActive = try store.alerts.newest(alertID: row.row.alertID)?.state == .active
+          active[row.row.alertID] = isActive
+        }
+        items.append(Webhooks.item(row, stillActive: isActive))
       }
       offer(items)
     } catch {
@@ -50,7 +101,9 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
 
   /// Called by the monitor about once a second.
   func upkeep() {
+    makeDigestsDue()
     if needsOffer.exchange(false, ordering: .relaxed) { offerAll() }
+    buryWhatNobodyTakes(now: clock.wallMilliseconds())
   }
 
   // MARK: DeliveryJournal, on the delivery thread
@@ -60,7 +113,9 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
       let outcome = report.isDelivered ? "delivered" : "failed"
       meters.deliveries.with(report.item.receiver, outcome).add(1)
       guard report.item.keeping == .outbox else { continue }
+      if report.isDelivered { noteTaken(report.item) }
       record(report)
+      if report.isGivenUp { buryRefused(report.item) }
     }
   }
 
@@ -92,49 +147,18 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
 
   func noticed(_ notice: DeliveryNotice) {
     switch notice {
-    case .undelivered(let item, let attempts):
-      meters.undelivered.add(1)
-      tellOthers(
-        than: item.receiver, rule: "delivery-failed", title: "High alert not delivered",
-        message: "a high alert has not reached \(item.receiver) after \(attempts) attempts; look at the bedside",
-        alertID: item.alertID)
-      log.error(
-        "delivery", "high alert not delivered",
-        ["receiver": LogValue(item.receiver), "attempts": LogValue(attempts), "alert": LogValue(item.alertID)])
-    case .parked(let receiver, _):
-      tellOthers(
-        than: receiver, rule: "receiver-parked", title: "Receiver gone",
-        message: "receiver \(receiver) refuses every webhook and is probed only; alerts wait in the outbox",
-        alertID: receiver)
-      log.error("delivery", "receiver parked", ["receiver": LogValue(receiver)])
+    case .undelivered(let item, let attempts): tellUndelivered(item, attempts: attempts)
+    case .parked(let receiver, _): tellParked(receiver)
     case .breakerOpened(let receiver):
       log.warning("delivery", "receiver keeps failing; probing it", ["receiver": LogValue(receiver)])
     case .recovered(let receiver): log.info("delivery", "receiver recovered", ["receiver": LogValue(receiver)])
+    case .digestDue(let receiver, let underWay): digestsDue.withLock { $0[receiver] = Set(underWay) }
+    case .overtook(let receiver, let keys): dropOvertaken(keys, receiver: receiver)
     case .noSuchReceiver(let item):
       log.limited(
         .warning, every: 60, "delivery", "outbox row for a receiver that is no longer configured",
         ["receiver": LogValue(item.receiver)])
     }
-  }
-
-  /// A technical alert from memory to every receiver but the one concerned.
-  private func tellOthers(than receiver: String, rule: String, title: String, message: String, alertID: String) {
-    let others = routing.receiverNames.filter { $0 != receiver }
-    guard !others.isEmpty else { return }
-    sendTechnical(
-      to: others, rule: rule, title: title, message: message, subject: receiver + "/" + alertID,
-      now: clock.wallMilliseconds())
-  }
-
-  /// A technical alert of the service itself, from memory: it needs no store (SEMANTICS E5).
-  func sendTechnical(to receivers: [String], rule: String, title: String, message: String, subject: String, now: Int64)
-  {
-    guard let worker = current, !receivers.isEmpty else { return }
-    let document = ServiceAlert.document(rule: rule, title: title, message: message, subject: subject, now: now)
-    let body = WebhookBody.standard(type: "alert.opened", timestampMs: now, data: Array(document.json.utf8))
-    let id = OutboxItem.webhookID(alertID: document.alertID, sequence: 1)
-    _ = worker.sendNow(
-      to: receivers, webhookID: id, type: "alert.opened", body: body, createdMs: now, attemptsMax: 20)
   }
 
   func roomAvailable() { needsOffer.store(true, ordering: .relaxed) }

@@ -31,6 +31,12 @@ package final class ReplaySession {
     package var alerts = 0
     package var suppressed = 0
     package var alertsByRule: [String: Int] = [:]
+    /// Starts, escalations, updates and ends anybody would have been told of.
+    package var notifications = 0
+    /// Ledger rows by stage and rule.
+    package var suppressedByStage: [SuppressionStage: [String: Int]] = [:]
+    /// Whether ``json`` shows ``suppressedByStage``.
+    package var showsStages = false
     package var seconds = 0.0
     package var stateHash = ""
 
@@ -44,6 +50,20 @@ package final class ReplaySession {
         $0.field("duplicates", duplicates)
         $0.field("alerts", alerts)
         $0.field("suppressed", suppressed)
+        $0.field("notifications", notifications)
+        if showsStages {
+          $0.object("stages") { out in
+            for stage in SuppressionStage.allCases {
+              out.object(stage.rawValue) { out in
+                let held = suppressedByStage[stage] ?? [:]
+                out.field("held", held.values.reduce(0, +))
+                out.object("by_rule") { out in
+                  for (rule, count) in held.sorted(by: { $0.key < $1.key }) { out.field(rule, count) }
+                }
+              }
+            }
+          }
+        }
         $0.object("alerts_by_rule") { out in
           for (rule, count) in alertsByRule.sorted(by: { $0.key < $1.key }) { out.field(rule, count) }
         }

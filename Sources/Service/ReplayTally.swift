@@ -7,6 +7,9 @@ struct ReplayTally {
   private(set) var alerts = 0
   private(set) var suppressed = 0
   private(set) var alertsByRule: [String: Int] = [:]
+  /// Everything anybody would have been told: starts, escalations, updates, ends.
+  private(set) var notifications = 0
+  private(set) var suppressedByStage: [SuppressionStage: [String: Int]] = [:]
   private let onTransition: (Transition) -> Void
   private let onLedger: (LedgerRow) -> Void
 
@@ -19,6 +22,7 @@ struct ReplayTally {
   mutating func drain(_ engine: Engine) {
     guard !engine.output.isEmpty else { return }
     for transition in engine.output.transitions {
+      if transition.isNotified { notifications += 1 }
       if transition.document.phase == .start, transition.isNotified {
         alerts += 1
         alertsByRule[transition.document.ruleID, default: 0] += 1
@@ -27,6 +31,9 @@ struct ReplayTally {
     }
     for row in engine.output.ledger {
       suppressed += 1
+      if let stage = row.document.suppressed?.stage {
+        suppressedByStage[stage, default: [:]][row.document.ruleID, default: 0] += 1
+      }
       onLedger(row)
     }
     engine.output.removeAll()
@@ -38,6 +45,8 @@ struct ReplayTally {
     summary.alerts = alerts
     summary.suppressed = suppressed
     summary.alertsByRule = alertsByRule
+    summary.notifications = notifications
+    summary.suppressedByStage = suppressedByStage
     summary.seconds = seconds
     summary.stateHash = ReplayTally.stateHash(engine, directory)
   }

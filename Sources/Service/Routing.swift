@@ -32,6 +32,11 @@ final class Routing: Sendable {
 
   var receiverNames: [String] { table.withLock { $0.receivers.map(\.name) } }
 
+  /// Receivers by name, in the order of the configuration; unknown names are left out.
+  func receivers(named names: [String]) -> [VigilConfiguration.Receiver] {
+    table.withLock { $0.receivers.filter { names.contains($0.name) } }
+  }
+
   /// Receivers of a document, each once.
   ///
   /// An escalation goes to whoever its name stands for at `time` and to nobody else; where that is nobody it goes by the

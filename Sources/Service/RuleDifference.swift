@@ -93,6 +93,11 @@ package struct RuleDifference: Sendable {
       rule.raises.isEmpty ? "none" : rule.raises.map { "\($0.when.text) -> \($0.to.text)" }.joined(separator: "; ")
     }
     note("raise", raises(old), raises(new))
+    note(
+      "checks", old.check?.events.joined(separator: ", ") ?? "none", new.check?.events.joined(separator: ", ") ?? "none"
+    )
+    note("supported", old.check?.supported.text ?? "none", new.check?.supported.text ?? "none")
+    note("unsupported", old.check?.unsupported.text ?? "none", new.check?.unsupported.text ?? "none")
     note("refractory", DurationText.format(old.refractory), DurationText.format(new.refractory))
     let before = old.holdTexts
     let after = new.holdTexts

@@ -27,6 +27,7 @@ package struct ServiceMeters: Sendable {
   let escalations: CounterFamily
   let deliveries: CounterFamily
   let undelivered: Counter
+  let deadLetters: CounterFamily
   let unrouted: Counter
   let unreached: Counter
   let effectsFailures: Counter
@@ -75,6 +76,8 @@ package struct ServiceMeters: Sendable {
       "vigil_delivery_attempts_total", "Webhook attempts.", labels: ["receiver", "outcome"])
     undelivered = registry.counter(
       "vigil_undelivered_total", "High alerts reported as undelivered to their receiver.")
+    deadLetters = registry.counterFamily(
+      "vigil_dead_letters_total", "Webhooks given up on.", labels: ["receiver", "reason"])
     unrouted = registry.counter("vigil_unrouted_total", "Transitions no route accepts.")
     unreached = registry.counter(
       "vigil_escalations_unreached_total", "Escalations for a name behind which nobody was on duty; told by the routes."

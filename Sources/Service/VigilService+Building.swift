@@ -65,7 +65,6 @@ extension VigilService {
         abandonment: abandonment, commitMax: min(configuration.commitMax, 32_768),
         usesWallClock: configuration.clock == .wall),
       nextPosition: recovered.nextPosition, counters: recovered.counters)
-    let heartbeat = configuration.heartbeat?.receiver
     var evaluators: [Evaluator] = []
     for shard in 0..<shards {
       recovered.engines[shard].output = recovered.owed[shard]
@@ -75,7 +74,7 @@ extension VigilService {
             store: recovered.store, engine: recovered.engines[shard], directory: recovered.directory, texts: texts,
             deadlines: deadlines, doorbell: doorbell, routing: routing, delivery: keeper, clock: settings.clock,
             meters: meters, log: log, abandonment: abandonment, shard: shard, shards: shards,
-            durablePosition: { sequencer.lastPosition.load(ordering: .acquiring) }, heartbeatReceiver: { heartbeat }),
+            durablePosition: { sequencer.lastPosition.load(ordering: .acquiring) }, heartbeat: { keeper.heartbeat }),
           ring: rings[shard], progress: recovered.progress[shard]))
     }
     registerGauges(meters, recovered: recovered, inputs: inputs, rings: rings, sequencer: sequencer, sealer: sealer)

@@ -108,6 +108,7 @@ package final class VigilService: @unchecked Sendable {
       throw .badConfiguration(["receivers: \(error)"])
     }
     keeper.attach(delivery)
+    keeper.heartbeat = configuration.heartbeat
     do {
       let parts = try VigilService.build(
         recovered, configuration, settings, meters, log, abandonment, doorbell, routing, keeper, shards: shards)
@@ -127,7 +128,7 @@ package final class VigilService: @unchecked Sendable {
     self.recovered = (recovered.replayed, milliseconds)
     sendInitialControl(recovered, roster)
     try startThreads()
-    keeper.offerAll()
+    keeper.begin()
     if roster != nil, recovered.rosterText != rosterText { resubmitUnassigned() }
     try startOutside(recovered.registry)
     recovered.rules.tell(log)
@@ -300,6 +301,7 @@ package final class VigilService: @unchecked Sendable {
       takeUpAlerting(new)
       routing.replace(new)
       delivery.replaceReceivers(receivers)
+      keeper.heartbeat = new.heartbeat
       if let level = LogLevel(name: new.logLevel.rawValue) { log.level = level }
       configuration.withLock { $0 = new }
       meters.reloads.with("ok").add(1)

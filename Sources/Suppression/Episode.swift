@@ -104,6 +104,11 @@ package struct Episode: Sendable, BitwiseCopyable {
   /// Where the running stretch of breach began, open or not; meaningless while frozen or idle.
   package var segmentStart: Int64 = 0
   package var clearOnset: Int64 = 0
+  /// While idle: where the newest values began to breach what the smoothed one does not; 0: they do not.
+  package var rawOnset: Int64 {
+    get { clearOnset }
+    set { clearOnset = newValue }
+  }
   /// When it must be looked at again if no sample comes before; `Int64.max`: never.
   package var due: Int64 = .max
   /// Finished stretches of breach that still count, oldest first; unused ones have equal ends.
@@ -122,8 +127,24 @@ package struct Episode: Sendable, BitwiseCopyable {
 
   /// Idle, and no earlier breach counts.
   package var isBlank: Bool {
-    guard case .idle = phase else { return false }
+    guard case .idle = phase, rawOnset == 0 else { return false }
     return (0..<4).allSatisfy { segments[$0].end == segments[$0].start }
+  }
+
+  /// The smoothed value does not breach the limit; takes in whether the newest one does.
+  ///
+  /// - Returns: where the stretch began, once it has lasted as long as the rule asks: what smoothing holds. Once a stretch.
+  package mutating func observeRaw(breaches: Bool, now: Int64, hold: Int64) -> Int64? {
+    guard case .idle = phase else { return nil }
+    guard breaches else {
+      rawOnset = 0
+      isNoted = false
+      return nil
+    }
+    if rawOnset == 0 { rawOnset = now }
+    guard !isNoted, now - rawOnset >= hold else { return nil }
+    isNoted = true
+    return rawOnset
   }
 
   /// Forgets earlier breaches of an idle episode once all of them have left the window they add up in.
@@ -162,6 +183,7 @@ package struct Episode: Sendable, BitwiseCopyable {
     isBypassed = false
     isFrozen = false
     isNoted = false
+    clearOnset = 0
     onset = now
     segmentStart = now
   }
@@ -181,6 +203,7 @@ package struct Episode: Sendable, BitwiseCopyable {
     case .no:
       freeze(now)
       phase = .idle
+      defer { isNoted = false }
       return isNoted ? .none : .dropped(.persistence, onset: onset)
     case .yes:
       if isFrozen {

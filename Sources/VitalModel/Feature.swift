@@ -114,6 +114,9 @@ package struct Feature: Hashable, Sendable {
   package var status: SampleStatus?
   package var source: String?
 
+  /// Whose series it reads, where a check names it (`hr@ecg2`); nil: the series at hand, or the preferred one.
+  package var origin: String? { kind == .source ? nil : source }
+
   package init(
     kind: FeatureKind, code: VitalCode?, window: WindowShape = .none, arguments: [FeatureArgument] = [],
     status: SampleStatus? = nil, source: String? = nil

@@ -27,12 +27,8 @@ extension RuleDefinition {
   /// Whether another alert, a state or a flag may hold it.
   package var isInhibited: Bool { !inhibitedBy.isEmpty || !inhibitedIn.isEmpty }
 
-  /// The ladder with times counted from the telling: `60s charge-nurse, 3m rapid-response`.
+  /// The ladder as written: `60s charge-nurse, 3m rapid-response`.
   private var escalationText: String {
-    var time: Int64 = 0
-    return escalation.map { step in
-      time += step.after
-      return "\(DurationText.format(time)) \(step.to)"
-    }.joined(separator: ", ")
+    escalation.map { "\(DurationText.format($0.after)) \($0.to)" }.joined(separator: ", ")
   }
 }

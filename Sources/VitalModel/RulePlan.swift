@@ -161,6 +161,11 @@ package struct LimitAdaptation: Hashable, Sendable {
   }
 }
 
+/// What the numerics say about a device's own alarm; it is told whatever they say (SEMANTICS C5).
+package enum Verification: String, Sendable, CaseIterable {
+  case supported, unsupported, unknown
+}
+
 /// What a rule says about a device's own alarm (SEMANTICS C5): the alarm is annotated, never cancelled.
 package struct AlarmCheck: Hashable, Sendable {
   /// Keys of the device alarms it checks, lower case.

@@ -125,7 +125,7 @@ struct ExplanationText {
   }
 
   private mutating func addEvidence(_ evidence: FactsText, isFirst: Bool) {
-    var rows: [[String]] = []
+    var rows = verification(evidence)
     if let when = evidence.string("when") { rows.append(["condition", when]) }
     if let hold = evidence.string("for") { rows.append(["held for", hold]) }
     if let bypass = evidence.string("bypass") { rows.append(["at once if", bypass]) }
@@ -152,6 +152,17 @@ struct ExplanationText {
     lines.append(TextTable.format(rows, indent: "   "))
     addComponents(evidence)
     addSamples(evidence, limit: isFirst ? ExplanationText.samplesMax.first : ExplanationText.samplesMax.later)
+  }
+
+  /// What the numerics said about a device's alarm, by which check, and the condition that decided.
+  private func verification(_ evidence: FactsText) -> [[String]] {
+    guard let answer = evidence.string("verification", "answer") else { return [] }
+    func fact(_ key: String) -> String { evidence.string("verification", key) ?? "" }
+    var rows = [["numerics say", answer], ["checked by", "\(fact("rule")), version \(fact("version"))"]]
+    for key in ["supported", "unsupported"] where evidence.hasValue("verification", key) {
+      rows.append([answer == key ? "because" : "not \(key)", fact(key)])
+    }
+    return rows
   }
 
   /// Evidence holds durations in milliseconds; the rule's text says which parameters are durations.

@@ -41,7 +41,8 @@ enum Program {
   static let commands: [Command] = [
     RunCommand.command, CheckCommand.command, ReplayCommand.command, WebhookCommand.command, VersionCommand.command,
     SimulateCommand.command, ExportCommand.command, ScoreCommand.command, ExplainCommand.command,
-    QuarantineCommand.command, RulesCommand.command, TestCommand.command, StatsCommand.command,
+    QuarantineCommand.command, DeliveriesCommand.command, RulesCommand.command, TestCommand.command,
+    StatsCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {

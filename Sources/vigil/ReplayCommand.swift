@@ -26,6 +26,7 @@ enum ReplayCommand {
       Flag("--alerts", "FILE", "write alert documents here instead of standard output"),
       Flag("--suppressed", "FILE", "write what was not told, with the reason"),
       Flag("--without", "STAGE,...", repeats: true, "switch suppression stages off"),
+      Flag("--stage-report", "say how many each suppression stage held, by rule"),
       Flag("--epoch", "T", "what relative time_s counts from (default 2020-01-01T00:00:00Z)"),
       Flag("--device", "ID", "device of a wide CSV (default its patient_id)"),
       Flag("--map", "COLUMN=KEY[:UNIT]", repeats: true, "meaning of a column with a name of its own"),
@@ -51,7 +52,8 @@ enum ReplayCommand {
     try feed(session, inputs, arguments)
     let elapsed = clock.now - start
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
-    let summary = session.finish(seconds: seconds)
+    var summary = session.finish(seconds: seconds)
+    summary.showsStages = arguments.has("--stage-report")
     outputs.close()
     printSummary(summary, arguments, ruleSet: inputs.setName)
     return ExitCode.ok
@@ -171,9 +173,26 @@ enum ReplayCommand {
     printError(
       "\(summary.patients) patients, \(summary.samples) samples (\(summary.stored) stored, \(summary.quarantined) "
         + "quarantined, \(summary.duplicates) duplicates) in \(String(format: "%.2f", summary.seconds)) s (\(rate)/s)")
-    printError("\(summary.alerts) alerts, \(summary.suppressed) suppressed with rule set \(ruleSet)")
+    printError(
+      "\(summary.alerts) alerts (\(summary.notifications) notifications), \(summary.suppressed) suppressed with rule set \(ruleSet)"
+    )
     for (rule, count) in summary.alertsByRule.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
       printError("  \(rule): \(count)")
+    }
+    if summary.showsStages { printStages(summary) }
+  }
+
+  /// One line a stage, the rules it held most first.
+  private static func printStages(_ summary: ReplaySession.Summary) {
+    printError("held by stage (vigil replay --without STAGE shows what a stage is worth):")
+    for stage in SuppressionStage.allCases {
+      let held = summary.suppressedByStage[stage] ?? [:]
+      let total = held.values.reduce(0, +)
+      let rules = held.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(4).map { "\($0.key) \($0.value)" }
+      let name = stage.rawValue.padding(toLength: 14, withPad: " ", startingAt: 0)
+      printError(
+        "  \(name)\(total)"
+          + (rules.isEmpty ? "" : "  (" + rules.joined(separator: ", ") + (held.count > 4 ? ", ..." : "") + ")"))
     }
   }
 }

@@ -289,6 +289,13 @@ enum RulesCommand {
       out.field("applies", rule.applies?.text)
       out.field("when", rule.when.text)
       out.field("clear", rule.clear?.text)
+      if let check = rule.check {
+        out.object("checks") { out in
+          out.field("events", check.events)
+          out.field("supported", check.supported.text)
+          out.field("unsupported", check.unsupported.text)
+        }
+      }
       out.object("parameters") { out in
         for parameter in rule.parameters { out.field(parameter.name, RuleDifference.text(parameter)) }
       }

@@ -45,7 +45,8 @@ enum StoreReplay {
     if let refused = replay.refusedRules { printError("vigil: rules kept as they were: \(refused)") }
     let elapsed = ContinuousClock.now - start
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
-    let summary = replay.finish(seconds: seconds)
+    var summary = replay.finish(seconds: seconds)
+    summary.showsStages = arguments.has("--stage-report")
     outputs.close()
     ReplayCommand.printSummary(summary, arguments, ruleSet: given?.name ?? access.journaledRules?.set ?? "all")
     return ExitCode.ok

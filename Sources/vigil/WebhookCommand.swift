@@ -19,6 +19,7 @@ enum WebhookCommand {
       Flag("--port-file", "FILE", "receive: write the port here once listening"),
       Flag("-c", "FILE", "test: configuration with the receivers"),
       Flag("--receiver", "NAME", "test: only this receiver"),
+      Flag("--type", "TYPE", "test: opened (default), updated, escalated, acknowledged, resolved, digest, heartbeat"),
       Flag("--json", "one JSON object a line"),
     ], positional: "test|receive", run: run)
 
@@ -199,7 +200,12 @@ enum WebhookTest {
     guard !chosen.receivers.isEmpty else {
       throw CommandFailure(ExitCode.usage, "no receivers in the configuration; give one with -c FILE")
     }
-    let results = try WebhookTrial.send(to: chosen)
+    for complaint in ReceiverBuilder.complaints(chosen) { throw CommandFailure(ExitCode.badConfiguration, complaint) }
+    let type = try type(arguments)
+    if type == .heartbeat, let odd = chosen.receivers.first(where: { !$0.format.hasHeartbeat }) {
+      throw CommandFailure(ExitCode.usage, "`\(odd.name)` has format \(odd.format.rawValue), which has no heartbeat")
+    }
+    let results = try WebhookTrial.send(to: chosen, type: type)
     for result in results {
       if arguments.has("--json") {
         var out = JSONText()
@@ -217,5 +223,15 @@ enum WebhookTest {
       }
     }
     return results.allSatisfy(\.isDelivered) ? ExitCode.ok : ExitCode.failed
+  }
+
+  private static func type(_ arguments: Arguments) throws(CommandFailure) -> WebhookType {
+    let name = arguments.value("--type") ?? "opened"
+    guard let type = WebhookType(rawValue: name) ?? WebhookType(rawValue: "alert." + name) else {
+      throw CommandFailure(
+        ExitCode.usage,
+        "`--type` must be opened, updated, escalated, acknowledged, resolved, digest or heartbeat, not `\(name)`")
+    }
+    return type
   }
 }

@@ -4,6 +4,7 @@ import Foundation
 import Service
 import Synchronization
 import VitalModel
+import WebhookFormats
 
 /// Sends one test webhook to each receiver through the real delivery thread and waits for the answers.
 enum WebhookTrial {
@@ -36,7 +37,10 @@ enum WebhookTrial {
     func roomAvailable() {}
   }
 
-  static func send(to configuration: VigilConfiguration) throws(CommandFailure) -> [Result] {
+  /// - Parameter type: which kind of webhook; each receiver gets it in its own format.
+  static func send(
+    to configuration: VigilConfiguration, type: WebhookType
+  ) throws(CommandFailure) -> [Result] {
     let collector = Collector()
     let worker: DeliveryWorker
     do {
@@ -46,10 +50,14 @@ enum WebhookTrial {
     }
     let now = Int64(Date().timeIntervalSince1970 * 1000)
     let names = configuration.receivers.map(\.name)
-    let document = ReceiverBuilder.testDocument(now: now)
-    let body = WebhookBody.standard(type: "alert.opened", timestampMs: now, data: Array(document.json.utf8))
-    let id = OutboxItem.webhookID(alertID: document.alertID, sequence: 1)
-    _ = worker.sendNow(to: names, webhookID: id, type: "alert.opened", body: body, createdMs: now, attemptsMax: 1)
+    // Names the vital of the test in `fhir`; without rules it goes by its key.
+    let registry = (try? RuleFiles.read(configuration.rulesPath).registry()) ?? VitalRegistry([])
+    for test in ReceiverBuilder.tests(configuration, type: type, registry: registry, now: now) {
+      _ = worker.sendNow(
+        to: [test.receiver], webhookID: test.webhookID, type: type.rawValue, body: test.encoded.body,
+        contentType: test.encoded.contentType,
+        headers: test.encoded.headers.map { OutboxItem.Header($0.name, $0.value) }, createdMs: now, attemptsMax: 1)
+    }
     let deadline = ContinuousClock.now + .seconds(15)
     while ContinuousClock.now < deadline, collector.results.withLock({ $0.count }) < names.count {
       Thread.sleep(forTimeInterval: 0.01)

@@ -221,11 +221,9 @@ private func parse(_ text: String) throws -> VigilConfiguration {
 
   @Test(arguments: [
     (
-      "format: pagerduty", "27: `format: pagerduty` is not in this release, which sends: standard"
-    ),
-    (
       "format: standart",
-      "27: `format: standart` is not in this release, which sends: standard; did you mean `standard`?"
+      "27: `format` must be one of standard, cloudevents, alertmanager, pagerduty, slack, teams, fhir, not `standart`; "
+        + "did you mean `standard`?"
     ),
     ("payload: fat", "28: `payload` must be one of full, thin, not `fat`"),
     ("secret: env:NOPE", "27: `secret`: env:NOPE is not set"),
@@ -300,7 +298,8 @@ private func parse(_ text: String) throws -> VigilConfiguration {
         "v.yaml:5:16: receiver `a` needs `secret` in production",
         "v.yaml:5:16: receiver `a` needs `agreement` for `payload: full` in production",
         "v.yaml:6:1: production needs a catch-all route, one without `match`",
-        "v.yaml:6:1: production needs a second route for high priority, to another receiver",
+        "v.yaml:6:1: production needs a second route for high priority, to another receiver: two routes that take every "
+          + "high alert",
         "v.yaml:8:9: listening on 0.0.0.0:8080 is refused in production: plain HTTP stays on loopback",
       ])
   }

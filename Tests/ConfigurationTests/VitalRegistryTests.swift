@@ -16,7 +16,7 @@ import YAMLText
     let keys = """
       hr pr spo2 resp sbp dbp map abp_sys abp_dia abp_mean temp skin_temp etco2 glucose weight steps rr_interval \
       consciousness o2_flow fio2 perfusion_index signal_quality battery lactate pain \
-      capillary_refill respiratory_effort wbc wbc_bands paco2 beat_age
+      capillary_refill respiratory_effort wbc wbc_bands paco2 beat_age pulse_age
       """
     #expect(try RulesFolder.registry().vitals.map(\.key) == keys.split(separator: " ").map(String.init))
   }
@@ -222,7 +222,7 @@ import YAMLText
     #expect(meaning("hr2") == "hr/ecg2")
     #expect(meaning("PR_ABP") == "pr/art")
     #expect(meaning("sbp") == "abp_sys/art")
-    #expect(meaning("age_pleth") == "ignored")
+    #expect(meaning("age_pleth") == "pulse_age/pleth")
     #expect(meaning("nsig_ecg1") == "ignored")
     #expect(meaning("spo2") == "spo2/-")
     #expect(meaning("temp_c") == "temp/-")

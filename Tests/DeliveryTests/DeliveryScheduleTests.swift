@@ -157,14 +157,17 @@ struct DeliveryScheduleTests {
     var world = ScheduleSimulator { _, now in
       now < 100_000 ? (.answered(status: 410, retryAfterMs: nil), 1) : (accepted, 1)
     }
-    world.accept((1...10).map { item($0, .medium) })
+    world.accept((1...10).map { item($0, .medium, stillActive: $0 != 10) })
     world.run(untilMs: 100_000)
     #expect(world.schedule.receiverStates.map(\.condition) == [.parked])
-    let known = world.schedule.retryNow(receiver: "a")
-    let unknown = world.schedule.retryNow(receiver: "b")
+    let known = world.schedule.retryNow(receiver: "a", nowMs: 100_000)
+    let unknown = world.schedule.retryNow(receiver: "b", nowMs: 100_000)
     #expect(known && !unknown)
     world.run(untilMs: 100_010)
-    #expect(world.schedule.outstanding == 0)
+    // What has ended waits for its digest.
+    #expect(world.notices.last?.notice == .digestDue(receiver: "a", underWay: []))
+    #expect(Set(world.deliveredKeys) == Set(1...9))
+    #expect(world.schedule.outstanding == 1)
     #expect(world.schedule.receiverStates.map(\.condition) == [.healthy])
   }
 
@@ -192,6 +195,10 @@ struct DeliveryScheduleTests {
     }
     world.accept([item(1, .medium)])
     world.run(untilMs: 4_000_000)
+    // Refused for good after a quarter of an hour: a dead letter, tried no more.
+    #expect(world.attemptTimes(1).count == 5)
+    #expect(world.schedule.outstanding == 0)
+    world.accept([item(1, .medium)])
     world.accept((2...50).map { item($0, .medium) })
     world.run(untilMs: 4_070_000)
     #expect(world.deliveredKeys.count == 49)
@@ -209,6 +216,7 @@ struct DeliveryScheduleTests {
     #expect(starts.map(\.key) == [1, 2, 1])
     #expect(starts[1].atMs == 500)
     #expect(world.deliveredKeys == [2, 1])
+    #expect(world.notices.contains { $0.notice == .overtook(receiver: "a", outboxKeys: [1]) })
   }
 
   @Test("transitions of one alert are sent one after the other, other alerts beside them")

@@ -280,7 +280,7 @@ struct DeliveryWorkerTests {
     let journal = RecordingJournal()
     let receiver = try Receiver(
       name: "a", url: "https://\(host):\(peer.port)/", secrets: [WebhookSecret(secretText)], allowPrivate: true,
-      caFile: trust ? peer.certificatePath : nil)
+      authority: trust ? peer.certificatePath : nil)
     let worker = try DeliveryWorker(receivers: [receiver], journal: journal)
     _ = worker.enqueue([item(1)])
     let record = await journal.wait { $0.reports.count == 1 }

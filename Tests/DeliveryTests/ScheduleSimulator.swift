@@ -28,6 +28,8 @@ struct ScheduleSimulator {
   var notices: [(atMs: Int64, notice: DeliveryNotice)] = []
   /// The most attempts seen under way at once, per receiver.
   var inFlightMost: [String: Int] = [:]
+  /// What became of each item at its last attempt.
+  var dispositions: [UInt64: AttemptDisposition] = [:]
   private var running: [Running] = []
   /// What a receiver answers to an attempt that begins now, and how long it takes.
   let respond: (DeliverySchedule.Attempt, Int64) -> (AttemptResult, Int64)
@@ -72,7 +74,8 @@ struct ScheduleSimulator {
     running.removeAll { $0.endMs <= nowMs }
     for one in ended {
       let item = one.attempt.item
-      _ = schedule.finish(receiver: item.receiver, outboxKey: item.outboxKey, result: one.result, nowMs: nowMs)
+      dispositions[item.outboxKey] = schedule.finish(
+        receiver: item.receiver, outboxKey: item.outboxKey, result: one.result, nowMs: nowMs)
       records.append(
         Record(
           atMs: one.startMs, endMs: one.endMs, receiver: item.receiver, key: item.outboxKey,

@@ -36,6 +36,45 @@ struct WordsTests {
     #expect(throws: Signature.Refusal.timestampOutsideTolerance) { try verify(old, now: 699, body) }
   }
 
+  @Test("addresses written out are judged like those of sockets, and what cannot be read is not public")
+  func writtenAddresses() {
+    for text in ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8"] { #expect(AddressGuard.isPublic(text: text)) }
+    for text in [
+      "10.1.2.3", "127.0.0.1", "169.254.169.254", "100.64.0.1", "192.168.1.1", "172.31.0.1", "0.0.0.0", "::1", "::",
+      "fe80::1", "fc00::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::a00:1", "", "unix", "8.8.8.8 ",
+    ] { #expect(!AddressGuard.isPublic(text: text), "\(text)") }
+  }
+
+  @Test("behind a proxy a private address is refused where the URL names it; names are the proxy's to judge")
+  func privateBehindProxy() throws {
+    func make(_ host: String, allowPrivate: Bool = false) throws(ReceiverError) -> Receiver {
+      try Receiver(
+        name: "a", url: "https://\(host)/", secrets: [WebhookSecret(text)], allowPrivate: allowPrivate,
+        proxy: "http://proxy.example:3128")
+    }
+    for host in ["127.0.0.1", "localhost", "a.localhost.", "[::1]", "[::ffff:10.0.0.1]", "0x7f.1", "2130706433"] {
+      #expect(throws: ReceiverError.privateBehindProxy, "\(host)") { try make(host) }
+    }
+    #expect(try make("pager.example").proxy == "http://proxy.example:3128")
+    #expect(try make("10.0.0.1", allowPrivate: true).allowPrivate)
+  }
+
+  @Test("half a client certificate, and a proxy that is none, are refused")
+  func transportSettings() throws {
+    let secrets = [try WebhookSecret(text)]
+    #expect(throws: ReceiverError.halfCertificate) {
+      try Receiver(name: "a", url: "https://a.example/", secrets: secrets, certificate: "c.pem")
+    }
+    #expect(throws: ReceiverError.halfCertificate) {
+      try Receiver(name: "a", url: "https://a.example/", secrets: secrets, key: "c.key")
+    }
+    for proxy in ["ftp://p.example", "http://user:word@p.example", "p", ""] {
+      #expect(throws: ReceiverError.badProxy, "\(proxy)") {
+        try Receiver(name: "a", url: "https://a.example/", secrets: secrets, proxy: proxy)
+      }
+    }
+  }
+
   @Test("a timestamp that is no number is refused", arguments: ["", "-1", "+5", "1e3", "99999999999999999999", "1 "])
   func badTimestamp(stamp: String) throws {
     let secret = try WebhookSecret(text)
@@ -56,17 +95,18 @@ struct WordsTests {
     #expect(!dumped.contains("49"))
   }
 
-  @Test("bodies are the envelope and, thin, ids only")
-  func bodies() {
-    let full = WebhookBody.standard(
-      type: "alert.opened", timestampMs: 1_795_214_280_123, data: Array("{\"x\":1}".utf8))
-    #expect(
-      String(decoding: full, as: UTF8.self)
-        == #"{"type":"alert.opened","timestamp":"2026-11-20T22:38:00.123Z","data":{"x":1}}"#)
-    let thin = WebhookBody.thin(type: "alert.resolved", timestampMs: 0, alertID: "a-\"1\u{1}", sequence: 3)
-    let expected =
-      #"{"type":"alert.resolved","timestamp":"1970-01-01T00:00:00.000Z","data":{"alert_id":"a-\"1\u0001","sequence":3}}"#
-    #expect(String(decoding: thin, as: UTF8.self) == expected)
+  @Test("a routing key is the first field of the body that is sent, and is never printed")
+  func routingKeys() throws {
+    let text = "0123456789abcdef0123456789ABCDEF"
+    let key = try RoutingKey(text)
+    let sent = key.completing(Array(#"{"event_action":"trigger"}"#.utf8))
+    #expect(String(decoding: sent, as: UTF8.self) == #"{"routing_key":"\#(text)","event_action":"trigger"}"#)
+    var dumped = ""
+    dump(key, to: &dumped)
+    #expect(!"\(key) \(String(reflecting: key)) \(dumped)".contains("0123"))
+    for bad in ["", "short", text + "0", "0123456789abcdef0123456789ABCDE\""] {
+      #expect(throws: ReceiverError.badRoutingKey) { try RoutingKey(bad) }
+    }
   }
 
   @Test("private addresses are told from public ones")

@@ -182,14 +182,14 @@ import VitalModel
       set.feed("0..40: spo2=85 p2.spo2=85").transitions.sorted() == ["15 start low medium", "30 start low medium"])
   }
 
-  @Test("unknown raises nothing, a lower priority lowers nothing, and confirmation can be switched off")
+  @Test("unknown raises nothing, a lower priority lowers nothing, and no stage switched off takes a raise away")
   func nothing() throws {
     #expect(Strip(try RaiseTests.layout()).feed("0..20: spo2=85").transitions == ["15 start low medium"])
     let lower = Strip(try RaiseTests.layout(to: .low)).feed("0..20: spo2=85 resp=30")
     #expect(lower.transitions == ["15 start low medium"])
     let without = EngineOptions(clock: .stream, without: [.confirmation])
     let off = Strip(try RaiseTests.layout(), options: without).feed("0..20: spo2=85 resp=30")
-    #expect(off.transitions == ["15 start low medium"])
+    #expect(off.transitions == ["15 start low high"])
   }
 
   @Test("the highest priority whose condition holds decides")

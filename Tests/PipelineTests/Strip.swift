@@ -94,6 +94,8 @@ final class Strip {
     return made
   }
 
+  func replaceEngine(_ fresh: Engine) { engine = fresh }
+
   func numbered(_ slot: Slot) -> Slot {
     position += 1
     var numbered = slot
@@ -277,4 +279,19 @@ extension Strip {
 
   /// The id of the newest alert told.
   var newestAlert: String { documents.last?.alertID ?? "" }
+}
+
+extension Strip {
+  /// Another engine goes on from this one's checkpoints; what was said so far stays.
+  func restart(options: EngineOptions) throws {
+    let fresh = Engine(layout: layout, options: options, names: directory)
+    for number in engine.patientNumbers {
+      guard let state = engine.encodeState(of: number) else { continue }
+      try fresh.restoreState(of: number, position: state.position, bytes: state.bytes)
+    }
+    fresh.finishRestoring()
+    fresh.resume(at: engine.position, clock: engine.clock)
+    fresh.output = engine.output
+    replaceEngine(fresh)
+  }
 }

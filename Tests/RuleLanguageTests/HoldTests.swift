@@ -54,10 +54,9 @@ import YAMLText
     #expect(rule.inhibitMax == 1_200_000)
     #expect(rule.halvesAt == DecimalValue(mantissa: 4) && rule.worseningStep == DecimalValue(mantissa: 5))
     #expect(rule.flap == FlapSettings(count: 3, within: 3_600_000, quiet: 600_000))
-    // Times are counted from the telling; a step keeps how long the one before it had.
     #expect(
       rule.escalation == [
-        EscalationStep(after: 60_000, to: "charge-nurse"), EscalationStep(after: 120_000, to: "rapid-response"),
+        EscalationStep(after: 60_000, to: "charge-nurse"), EscalationStep(after: 180_000, to: "rapid-response"),
       ])
     #expect(rule.latches == true)
     #expect(rule.adaptations.map(\.parameter) == [0])
@@ -272,11 +271,11 @@ import YAMLText
         "quality: { gate: perfusion_idex >= 0.3 }",
         "15:18: unknown vital `perfusion_idex`; did you mean `perfusion_index`?"
       ),
-      ("escalate: { after: 0s, to: doctor }", "15:20: `escalate` must go up in time from the telling: 0s after 0s"),
       (
-        "escalate: [{ after: 3m, to: a }, { after: 60s, to: b }]",
-        "15:43: `escalate` must go up in time from the telling: 1m after 3m"
+        "escalate: { after: 0s, to: doctor }",
+        "15:20: `after` must be a duration longer than 0 such as `60s`, not `0s`"
       ),
+      ("escalate: [{ after: 3m }]", "15:12: a step of `escalate` needs `to`"),
       (
         "adapt: { limt: { to: spo2, floor: 85, ceiling: 92 } }",
         "15:10: the rule has no parameter `limt` to adapt; did you mean `limit`?"

@@ -19,7 +19,10 @@ import YAMLText
 
   @Test(
     "a rule in plain English and its typed tree",
-    arguments: ["spo2-slow-fall", "spo2-low", "spo2-high-on-oxygen", "apnoea", "news2-medium", "lead-off", "spo2-held"])
+    arguments: [
+      "spo2-slow-fall", "spo2-low", "spo2-high-on-oxygen", "apnoea", "news2-medium", "lead-off", "spo2-held",
+      "asystole-check",
+    ])
   func shown(id: String) throws {
     let registry = RuleTexts.shippedRegistry
     // Versions hash every registry entry in use; the text around them is what this test keeps.

@@ -64,10 +64,10 @@ enum Bench {
     RuleTestReport(try results(tests, of: rule, options))
   }
 
-  /// Every problem of `low` with these tests, one line each.
-  static func problems(_ tests: String) -> [String] {
+  /// Every problem of a rule (`low`) with these tests, one line each.
+  static func problems(_ tests: String, of rule: String = low) -> [String] {
     do {
-      _ = try suite(low + tests)
+      _ = try suite(rule + tests)
       return []
     } catch let problems as TextProblems {
       return problems.all.map(\.description)

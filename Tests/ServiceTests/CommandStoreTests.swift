@@ -23,6 +23,7 @@ import Testing
 
     try checkExplanations(program)
     try checkQuarantine(program)
+    try checkDeliveries(program)
     let beside = try replay(program, "beside")
     let recording = try program.bytes("all.csv")
     service.kill(SIGTERM)
@@ -113,6 +114,14 @@ import Testing
     {
       #expect(try program.run(["explain", id] + store).stdout.contains("why: not sent"))
     }
+  }
+
+  /// The running service is asked: it alone writes the store.
+  private func checkDeliveries(_ program: CommandProgram) throws {
+    let store = ["--store", program.folder.file("store")]
+    let all = try program.run(["deliveries", "replay", "--all", "--json"] + store)
+    #expect(all.status == .code(0) && commandJSON(all.stdout)["replayed"] as? Int == 0, "\(all.stderr)")
+    #expect(try program.run(["deliveries", "replay", "77"] + store).status == .code(1))
   }
 
   private func checkQuarantine(_ program: CommandProgram) throws {

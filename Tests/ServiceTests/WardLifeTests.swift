@@ -153,7 +153,7 @@ import VitalModel
     let ward = try Ward()
     try copyRules(ward)
     try ward.start()
-    try ward.send("d-1", "hr", "190", at: ward.now)
+    try ward.send("d-1", "resp", "16", at: ward.now)
     try ward.send("d-1", "spo2", "70", at: ward.now)
     #expect(eventually { ward.inbox.opened("spo2-low").count == 1 })
     let id = try #require(ward.inbox.opened("spo2-low").first).alertID

@@ -241,9 +241,9 @@ private let terms = AlertLife.Terms(latches: true, realarm: 600_000, waits: [60_
   @Test("D5: a silence holds a high alert for at most 10 min, a medium one for 2 h, a low one for 12 h")
   func silenceLimits() {
     let stage = SilenceStage([Self.silence])
-    #expect(stage.verdict(on: Self.claim(.high))?.until == 900_000 + 600_000)
-    #expect(stage.verdict(on: Self.claim(.medium))?.until == 900_000 + 7_200_000)
-    #expect(stage.verdict(on: Self.claim(.low))?.until == 900_000 + 43_200_000)
+    #expect(stage.verdict(on: Self.claim(.high))?.until == Int64(1_500_000))
+    #expect(stage.verdict(on: Self.claim(.medium))?.until == Int64(8_100_000))
+    #expect(stage.verdict(on: Self.claim(.low))?.until == Int64(44_100_000))
     var other = Self.silence
     other.matcher = .rule("other")
     #expect(SilenceStage([other]).verdict(on: Self.claim()) == nil)
@@ -258,7 +258,7 @@ private let terms = AlertLife.Terms(latches: true, realarm: 600_000, waits: [60_
     let stage = BudgetStage(told: [900_000, 950_000], limit: 2, owner: "b")
     #expect(stage.verdict(on: Self.claim(.medium)) == nil)
     #expect(stage.verdict(on: Self.claim(.high)) == nil)
-    #expect(stage.verdict(on: Self.claim(.low))?.until == 900_000 + 86_400_000)
+    #expect(stage.verdict(on: Self.claim(.low))?.until == Int64(87_300_000))
     #expect(BudgetStage(told: [900_000], limit: 2, owner: "b").verdict(on: Self.claim(.low)) == nil)
     #expect(BudgetStage(told: [900_000], limit: 0, owner: "b").verdict(on: Self.claim(.low)) == nil)
   }

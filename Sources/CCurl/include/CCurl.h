@@ -21,6 +21,8 @@ CURLcode vigil_curl_set_write(CURL *easy, size_t (*write)(char *, size_t, size_t
 /// Sets the function that opens every socket of the transfer and its context.
 CURLcode vigil_curl_set_opensocket(
     CURL *easy, curl_socket_t (*open)(void *, curlsocktype, struct curl_sockaddr *), void *context);
+/// Sets the function that sees every connection's far end before a request goes out on it, new or kept, and its context.
+CURLcode vigil_curl_set_prereq(CURL *easy, int (*check)(void *, char *, char *, int, int), void *context);
 /// curl_easy_getinfo for facts of type long; 0 when unknown.
 long vigil_curl_get_long(CURL *easy, CURLINFO info);
 /// curl_easy_getinfo for facts of type curl_off_t; 0 when unknown.
