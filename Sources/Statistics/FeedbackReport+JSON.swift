@@ -118,7 +118,7 @@ extension FeedbackRow {
     out.field("escalations", escalations)
     out.field("patient_days", patientDays)
     out.field("per_patient_day", burden?.value)
-    burden?.interval.write("per_patient_day_interval", to: &out)
+    (burden?.interval).write("per_patient_day_interval", to: &out)
     out.field("acknowledged", acknowledged)
     out.field("labelled", labelled)
     out.field("actionable", actionable)
@@ -127,7 +127,7 @@ extension FeedbackRow {
     out.field("unlabelled_share", unlabelledShare)
     out.field("labelled_patients", predictiveValue?.patients)
     out.field("ppv", predictiveValue?.value)
-    predictiveValue?.interval.write("ppv_interval", to: &out)
+    (predictiveValue?.interval).write("ppv_interval", to: &out)
   }
 }
 

@@ -45,8 +45,9 @@ package struct QuieterSteps: Hashable, Sendable {
   ) -> [QuieterSteps] {
     let parameter = rule.parameters[index]
     guard let lowest = parameter.lowest, let highest = parameter.highest else { return [] }
+    // Outside its bounds already, the way back may be the louder one: nothing is suggested.
+    guard (lowest.double...max(lowest.double, highest.double)).contains(current.double) else { return [] }
     let values = between(current, rises ? highest : lowest)
-      .filter { lowest.double <= $0.double && $0.double <= highest.double }
     guard !values.isEmpty else { return [] }
     let movesBypass = rule.bypass?.instructions.contains(.parameter(index)) ?? false
     return [

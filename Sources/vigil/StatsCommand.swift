@@ -30,6 +30,10 @@ enum StatsCommand {
       tables.contains(text) ? text : nil
     }
     let options = try options(arguments)
+    for flag in ["--by", "--shift", "--patients-per-nurse", "--seed"]
+    where arguments.has("--suggest") && arguments.has(flag) {
+      throw CommandFailure(ExitCode.usage, "stats: `\(flag)` says nothing to `--suggest`; leave one of them out")
+    }
     let (from, to) = (try arguments.time("--from"), try arguments.time("--to"))
     if let from, let to, from >= to { throw CommandFailure(ExitCode.usage, "`--from` must come before `--to`") }
     let access = try StoreAccess(arguments)

@@ -82,7 +82,8 @@ struct StatsSuggestions {
         "No rule with a limit or hold between bounds has \(SettingSearch.labelledMin) labelled alerts of one patient "
         + "with at most \(StatsText.percent(SettingSearch.actionableShareMax)) actionable."
     }
-    var text = "\(findings.tried) parameters tried in \(findings.replays) replays"
+    var text =
+      "\(findings.tried) \(findings.tried == 1 ? "parameter" : "parameters") tried in \(findings.replays) replays"
     text += isWhole ? " of the journal" : " of stored samples (the journal's beginning is gone)"
     text += "; \(findings.reproduced) of \(findings.stored) alerts came out the same and count."
     return text
@@ -98,7 +99,7 @@ struct StatsSuggestions {
       + "\(trial.alerts))"
     text += "; alerts of all rules \(trial.allBefore) -> \(trial.allAfter)"
     if trial.actionable > 0 {
-      text += "; the \(trial.actionable) actionable stay"
+      text += trial.actionable == 1 ? "; the one actionable stays" : "; the \(trial.actionable) actionable stay"
       text += trial.actionableDelay > 0 ? ", up to \(trial.actionableDelay / 1000) s later" : ", no later"
     }
     if trial.movesBypass { text += "; the limit without delay moves with it" }

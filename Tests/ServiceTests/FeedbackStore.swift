@@ -18,7 +18,7 @@ struct FeedbackStore {
   /// From one fall to the next, and the length of a fall, milliseconds.
   static let every: Int64 = 2_700_000
   static let fall: Int64 = 300_000
-  private static let step: Int64 = 5000
+  private static let step: Int64 = 10_000
 
   let folder: TemporaryDirectory
   var path: String { folder.file("store") }
@@ -38,8 +38,10 @@ struct FeedbackStore {
       limit: { default: 90, min: 80, max: 95, unit: "%" }
     when: median(spo2, 10s) < $limit
     for: 15s
+    max_hold: 60s
     clear: { when: "median(spo2, 10s) >= $limit + 2", for: 30s }
     bypass: last(spo2) < 70
+    message: "SpO2 {value} % (limit {limit})"
 
     """
 

@@ -116,10 +116,10 @@ func outcome(
       return out.text
     }
     #expect(json() == json())
-    #expect(!json().contains("patient-"))
+    #expect(!json().contains("somebody"))
     #expect(!json().contains("by_patient"))
-    let named = json { "patient-\($0)" }
-    #expect(named.contains(#""by_patient":[{"patient":"patient-1","alerts":8"#))
+    let named = json { "somebody-\($0)" }
+    #expect(named.contains(#""by_patient":[{"patient":"somebody-1","alerts":8"#))
     #expect(json().contains(#""ppv_interval":{"lower":"#) && json().contains(#""method":"patient-bootstrap""#))
   }
 
