@@ -52,7 +52,7 @@ package struct DeliveryAttempt: Hashable, Sendable {
   }
 }
 
-/// Transitions of alerts by patient and alert, an index by time and one by alert id, and the deliveries tried.
+/// Transitions of alerts by patient and alert, indexes by time, by alert id and of those not ended, and the deliveries tried.
 package struct AlertTable: Sendable {
   let table: Table
 
@@ -60,6 +60,7 @@ package struct AlertTable: Sendable {
   private static let patientPrefix: UInt8 = 0x02
   private static let timePrefix: UInt8 = 0x03
   private static let deliveryPrefix: UInt8 = 0x04
+  static let activePrefix: UInt8 = 0x05
 
   // MARK: Writing
 
@@ -83,6 +84,7 @@ package struct AlertTable: Sendable {
     batch.put(
       table.family, key: time,
       value: SealedValue.seal { $0.append(AlertTable.place(document.phase, AlertPhase.allCases)) })
+    try markActive(document.alertID, transition.patient, document.state != .inactive, in: batch)
   }
 
   /// Puts a delivery attempt into a write.
@@ -147,6 +149,14 @@ package struct AlertTable: Sendable {
       return found.count < limit
     }
     return found
+  }
+
+  /// All transitions, by patient, alert id and sequence.
+  func eachTransition(_ body: (StoredTransition) -> Void) throws(JournalError) {
+    try table.scan(prefix: [AlertTable.transitionPrefix]) { (key, value) throws(JournalError) in
+      body(try transition(key, value))
+      return true
+    }
   }
 
   /// Transitions detected in `start..<end` (milliseconds), oldest first or newest first.

@@ -75,6 +75,7 @@ package final class VigilStore: Sendable {
   package let ledger: LedgerTable
   package let outbox: OutboxTable
   package let quarantine: QuarantineTable
+  package let actions: ActionTable
 
   /// Opens a store for reading and writing, making it and what it lacks if needed; the folder above must exist.
   ///
@@ -113,9 +114,11 @@ package final class VigilStore: Sendable {
     state = StateTable(table: Table(store: store, family: families.state))
     alerts = AlertTable(table: Table(store: store, family: families.alerts))
     ledger = LedgerTable(table: Table(store: store, family: families.ledger))
+    actions = ActionTable(table: Table(store: store, family: families.registry))
     do throws(JournalError) {
       outbox = try OutboxTable(table: Table(store: store, family: families.outbox), alerts: alerts)
       quarantine = try QuarantineTable(table: Table(store: store, family: families.quarantine))
+      if !store.isReadOnly { try alerts.indexActive() }
     } catch {
       throw error.asStoreError
     }

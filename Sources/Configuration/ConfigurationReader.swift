@@ -5,7 +5,7 @@ import YAMLText
 struct ConfigurationReader {
   static let keys = [
     "profile", "tenant", "identity", "roster", "clock", "brokers", "topics", "rules", "store", "journal", "receivers",
-    "routes", "heartbeat", "http", "log", "engine", "people", "roles", "schedules", "alerting",
+    "routes", "heartbeat", "http", "log", "engine", "people", "roles", "schedules", "alerting", "api",
   ]
   let secretSources: SecretSources
   let registry: VitalRegistry?
@@ -48,6 +48,8 @@ struct ConfigurationReader {
     heartbeat(top)
     alerting(top)
     process(top)
+    api(top)
+    checkAnswers()
     checkProfile()
     configuration.warnings = warnings.sorted
   }

@@ -181,6 +181,7 @@ package struct VigilConfiguration: Hashable, Sendable {
   /// In order; every route that matches is told. Without `routes` every alert goes to every receiver.
   package var routes: [Route] = []
   package var heartbeat: Heartbeat?
+  package var api = API()
   /// How alerts behave; journaled by the service.
   package var alerting = AlertingSettings()
   /// Who is told at a time.

@@ -73,6 +73,23 @@ package func hmacSHA256(key: [UInt8], _ bytes: [UInt8]) -> [UInt8] {
   bytes.withUnsafeBytes { hmacSHA256(key: key, $0) }
 }
 
+/// A key derived from a secret for one purpose: HKDF with SHA-256 (RFC 5869).
+///
+/// - Parameter count: bytes wanted, at most 8160.
+package func hkdfSHA256(secret: [UInt8], salt: [UInt8], info: [UInt8], count: Int) -> [UInt8] {
+  precondition((1...8160).contains(count), "a derived key has 1 to 8160 bytes")
+  let extracted = hmacSHA256(key: salt.isEmpty ? [UInt8](repeating: 0, count: 32) : salt, secret)
+  var derived: [UInt8] = []
+  var block: [UInt8] = []
+  var number: UInt8 = 1
+  while derived.count < count {
+    block = hmacSHA256(key: extracted, block + info + [number])
+    derived += block
+    number &+= 1
+  }
+  return Array(derived.prefix(count))
+}
+
 /// Whether two secrets are equal, in a time that depends on their lengths only.
 package func constantTimeEquals(_ left: [UInt8], _ right: [UInt8]) -> Bool {
   left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0

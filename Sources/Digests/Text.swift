@@ -86,6 +86,34 @@ package func bytes(base64 text: String) -> [UInt8]? {
   return bytes
 }
 
+/// Base64 with the alphabet of URLs and without padding (RFC 4648 section 5).
+package func base64URL(_ bytes: [UInt8]) -> String {
+  let standard = base64(bytes).utf8.compactMap { digit -> UInt8? in
+    switch digit {
+    case UInt8(ascii: "+"): UInt8(ascii: "-")
+    case UInt8(ascii: "/"): UInt8(ascii: "_")
+    case UInt8(ascii: "="): nil
+    default: digit
+    }
+  }
+  return String(decoding: standard, as: UTF8.self)
+}
+
+/// The bytes a base64 text of URLs stands for; nil for anything `base64URL` would not have written.
+package func bytes(base64URL text: String) -> [UInt8]? {
+  var standard: [UInt8] = []
+  for digit in text.utf8 {
+    switch digit {
+    case UInt8(ascii: "-"): standard.append(UInt8(ascii: "+"))
+    case UInt8(ascii: "_"): standard.append(UInt8(ascii: "/"))
+    case UInt8(ascii: "+"), UInt8(ascii: "/"), UInt8(ascii: "="): return nil
+    default: standard.append(digit)
+    }
+  }
+  while !standard.count.isMultiple(of: 4) { standard.append(UInt8(ascii: "=")) }
+  return bytes(base64: String(decoding: standard, as: UTF8.self))
+}
+
 private func base64Value(_ digit: UInt8) -> UInt8? {
   switch digit {
   case UInt8(ascii: "A")...UInt8(ascii: "Z"): digit - UInt8(ascii: "A")

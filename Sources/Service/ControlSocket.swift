@@ -78,6 +78,8 @@ final class ControlSocket: @unchecked Sendable {
     var ids: [String]?
     /// A deployment as journaled, base64.
     var deployment: String?
+    /// What somebody does about an alert.
+    var request: ActionRequest?
     /// Whose deliveries.
     var receiver: String?
   }
@@ -96,12 +98,30 @@ final class ControlSocket: @unchecked Sendable {
       return "{\"ok\":true,\"resubmitted\":\(service.resubmit(ids))}"
     case "deliveries-replay": return replay(request)
     case "rules-deploy": return deploy(request.deployment)
+    case "act": return act(request.request)
     default: return "{\"error\":\"unknown command\"}"
     }
   }
 }
 
 extension ControlSocket {
+  fileprivate func act(_ request: ActionRequest?) -> String {
+    var out = JSONText()
+    guard let request else {
+      out.object { $0.field("error", "the request says nothing to do") }
+      return out.text
+    }
+    do throws(ActionRefusal) {
+      return try service.act(request).json
+    } catch {
+      out.object {
+        $0.field("error", error.line)
+        $0.field("reason", error.reason.rawValue)
+      }
+      return out.text
+    }
+  }
+
   private func replay(_ request: Request) -> String {
     var out = JSONText()
     do throws(JournalError) {

@@ -138,8 +138,8 @@ final class Evaluator: @unchecked Sendable {
       let receivers = parts.routing.receivers(for: transition.document, at: now)
       if receivers.isEmpty { parts.meters.unrouted.add(1) }
       effects.outbox += Webhooks.rows(
-        transition.document, type: transition.isAnswer ? .acknowledged : nil, to: receivers, plan: engine.layout.plan,
-        now: now)
+        transition.document, type: transition.isAnswer ? .acknowledged : nil, to: receivers,
+        rights: parts.routing.rights, plan: engine.layout.plan, now: now)
     }
     effects.outbox += canaries
     canaries.removeAll(keepingCapacity: true)

@@ -58,6 +58,7 @@ struct FeedbackMeter {
     guard let outcome = AlertHistory.fold(before) else { return }
     life.start = outcome.start
     life.isAccepted = outcome.acceptedAt != nil
-    (life.level, life.acknowledgement) = AlertHistory.standing(before)
+    guard let newest = before.last.flatMap({ AlertDocument(json: $0.document) }) else { return }
+    (life.level, life.acknowledgement) = (newest.attemptLevel, newest.acknowledgement)
   }
 }

@@ -38,6 +38,8 @@ package final class JournalReplay {
   private var position: UInt64 = 0
   /// A journaled rule text this program cannot use, said once by the caller.
   package private(set) var refusedRules: String?
+  /// Journaled answers and silences not applied, because other rules than the journaled ones are in force.
+  package private(set) var ignoredActions = 0
 
   /// - Parameters:
   ///   - plan: in force until the journal brings rules.
@@ -131,9 +133,21 @@ package final class JournalReplay {
         let alarm = try? JSONDecoder().decode(StoredAlarm.self, from: Data(bytes))
       else { return }
       engine.applyDeviceAlarm(slot, alarm.alarm)
+    case .action: apply(action: bytes, slot)
     case .alerting: adoptAlerting(journaled: bytes, at: slot)
-    case .wave, .options, .action: break
+    case .wave, .options: break
     }
+  }
+
+  /// People answered what the journaled rules raised: under other rules it means nothing (SEMANTICS B8).
+  private func apply(action bytes: [UInt8], _ slot: Slot) {
+    guard slot.patient != .max, isWanted(slot) else { return }
+    guard options.plan == nil else {
+      ignoredActions += 1
+      return
+    }
+    guard let action = StoredAction.action(journaled: bytes) else { return }
+    engine.applyAction(slot, action)
   }
 
   private func adoptRules(_ slot: Slot, _ bytes: [UInt8]) {

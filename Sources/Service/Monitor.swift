@@ -168,6 +168,7 @@ final class Monitor: @unchecked Sendable {
       service.store.ledger.trim(olderThan: now - retain.ledger, in: batch)
       service.store.quarantine.trim(olderThan: now - retain.ledger, in: batch)
       try service.store.registry.trimTexts(keepFrom: keep, in: batch)
+      try service.store.actions.trim(now: now, silencesOver: now - retain.ledger, in: batch)
       let rules = try service.store.registry.latestText(.rules, atOrBefore: floors[1])
       service.store.state.forget(rulesBefore: rules?.position ?? 0, in: batch)
       try service.store.write(batch, sync: false)

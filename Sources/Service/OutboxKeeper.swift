@@ -18,6 +18,7 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
   let digests: DigestMaker
   let figures = DeliveryFigures()
   private let worker = Mutex<DeliveryWorker?>(nil)
+  private let answers = Mutex<AnswerDesk?>(nil)
   private let needsOffer = Atomic<Bool>(false)
   /// Receivers that are back and wait for their digest, with the keys that were under way then.
   let digestsDue = Mutex<[String: Set<UInt64>]>([:])
@@ -47,6 +48,7 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
   }
 
   func attach(_ worker: DeliveryWorker?) { self.worker.withLock { $0 = worker } }
+  func attach(answers desk: AnswerDesk?) { answers.withLock { $0 = desk } }
   var current: DeliveryWorker? { worker.withLock { $0 } }
 
   /// Who gets the heartbeat, and how often; replaced by a reload.
@@ -114,6 +116,11 @@ final class OutboxKeeper: DeliveryJournal, OutboxDelivery {
       meters.deliveries.with(report.item.receiver, outcome).add(1)
       guard report.item.keeping == .outbox else { continue }
       if report.isDelivered { noteTaken(report.item) }
+      if !report.answer.isEmpty, report.isDelivered, let desk = answers.withLock({ $0 }),
+        desk.take(report.answer, to: report.item, record: { [self] in record(report) })
+      {
+        continue
+      }
       record(report)
       if report.isGivenUp { buryRefused(report.item) }
     }

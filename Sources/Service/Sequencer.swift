@@ -17,7 +17,15 @@ enum ControlCommand: Sendable {
   case alerting(AlertingSettings)
   /// Engine options as JSON, journaled for replays.
   case options([UInt8])
+  /// What a person does about one patient's alerts; its position is told to the ticket.
+  case action(CheckedAction, ActionMark?, ActionTicket)
   case stop
+}
+
+/// Where an action stands in the order, once it has a place: written by the journal thread, read by who waits.
+final class ActionTicket: Sendable {
+  /// 0: not taken yet.
+  let position = Atomic<UInt64>(0)
 }
 
 /// The one thread that gives everything its order: it drains every input, admits or refuses each observation, writes one
@@ -88,6 +96,8 @@ final class Sequencer: @unchecked Sendable {
   let lastPosition: Atomic<UInt64>
   /// Where the rules last taken stand; 0: none since the start.
   private let rulesPosition = Atomic<UInt64>(0)
+  /// The thread is done: nothing sent from now on is taken.
+  private let hasEnded = Atomic<Bool>(false)
   /// Devices whose samples nobody is assigned to, told once each.
   let unassigned = Mutex<Set<String>>([])
 
@@ -125,6 +135,21 @@ final class Sequencer: @unchecked Sendable {
     return wanted
   }
 
+  /// Blocks until an action sent before is durable; its position, nil when that is not known within so many milliseconds.
+  ///
+  /// The wait is real time, whatever the service's clock says: a caller must not hang on a disk.
+  func wait(for ticket: ActionTicket, milliseconds: Int) -> UInt64? {
+    for _ in 0..<max(1, milliseconds) {
+      // Read before the position: what was taken before the end shows in it.
+      let isOver = hasEnded.load(ordering: .acquiring) || parts.abandonment.value
+      let position = ticket.position.load(ordering: .acquiring)
+      if position > 0, lastPosition.load(ordering: .acquiring) >= position { return position }
+      if isOver { return nil }
+      Pause.milliseconds(1)
+    }
+    return nil
+  }
+
   /// The thread's body: until told to stop and every input is drained, or abandoned.
   func run() {
     while !parts.abandonment.value {
@@ -139,6 +164,7 @@ final class Sequencer: @unchecked Sendable {
       if isStopping { break }
       parts.doorbell.wait(after: seen, timeoutNanoseconds: waitNanoseconds())
     }
+    hasEnded.store(true, ordering: .releasing)
     for shard in parts.shards { shard.producer.close() }
     _ = marker.write(position)
   }
@@ -300,6 +326,7 @@ final class Sequencer: @unchecked Sendable {
       return
     }
     position += 1
+    if slot.patient != .max { partitions |= 1 << UInt64(partition(slot.patient)) }
     guard let meaning else { return }
     let targets =
       slot.patient == .max
@@ -422,9 +449,25 @@ final class Sequencer: @unchecked Sendable {
       case .rules(let bytes, let layout):
         emit(&slot, .rules, bytes, .rules(layout))
         rulesPosition.store(position, ordering: .relaxed)
+      case .action(let checked, let mark, let ticket): emit(&slot, checked, mark, ticket)
       }
       commandsTaken.add(1, ordering: .releasing)
     }
+  }
+
+  /// Journals an action, with what it leaves in the same write, and hands it to its patient's evaluator.
+  private func emit(_ slot: inout Slot, _ checked: CheckedAction, _ mark: ActionMark?, _ ticket: ActionTicket) {
+    slot.patient = checked.patient
+    let before = position
+    emit(&slot, .action, StoredAction(checked.action).bytes, .action(checked.action))
+    guard position > before else { return }
+    do throws(JournalError) {
+      try parts.store.actions.put(
+        checked.action, patient: checked.patient, position: position, time: slot.eventTime, mark: mark, in: batch)
+    } catch {
+      parts.log.error("journal", "what an action leaves could not be stored", ["reason": LogValue(error.description)])
+    }
+    ticket.position.store(position, ordering: .releasing)
   }
 
   // MARK: Committing

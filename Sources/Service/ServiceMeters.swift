@@ -35,6 +35,8 @@ package struct ServiceMeters: Sendable {
   let chunks: Counter
   let reloads: CounterFamily
   let stalls: Counter
+  let actions: CounterFamily
+  let answers: CounterFamily
 
   package init(_ registry: MetricRegistry = MetricRegistry()) {
     self.registry = registry
@@ -87,6 +89,10 @@ package struct ServiceMeters: Sendable {
     chunks = registry.counter("vigil_chunks_sealed_total", "Chunks sealed.")
     reloads = registry.counterFamily("vigil_reloads_total", "Reloads of rules and configuration.", labels: ["outcome"])
     stalls = registry.counter("vigil_commit_stalls_total", "Times commits stalled for five seconds.")
+    actions = registry.counterFamily(
+      "vigil_actions_total", "What people did about alerts, journaled.", labels: ["action"])
+    answers = registry.counterFamily(
+      "vigil_answers_total", "Answers of receivers, in webhooks and by callback.", labels: ["outcome"])
     ProcessStatistics.register(in: registry)
   }
 

@@ -282,8 +282,11 @@ struct StoreOpening {
         return
       }
       state.engines[engine(state, patient: slot.patient).index].applyDeviceAlarm(slot, alarm.alarm)
+    case .action:
+      guard slot.patient != .max, let action = StoredAction.action(journaled: bytes) else { return }
+      state.engines[engine(state, patient: slot.patient).index].applyAction(slot, action)
     case .alerting: adoptAlerting(bytes, at: slot, state)
-    case .wave, .options, .action: break
+    case .wave, .options: break
     }
   }
 

@@ -70,6 +70,9 @@ package final class VigilService: @unchecked Sendable {
   /// The deployment in force; held while another is put in its place.
   let rules: Mutex<RuleDeployment>
   private var rosterText: [UInt8]?
+  /// Marks of actions under way.
+  let claims = Mutex<Set<[UInt8]>>([])
+  private(set) var answers: AnswerDesk?
   /// The alerting settings journaled last.
   private var alertingText: [UInt8]?
 
@@ -222,6 +225,9 @@ package final class VigilService: @unchecked Sendable {
     }
     let monitor = Monitor(self)
     watch = monitor
+    let answers = try AnswerDesk(self)
+    self.answers = answers
+    keeper.attach(answers: answers)
     http = try startHTTP(configuration, monitor)
     control = try ControlSocket(path: configuration.storePath + "/control.sock", service: self)
     watching = DedicatedThread { monitor.run() }
@@ -264,8 +270,11 @@ package final class VigilService: @unchecked Sendable {
     let registry = meters.registry
     HealthPages.add(
       to: &router, unreadyReasons: { monitor.unreadyReasons() }, metrics: { Array(registry.render().utf8) })
+    AlertPages.add(to: &router, self)
+    CallbackPages.add(to: &router, self)
     do throws(HTTPServerError) {
-      return try HTTPServer(.init(bind: bind), router: router)
+      // A thread for each connection: an action waits for the disk, and must hold up no probe of health.
+      return try HTTPServer(.init(bind: bind, connectionsMax: 64, threads: nil), router: router)
     } catch {
       throw .unavailable("http.listen \(bind): \(error)")
     }
@@ -383,6 +392,8 @@ package final class VigilService: @unchecked Sendable {
     watching?.join()
     delivery.stop(graceMs: 5000)
     keeper.attach(nil)
+    keeper.attach(answers: nil)
+    answers?.stop()
     http?.stop()
     log.info("service", "stopped")
     store.close()

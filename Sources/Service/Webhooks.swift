@@ -11,10 +11,11 @@ enum Webhooks {
   ///
   /// - Parameters:
   ///   - type: what the transition is; nil: what its document says by itself.
+  ///   - rights: who is sent a link to answer with; nil: nobody.
   ///   - plan: the rules in force; names the vitals, and says whose values are measurements.
   static func rows(
-    _ document: AlertDocument, type: WebhookType? = nil, to receivers: [VigilConfiguration.Receiver], plan: RulePlan,
-    now: Int64
+    _ document: AlertDocument, type: WebhookType? = nil, to receivers: [VigilConfiguration.Receiver],
+    rights: AnswerRights? = nil, plan: RulePlan, now: Int64
   ) -> [OutboxRow] {
     let type = type ?? WebhookType(document)
     let webhookID = OutboxItem.webhookID(alertID: document.alertID, sequence: document.sequence)
@@ -26,8 +27,10 @@ enum Webhooks {
       let encoded = encoder(receiver, plan.registry).encode(webhook)
       return OutboxRow(
         receiver: receiver.name, webhookID: webhookID, alertID: document.alertID, sequence: document.sequence,
-        type: type.rawValue, priority: document.priority, createdMs: now, body: encoded.body,
-        contentType: encoded.contentType, headers: encoded.headers)
+        type: type.rawValue, priority: document.priority, createdMs: now,
+        body: rights?.body(encoded.body, to: receiver, document, now: now) ?? encoded.body,
+        contentType: encoded.contentType,
+        headers: encoded.headers)
     }
   }
 

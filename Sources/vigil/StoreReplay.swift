@@ -43,6 +43,9 @@ enum StoreReplay {
     }
     try feed(replay, access, arguments, options)
     if let refused = replay.refusedRules { printError("vigil: rules kept as they were: \(refused)") }
+    if replay.ignoredActions > 0 {
+      printError("vigil: ignored under the rules given: \(replay.ignoredActions) answers and silences of the journal")
+    }
     let elapsed = ContinuousClock.now - start
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
     var summary = replay.finish(seconds: seconds)

@@ -7,7 +7,7 @@ import Testing
 
 /// A store as a crash leaves it: the journal is synced, what evaluation wrote behind it is not there.
 @Suite struct KillRecoveryTests {
-  @Test("E2: an alert owed since before a crash goes out without further input, under the same id")
+  @Test("invariant 3, E2: an alert owed since before a crash goes out without further input, under the same id")
   func owedAlertGoesOutAtTheStart() throws {
     var options = Ward.Options()
     options.clock = "stream"
@@ -19,7 +19,7 @@ import Testing
     #expect(eventually { ward.inbox.opened("sbp-low").count == 1 })
     let told = ward.inbox.requests.map(\.webhookID)
     ward.stop()
-    try forgetEffects(of: ward)
+    try ward.forgetEffects()
     try ward.start()
     #expect(eventually { ward.inbox.requests.count == 2 * told.count })
     #expect(ward.inbox.requests.map(\.webhookID).sorted() == (told + told).sorted())
@@ -53,9 +53,12 @@ import Testing
     return try store.state.progress().sorted { $0.key < $1.key }.map(\.value)
   }
 
+}
+
+extension Ward {
   /// Takes out patient states, progress, alerts, ledger and outbox; the journal and the sealed chunks stay.
-  private func forgetEffects(of ward: Ward) throws {
-    let store = try VigilStore.open(path: ward.folder.file("store"))
+  func forgetEffects() throws {
+    let store = try VigilStore.open(path: folder.file("store"))
     defer { store.close() }
     let batch = store.makeBatch()
     batch.deleteRange(store.families.state, start: [0x01], end: [0x03])

@@ -45,6 +45,8 @@ struct ToldAlert: Sendable {
   var kind = ""
   var patient = ""
   var message = ""
+  /// Where it may be answered; empty: nowhere.
+  var callback = ""
   /// The status it was answered with.
   var status: Int
 
@@ -53,6 +55,7 @@ struct ToldAlert: Sendable {
     status = webhook.status
     let body = (try? JSONSerialization.jsonObject(with: Data(webhook.body))) as? [String: Any] ?? [:]
     type = body["type"] as? String ?? ""
+    callback = (body["callback"] as? [String: Any])?["url"] as? String ?? ""
     let data = body["data"] as? [String: Any] ?? [:]
     func text(_ key: String) -> String { data[key] as? String ?? "" }
     alertID = text("alert_id")

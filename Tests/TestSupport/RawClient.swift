@@ -1,10 +1,11 @@
 import Glibc
 
 /// A client that sends exactly the bytes given, so that malformed requests can be tried.
-struct RawClient {
+package struct RawClient {
   private let descriptor: Int32
 
-  init?(port: UInt16) {
+  /// Connects to a port of 127.0.0.1; nil where nobody listens.
+  package init?(port: UInt16) {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
@@ -18,7 +19,8 @@ struct RawClient {
     guard descriptor >= 0, rc == 0 else { return nil }
   }
 
-  func send(_ text: String) {
+  /// Sends all of a text.
+  package func send(_ text: String) {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes {
@@ -30,7 +32,7 @@ struct RawClient {
   }
 
   /// Everything until the server closes.
-  func readAll() -> String {
+  package func readAll() -> String {
     var all: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
@@ -43,14 +45,14 @@ struct RawClient {
   }
 
   /// Sends one request and returns the whole answer. The request should ask to close.
-  static func exchange(_ port: UInt16, _ text: String) -> String {
+  package static func exchange(_ port: UInt16, _ text: String) -> String {
     guard let client = RawClient(port: port) else { return "" }
     client.send(text)
     return client.readAll()
   }
 
   /// A plain request with `Connection: close`.
-  static func request(
+  package static func request(
     _ port: UInt16, _ method: String, _ target: String, headers: [String] = [], body: String = ""
   ) -> String {
     var lines = ["\(method) \(target) HTTP/1.1", "Host: x", "Connection: close"] + headers
@@ -61,7 +63,9 @@ struct RawClient {
 
 extension String {
   /// The status of an HTTP answer; nil when it is none.
-  var httpStatus: Int? { split(separator: " ").dropFirst().first.flatMap { Int($0) } }
+  package var httpStatus: Int? { split(separator: " ").dropFirst().first.flatMap { Int($0) } }
   /// What follows the head.
-  var httpBody: Substring { split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false).last ?? "" }
+  package var httpBody: Substring {
+    split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false).last ?? ""
+  }
 }
