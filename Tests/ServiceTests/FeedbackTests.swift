@@ -116,7 +116,7 @@ import VitalModel
       return outcome.stdout
     }
     let text = try stats()
-    #expect(text.contains("27 alerts of 2 patients") && text.contains("25 of them with a class"))
+    #expect(text.contains("33 alerts of 8 patients") && text.contains("28 of them with a class"))
     #expect(!text.contains("p-017"))
     #expect(try stats("--by", "patient").contains("p-017"))
     try checkFigures(commandJSON(try stats("--json")))
@@ -125,18 +125,18 @@ import VitalModel
 
   private func checkFigures(_ json: [String: Any]) throws {
     let total = try #require(json["total"] as? [String: Any])
-    #expect(total["alerts"] as? Int == 27 && total["labelled"] as? Int == 25)
-    #expect(total["actionable"] as? Int == 4 && total["false"] as? Int == 18)
-    #expect(abs((total["ppv"] as? Double ?? 0) - 4.0 / 25) < 1e-12)
-    // 24 falls every 45 min are 18 h, three are 2 h 15 min.
+    #expect(total["alerts"] as? Int == 33 && total["labelled"] as? Int == 28)
+    #expect(total["actionable"] as? Int == 6 && total["false"] as? Int == 19)
+    #expect(abs((total["ppv"] as? Double ?? 0) - 6.0 / 28) < 1e-12)
+    // 33 falls every 45 min.
     let days = (json["patient_days"] as? [String: Any])?["value"] as? Double ?? 0
-    #expect(abs(days - 20.25 / 24) < 1e-9)
+    #expect(abs(days - 24.75 / 24) < 1e-9)
     #expect((json["patient_days"] as? [String: Any])?["source"] as? String == "samples")
     let accept = try #require((json["time_to_accept"] as? [[String: Any]])?.first)
-    #expect(accept["answered"] as? Int == 27 && accept["median_s"] as? Double == 30)
+    #expect(accept["answered"] as? Int == 30 && accept["median_s"] as? Double == 25)
     let spread = try #require(json["concentration"] as? [String: Any])
-    #expect(abs((spread["top_share"] as? Double ?? 0) - 24.0 / 27) < 1e-12)
-    #expect((json["by_unit"] as? [[String: Any]])?.map { $0["unit"] as? String } == ["ward-7"])
+    #expect(abs((spread["top_share"] as? Double ?? 0) - 24.0 / 33) < 1e-12)
+    #expect((json["by_unit"] as? [[String: Any]])?.map { $0["unit"] as? String } == ["ward-7", "ward-8"])
     #expect((json["by_week"] as? [[String: Any]])?.map { $0["week"] as? String } == ["2026-W47"])
     #expect(json["by_patient"] == nil)
   }
