@@ -7,13 +7,15 @@ import VitalModel
 package enum AlertHistory {
   /// Every alert people were told of whose start was detected in `start..<end` (milliseconds), by start.
   ///
+  /// - Parameter onAlert: told how many have been read.
   /// - Throws: as the table reads. An alert whose documents cannot be read is left out.
   package static func outcomes(
-    _ alerts: AlertTable, from start: Int64 = .min, to end: Int64 = .max
+    _ alerts: AlertTable, from start: Int64 = .min, to end: Int64 = .max, onAlert: (Int) -> Void = { _ in }
   ) throws(JournalError) -> [AlertOutcome] {
     var found: [AlertOutcome] = []
     try alerts.forEachAlert(from: start, to: end) { (transitions) throws(JournalError) in
       if let outcome = fold(transitions) { found.append(outcome) }
+      onAlert(found.count)
       return true
     }
     return found

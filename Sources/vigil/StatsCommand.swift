@@ -83,8 +83,10 @@ struct StoredWard {
 
   func input(from: Int64?, to: Int64?) throws(CommandFailure) -> FeedbackInput {
     let (start, end) = (from ?? .min, to ?? .max)
+    let progress = ProgressBar(total: 0, label: "alerts read")
+    defer { progress.finish() }
     return try access.reading {
-      let outcomes = try AlertHistory.outcomes(access.store.alerts, from: start, to: end)
+      let outcomes = try AlertHistory.outcomes(access.store.alerts, from: start, to: end) { progress.advance(to: $0) }
       var watches = try watches(from: start, to: end)
       let source = watches.isEmpty ? WatchSource.alerts : .samples
       if watches.isEmpty { watches = watchesByAlerts(outcomes) }

@@ -105,6 +105,25 @@ import VitalModel
     #expect(text.contains("vigil_realarms_total 1\n"))
   }
 
+  // MARK: Steps
+
+  /// Every value that would be tried of a shipped rule is one a roster may set.
+  @Test func stepsOfShippedRulesStayInsideTheirBounds() throws {
+    let plan = try RuleFiles.read(CommandProgram.rules).plan(set: "adult-ward")
+    var ids: Set<String> = []
+    for rule in plan.rules {
+      for steps in QuieterSteps.all(rule, current: { rule.parameters[$0].value }) {
+        let parameter = rule.parameters[steps.parameter]
+        let (lowest, highest) = (try #require(parameter.lowest), try #require(parameter.highest))
+        ids.insert(rule.id)
+        for value in steps.values {
+          #expect((lowest.double...highest.double).contains(value.double), "\(rule.id) \(parameter.name) \(value)")
+        }
+      }
+    }
+    #expect(ids.isSuperset(of: ["spo2-low", "hr-high"]))
+  }
+
   // MARK: The command
 
   @Test func statsReadsAStoreAndSuggestsByReplay() throws {
