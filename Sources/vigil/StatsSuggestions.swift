@@ -71,8 +71,8 @@ struct StatsSuggestions {
       lines.append("Patients with fewer alerts, not tried: \(findings.patientsLeftOut); narrow with --from and --to.")
     }
     lines.append(
-      "Found in, and computed on, the same recording: it will look better here than it turns out. Nothing is applied; a "
-        + "person who sets it (settings in roster.yaml) answers for it.")
+      "Found in, and computed on, the same recording: it looks better here than it will turn out.\n"
+        + "Nothing is applied: whoever sets it (settings in roster.yaml) answers for it.")
     return lines.joined(separator: "\n")
   }
 
@@ -89,20 +89,22 @@ struct StatsSuggestions {
     return text
   }
 
-  /// `limit 90 -> 88 % for patient p-017 (rule spo2-low) would have removed 31 of 40 alerts, none of them actionable …`.
+  /// `limit 90 -> 88 % for patient p-017 (rule spo2-low) would have removed 31 of 40 alerts, none of them actionable`, and
+  /// below it what that rests on and costs.
   private func sentence(_ trial: SettingTrial) -> String {
     let unit = trial.isHold || trial.unit.isEmpty ? "" : " \(trial.unit)"
     var text =
       "\(trial.parameter) \(value(trial.from, trial)) -> \(value(trial.to, trial))\(unit) for patient "
       + "\(ward.name(trial.patient)) (rule \(trial.rule)) would have removed \(trial.removed) of \(trial.alerts) alerts, "
-      + "none of them actionable (\(trial.removedLabelled) of the \(trial.removed) labelled, \(trial.labelled) of the "
-      + "\(trial.alerts))"
-    text += "; alerts of all rules \(trial.allBefore) -> \(trial.allAfter)"
+      + "none of them actionable"
+    text += "\n  labelled: \(trial.removedLabelled) of the \(trial.removed) removed, \(trial.labelled) of all "
+    text += "\(trial.alerts); the patient's alerts of all rules: \(trial.allBefore) -> \(trial.allAfter)"
     if trial.actionable > 0 {
-      text += trial.actionable == 1 ? "; the one actionable stays" : "; the \(trial.actionable) actionable stay"
+      text +=
+        trial.actionable == 1 ? "\n  the actionable one stays" : "\n  all \(trial.actionable) actionable ones stay"
       text += trial.actionableDelay > 0 ? ", up to \(trial.actionableDelay / 1000) s later" : ", no later"
     }
-    if trial.movesBypass { text += "; the limit without delay moves with it" }
+    if trial.movesBypass { text += "\n  the limit that knows no delay moves with it" }
     return text
   }
 
