@@ -153,7 +153,6 @@ import VitalModel
     let ward = try Ward()
     try copyRules(ward)
     try ward.start()
-    try ward.send("d-1", "resp", "16", at: ward.now)
     try ward.send("d-1", "spo2", "70", at: ward.now)
     #expect(eventually { ward.inbox.opened("spo2-low").count == 1 })
     let id = try #require(ward.inbox.opened("spo2-low").first).alertID
@@ -165,7 +164,7 @@ import VitalModel
       ward.clock.advance(milliseconds: 1000)
       try ward.send("d-1", "spo2", "98", at: ward.now, seq: step)
       try ward.flush()
-      _ = try ward.settle(2 + step)
+      _ = try ward.settle(1 + step)
     }
     #expect(eventually { ward.inbox.told.contains { $0.alertID == id && $0.phase == "end" } }, "\(ward.inbox.told)")
     #expect(ward.inbox.opened("spo2-low").count == 1)
