@@ -11,6 +11,7 @@ extension Engine {
     case .accept(let id, let by): respond(patient, id, .accepted, by: by, context)
     case .reject(let id, let by): respond(patient, id, .rejected, by: by, context)
     case .acknowledge(let id, let word): acknowledge(patient, id, word, context)
+    case .label(let document, let word): label(patient, document, word, context)
     case .resolve(let id, let by, let reason): resolve(patient, id, by: by, reason: reason, context)
     case .silence(let silence): begin(shifted(silence, by: context.engineTime - slot.eventTime), patient, context)
     case .endSilence(let id, let by): endSilence(patient, id, by: by, context)
@@ -73,6 +74,23 @@ extension Engine {
   ) {
     guard case .noted = output else { return carryOut(output, patient, alert: index, context) }
     tell(patient, alert: index, phase: .update, showing: nil, context, note: note)
+  }
+
+  /// The record of an alert that has ended says what it was worth; everything it needs is in the entry.
+  private func label(
+    _ patient: UnsafeMutablePointer<PatientState>, _ last: AlertDocument, _ word: Acknowledgement,
+    _ context: JudgeContext
+  ) {
+    var document = last
+    document.sequence &+= 1
+    document.phase = .update
+    document.state = .inactive
+    document.stillActive = false
+    document.acknowledgement = word
+    document.detectedTime = context.engineTime
+    output.transitions.append(
+      Transition(
+        position: position, patient: patient.pointee.number, document: document, isNotified: false, isAnswer: true))
   }
 
   // MARK: Ended by a person

@@ -365,6 +365,18 @@ import VitalModel
     #expect(taken.documents.last?.responder == "u-1" && taken.documents.last?.respondBy == nil)
   }
 
+  @Test("an alert that has ended can be told what it was worth: the record changes, nobody is called")
+  func labelled() throws {
+    let strip = try Self.strip(Self.low(), clock: .wall).feed("0..20: spo2=85\n21..60: spo2=97")
+    let last = try #require(strip.documents.last)
+    let word = Acknowledgement(by: "u-1", kind: .isFalse, time: Strip.origin + 70_000)
+    strip.act(70, .label(last, word))
+    let label = try #require(strip.engine.output.transitions.last)
+    #expect(label.document.sequence == last.sequence + 1 && label.document.state == .inactive)
+    #expect(label.document.acknowledgement == word && !label.isNotified && label.isAnswer)
+    #expect(strip.engine.activeAlerts == 0)
+  }
+
   @Test("latching per priority: over, it stays latched until somebody answers")
   func latching() throws {
     let strip = try Self.strip(Self.low(), clock: .wall) { $0.latching = [.medium] }
