@@ -57,6 +57,10 @@ extension Engine {
   ) {
     let hadGone = !patient.pointee.alerts[index].life.isPresent
     if hadGone { comeBack(patient, alert: index, candidate, context) }
+    if patient.pointee.alerts[index].hostClosed {
+      patient.pointee.alerts[index].hostClosed = false
+      if !candidate.isBypass { return tellReturn(patient, alert: index, candidate, context) }
+    }
     let wasTold = addSource(patient, alert: index, candidate, context)
     if candidate.isBypass {
       escalateByBypass(patient, alert: index, candidate, context)
@@ -65,6 +69,22 @@ extension Engine {
         patient, rule: candidate.rule, subject: candidate.subject, onset: candidate.onset, stage: .duplicate,
         by: patient.pointee.alerts[index].alertID, until: nil, context)
     }
+  }
+
+  /// A rule that had ended while its members kept the alert alive holds again: told like a new vital, unless it ended a
+  /// moment ago.
+  private func tellReturn(
+    _ patient: UnsafeMutablePointer<PatientState>, alert index: Int, _ candidate: Candidate, _ context: JudgeContext
+  ) {
+    let until = patient.slot(candidate.rule).refractoryUntil
+    guard context.engineTime >= until || options.without.contains(.refractory) else {
+      return recordHeld(
+        patient, rule: candidate.rule, subject: candidate.subject, onset: candidate.onset, stage: .refractory,
+        by: "refractory", until: until, context)
+    }
+    noteTold(patient, alert: index, candidate, context)
+    live(patient, alert: index, .worsened, context)
+    emit(patient, alert: index, phase: .escalate, showing: candidate, context, isNotified: true)
   }
 
   /// The condition of a latched or recurrent alert holds again.
@@ -103,7 +123,7 @@ extension Engine {
     let priority = priorityAtRisk(patient, code: series.code)
     let isHigher = priority > patient.pointee.alerts[index].priority
     if isHigher {
-      patient.pointee.alerts[index].priority = priority
+      lift(patient, alert: index, to: priority)
       live(patient, alert: index, .worsened, context)
     }
     emit(
@@ -123,8 +143,8 @@ extension Engine {
     if candidate.isDoubtful { patient.pointee.alerts[index].isUnverified = true }
     let isHigher = definition.bypassPriority > patient.pointee.alerts[index].priority
     // A raising condition told the same a moment ago.
-    let isToldNow = !isHigher && patient.pointee.alerts[index].raisedAt == context.engineTime
-    if isHigher { patient.pointee.alerts[index].priority = definition.bypassPriority }
+    let isToldNow = isOwn && !isHigher && patient.pointee.alerts[index].raisedAt == context.engineTime
+    if isHigher { lift(patient, alert: index, to: definition.bypassPriority) }
     noteTold(patient, alert: index, candidate, context)
     live(patient, alert: index, .worsened, context)
     if isToldNow { return }
@@ -137,9 +157,9 @@ extension Engine {
     _ context: JudgeContext
   ) {
     guard priority > patient.pointee.alerts[index].priority else { return }
-    patient.pointee.alerts[index].priority = priority
-    patient.pointee.alerts[index].raisedAt = context.engineTime
+    lift(patient, alert: index, to: priority)
     let isOwn = patient.pointee.alerts[index].rule == rule
+    if isOwn { patient.pointee.alerts[index].raisedAt = context.engineTime }
     let shown = Candidate(
       rule: rule, subject: subject,
       onset: isOwn ? patient.pointee.alerts[index].onset : heldOnset(patient, rule: rule), isBypass: false)
@@ -163,23 +183,34 @@ extension Engine {
     release(patient, rule: rule)
     slot.pointee.inhibitedSince = .max
     slot.pointee.resolvedUntil = .min
-    defer { if layout.staleRules.contains(rule) { noteSignalBack(patient, context) } }
+    defer {
+      if layout.staleRules.contains(rule), !patient.pointee.facts.gateways.isEmpty { reviewOutages(context) }
+    }
     var host = rule
     if slot.pointee.joinedRule >= 0 {
       host = Int(slot.pointee.joinedRule)
       slot.pointee.joinedRule = -1
     }
     guard let index = patient.pointee.alerts.firstIndex(where: { $0.rule == host }) else { return }
-    if ruleHolds(patient, rule: host) { return }
-    for other in layout.plan.rules.indices
-    where Int(patient.slot(other).joinedRule) == host && ruleHolds(patient, rule: other) {
-      return
+    let isAlive =
+      ruleHolds(patient, rule: host)
+      || layout.plan.rules.indices.contains {
+        Int(patient.slot($0).joinedRule) == host && ruleHolds(patient, rule: $0)
+      }
+    guard isAlive else { return leave(patient, alert: index, context) }
+    // Others keep the alert: what this rule finds next is news again, though not at once.
+    let words = toldWords(rule)
+    patient.pointee.alerts[index].toldCodes.removeAll(where: words.contains)
+    slot.pointee.refractoryUntil = context.engineTime + layout.plan.rules[rule].refractory
+    slot.pointee.toldDepth = .nan
+    if host == rule {
+      patient.pointee.alerts[index].hostClosed = true
+      patient.pointee.alerts[index].isBypassed = false
     }
-    leave(patient, alert: index, context)
   }
 
   /// Nothing of an alert holds any more: it ends, or stays latched.
-  private func leave(_ patient: UnsafeMutablePointer<PatientState>, alert index: Int, _ context: JudgeContext) {
+  func leave(_ patient: UnsafeMutablePointer<PatientState>, alert index: Int, _ context: JudgeContext) {
     let output = live(patient, alert: index, .conditionEnded, context)
     if case .ended(let why) = output { return end(patient, alert: index, why, context) }
     // The next bypass is another episode's: it is told.
@@ -196,7 +227,9 @@ extension Engine {
     let host = patient.pointee.alerts[index].rule
     let note = TransitionNote(end: why, reason: reason)
     if host < 0 {
+      let cause = patient.pointee.alerts[index].cause
       endBuiltIn(patient, alert: index, note, context)
+      if !cause.isEmpty { releaseOutage(of: cause, context) }
       return retryInhibited(patient, context)
     }
     emit(patient, alert: index, phase: .end, showing: nil, context, isNotified: true, note: note)

@@ -222,7 +222,9 @@ extension Engine {
     out.append(zigzag: alert.onset)
     out.append(zigzag: alert.detected)
     out.append(alert.priority.rawValue)
-    let marks: [Bool] = [alert.isScore, alert.isBypassed, alert.isUnverified, alert.isRetrospective]
+    let marks: [Bool] = [
+      alert.isScore, alert.isBypassed, alert.isUnverified, alert.isRetrospective, alert.hostClosed,
+    ]
     out.append(marks.enumerated().reduce(UInt8(0)) { $0 | ($1.element ? 1 << UInt8($1.offset) : 0) })
     out.append(zigzag: Int64(alert.code))
     out.append(varint: UInt64(alert.device))

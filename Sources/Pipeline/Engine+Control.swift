@@ -18,8 +18,11 @@ package struct DeviceAlarm: Sendable, Equatable {
 /// Entries that are not samples: rosters, rules, devices coming and going.
 extension Engine {
   /// Puts the directory's roster of this number in force for everything after.
-  package func adoptRoster(_ number: Int) {
+  ///
+  /// - Parameter entry: the entry that brings it: what it releases is told at its position.
+  package func adoptRoster(_ number: Int, at entry: Slot? = nil) {
     finishMessage()
+    if let entry { noteEntry(entry) }
     setRoster(number)
     for patient in patients {
       patient.pointee.facts = names.patientFacts(patient.pointee.number, roster: number)
@@ -36,6 +39,20 @@ extension Engine {
       }
     }
     followCanaries()
+    for number in patientNumbers {
+      let patient = patients[placeOf(number)]
+      // A state read back from after this entry has been through it.
+      let isAhead = entry.map { patient.pointee.position >= $0.payload } ?? false
+      if patient.pointee.now != .min, !isAhead { retryInhibited(patient, present(patient)) }
+    }
+    if let first = patients.first { reviewOutages(present(first)) }
+  }
+
+  /// A patient's now, for what no sample brings.
+  func present(_ patient: UnsafeMutablePointer<PatientState>) -> JudgeContext {
+    JudgeContext(
+      now: patient.pointee.now, engineTime: isWall ? clock : patient.pointee.now, isRetrospective: false,
+      isUncertain: false)
   }
 
   /// A device said that it is online or offline, or its last will did.
@@ -134,6 +151,9 @@ extension Engine {
     device: UInt32, priority: Priority, message: String, _ context: JudgeContext, finding: AlarmFinding? = nil
   ) {
     if let index = patient.pointee.alerts.firstIndex(where: { $0.ruleID == id && $0.device == device }) {
+      if priority > patient.pointee.alerts[index].priority {
+        return worsen(patient, builtIn: index, to: priority, message: message, context, finding)
+      }
       // A latched one whose cause is back is told again.
       if !patient.pointee.alerts[index].life.isPresent {
         patient.pointee.alerts[index].note(finding, message: message)
@@ -160,6 +180,19 @@ extension Engine {
     emitBuiltIn(patient, alert, phase: .start, message: alert.message, context, evidence: finding?.evidence)
   }
 
+  /// A condition without a rule file has come again, more urgent than people know.
+  private func worsen(
+    _ patient: UnsafeMutablePointer<PatientState>, builtIn index: Int, to priority: Priority, message: String,
+    _ context: JudgeContext, _ finding: AlarmFinding?
+  ) {
+    lift(patient, alert: index, to: priority)
+    patient.pointee.alerts[index].note(finding, message: message)
+    live(patient, alert: index, .worsened, context)
+    let told = output.transitions.count
+    tell(patient, alert: index, phase: .escalate, showing: nil, context)
+    output.transitions[told].evidence = finding?.evidence
+  }
+
   private func lower(
     _ patient: UnsafeMutablePointer<PatientState>, id: String, device: UInt32, _ context: JudgeContext
   ) {
@@ -167,8 +200,13 @@ extension Engine {
       let index = patient.pointee.alerts.firstIndex(where: { $0.rule < 0 && $0.ruleID == id && $0.device == device })
     else { return }
     let output = live(patient, alert: index, .conditionEnded, context)
-    if case .ended(let why) = output { return end(patient, alert: index, why, context) }
-    tell(patient, alert: index, phase: .update, showing: nil, context)
+    defer { if id == "device-offline", !patient.pointee.facts.gateways.isEmpty { reviewOutages(context) } }
+    switch output {
+    case .ended(let why): end(patient, alert: index, why, context)
+    // It was over already.
+    case .nothing: return
+    case .noted, .told, .realarmed: tell(patient, alert: index, phase: .update, showing: nil, context)
+    }
   }
 
   /// Version of the alerts the engine raises without a rule file.
@@ -254,8 +292,10 @@ extension Engine {
       }
       if pointer.pointee.dirtySince == .max { markDirty(place, position) }
       endWithdrawn(pointer)
+      endUnheld(pointer)
       for rule in orphans { tellOrphan(pointer, rule: mapping[rule]) }
       tellOffTrial(pointer)
+      if pointer.pointee.now != .min { retryInhibited(pointer, present(pointer)) }
     }
     fileDeadlines()
   }
@@ -363,6 +403,18 @@ extension Engine {
     for (offset, rule) in order(old).enumerated() {
       guard let place = targets.firstIndex(of: mapping[rule]), let episode = from.peek(offset) else { continue }
       to.pointee.pointer(place, blank: Episode()).pointee = episode.pointee
+    }
+  }
+
+  /// Alerts that only a rule now gone kept alive.
+  private func endUnheld(_ patient: UnsafeMutablePointer<PatientState>) {
+    for index in patient.pointee.alerts.indices.reversed() {
+      let alert = patient.pointee.alerts[index]
+      guard alert.rule >= 0, alert.life.isPresent, !ruleHolds(patient, rule: alert.rule) else { continue }
+      let isKept = layout.plan.rules.indices.contains {
+        Int(patient.slot($0).joinedRule) == alert.rule && ruleHolds(patient, rule: $0)
+      }
+      if !isKept { leave(patient, alert: index, present(patient)) }
     }
   }
 

@@ -29,7 +29,7 @@ extension Engine {
 
   /// The first condition on the signal, or the second sign, that is known not to hold; what is unknown passes
   /// (SEMANTICS D3).
-  private func shutGate(
+  func shutGate(
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, now: Int64
   ) -> (stage: SuppressionStage, by: String)? {
     let compiled = layout.rules[rule]

@@ -171,12 +171,11 @@ extension Engine {
   /// Lifts the alerts whose raising conditions have come to hold, and tells what was held back at the lower priority
   /// (SEMANTICS D1: refractory yields to a higher priority). Allocates nothing unless something is lifted.
   func checkRaises(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
-    let refractory = Engine.stageNumber(.refractory)
     for rule in layout.raisingRules {
       let slot = patient.slot(rule)
       let host = slot.joinedRule >= 0 ? Int(slot.joinedRule) : rule
       let index = patient.pointee.alerts.firstIndex { $0.rule == host }
-      guard index != nil || slot.heldStage == refractory, let subject = holdingSubject(patient, rule: rule),
+      guard index != nil || Engine.mutes(slot.heldStage), let subject = holdingSubject(patient, rule: rule),
         let priority = raisedPriority(patient, rule: rule, subject: subject, now: context.now)
       else { continue }
       if let index {
@@ -291,7 +290,12 @@ extension Engine {
   private func closeEpisode(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, _ context: JudgeContext) {
     let held = heldSeries(patient, rule: rule)
     let isTechnical = layout.plan.rules[rule].kind == .technical
-    if isTechnical ? !held.isEmpty : held.contains(where: { !patient.pointee.series[$0].isStale }) { return }
+    if isTechnical ? !held.isEmpty : held.contains(where: { !patient.pointee.series[$0].isStale }) {
+      forgetOldBypass(patient, rule: rule, held)
+      // What one sensor's trouble explained is told once that sensor is well again.
+      if isTechnical { retryInhibited(patient, context) }
+      return
+    }
     // What is left are silent series of a vital that another source now shows to be well.
     for index in held {
       for offset in episodeOffsets(rule: rule, code: patient.pointee.series[index].code) {
@@ -300,6 +304,17 @@ extension Engine {
     }
     if patient.ruleEpisode(rule).holds { return }
     ruleClosed(patient, rule: rule, context)
+  }
+
+  /// The series that reached the bypass limit is well again: the next to reach it is told.
+  private func forgetOldBypass(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, _ held: [Int]) {
+    guard let index = patient.pointee.alerts.firstIndex(where: { $0.rule == rule }) else { return }
+    let isReached = held.contains { series in
+      episodeOffsets(rule: rule, code: patient.pointee.series[series].code).contains {
+        patient.episode(series, $0).isBypassed
+      }
+    }
+    if !isReached { patient.pointee.alerts[index].isBypassed = false }
   }
 
   static func stageNumber(_ stage: SuppressionStage) -> Int8 {

@@ -39,6 +39,16 @@ extension Engine {
     return output
   }
 
+  /// Gives an alert another priority. One with another ladder is climbed from its foot.
+  func lift(_ patient: UnsafeMutablePointer<PatientState>, alert index: Int, to priority: Priority) {
+    let before = ladder(patient.pointee.alerts[index])
+    patient.pointee.alerts[index].priority = priority
+    guard ladder(patient.pointee.alerts[index]) != before else { return }
+    let terms = terms(patient.pointee.alerts[index])
+    patient.pointee.alerts[index].life.restartLadder(terms: terms)
+    schedule(patient, patient.pointee.alerts[index].life.nextDue)
+  }
+
   /// Something of an alert is due: nobody answered in time, it is still true after an answer, or it has been quiet.
   func runLife(_ patient: UnsafeMutablePointer<PatientState>, alert index: Int, _ context: JudgeContext) {
     carryOut(live(patient, alert: index, .due, context), patient, alert: index, context)

@@ -23,7 +23,8 @@ extension Engine {
       return
     }
     if let outage = outage(patient, of: candidate, context) {
-      return self.hold(patient, candidate, Hold(stage: .grouping, by: outage, until: .max), context)
+      return self.hold(
+        patient, candidate, Hold(stage: .grouping, by: outage, until: context.engineTime + Engine.outageHold), context)
     }
     release(patient, rule: rule)
     if !options.without.contains(.grouping), join(patient, candidate, claim, context) { return }
@@ -77,6 +78,10 @@ extension Engine {
   ) -> Priority {
     let definition = layout.plan.rules[candidate.rule]
     let own = candidate.isBypass ? max(definition.priority, definition.bypassPriority) : definition.priority
+    if definition.kind == .technical, candidate.subject >= 0 {
+      // Losing a signal is as urgent as what that signal holds (SEMANTICS B7).
+      return max(own, priorityAtRisk(patient, code: patient.pointee.series[candidate.subject].code))
+    }
     return max(
       own, raisedPriority(patient, rule: candidate.rule, subject: candidate.subject, now: context.now) ?? own)
   }
@@ -132,13 +137,27 @@ extension Engine {
       ? [candidate.subject]
       : definition.judgedCodes.map { Int(patient.pointee.preferred[Int($0.index)]) }.filter { $0 >= 0 }
     if alert.rule >= 0, layout.plan.rules[alert.rule].scope == .everySeries {
-      return inputs.contains { alert.sources.contains(patient.pointee.series[$0].series) }
+      // Those it holds on now, not those it was once told of.
+      let troubled = layout.plan.rules.indices.filter { definition.inhibitedBy.contains(layout.plan.rules[$0].id) }
+        .flatMap { heldSeries(patient, rule: $0) }
+      return inputs.contains(where: troubled.contains)
     }
+    guard inhibitorHolds(alert, definition, patient) else { return false }
     let devices = alert.sources.compactMap { number -> UInt32? in
       let index = patient.pointee.position(ofSeries: number)
       return index >= 0 ? patient.pointee.series[index].device : nil
     }
     return devices.isEmpty || inputs.contains { devices.contains(patient.pointee.series[$0].device) }
+  }
+
+  /// Whether one of the inhibitors an alert stands for holds at present: a member that is over explains nothing.
+  private func inhibitorHolds(
+    _ alert: ActiveAlert, _ definition: RuleDefinition, _ patient: UnsafeMutablePointer<PatientState>
+  ) -> Bool {
+    if alert.rule < 0 { return true }
+    return layout.plan.rules.indices.contains {
+      definition.inhibitedBy.contains(layout.plan.rules[$0].id) && ruleHolds(patient, rule: $0)
+    }
   }
 
   /// A state of the patient that holds a rule: as the roster says, as a device declared, or a flag.
@@ -250,15 +269,16 @@ extension Engine {
     }
     if candidate.isDoubtful { patient.pointee.alerts[index].isUnverified = true }
     let isHigher = claim.priority > patient.pointee.alerts[index].priority
-    if isHigher { patient.pointee.alerts[index].priority = claim.priority }
-    // A new vital or a higher priority is told again; what adds nothing is not.
+    if isHigher { lift(patient, alert: index, to: claim.priority) }
+    // A new vital, the other limit of one, or a higher priority is told again; what adds nothing is not.
     let isNewVital =
       definition.kind == .physiological && definition.score == nil
-      && definition.judgedCodes.contains { !patient.pointee.alerts[index].toldCodes.contains(Int($0.index)) }
+      && toldWords(candidate.rule).contains { !patient.pointee.alerts[index].toldCodes.contains($0) }
     guard isHigher || isNewVital || candidate.isBypass else {
       recordHeld(
         patient, rule: candidate.rule, subject: candidate.subject, onset: candidate.onset, stage: .grouping,
         by: patient.pointee.alerts[index].ruleID, until: nil, context)
+      slot.pointee.toldDepth = depth(patient, rule: candidate.rule, subject: candidate.subject, now: context.now)
       emit(patient, alert: index, phase: .update, showing: nil, context, isNotified: false)
       return true
     }
@@ -295,7 +315,7 @@ extension Engine {
   ) {
     let definition = layout.plan.rules[candidate.rule]
     let isTechnical = definition.kind == .technical
-    var priority = claim.priority
+    let priority = claim.priority
     var code = -1
     var device = UInt32.max
     var sources: [UInt32] = []
@@ -304,7 +324,6 @@ extension Engine {
       code = series.code
       device = series.device
       sources = [series.series]
-      if isTechnical { priority = max(priority, priorityAtRisk(patient, code: code)) }
     } else {
       sources = inputSeries(patient, rule: candidate.rule, subject: -1).map { patient.pointee.series[$0].series }
     }
@@ -341,18 +360,24 @@ extension Engine {
     rule >= 0 ? layout.plan.rules[rule].flap ?? alerting.flap : .never
   }
 
+  /// What people are told of with a rule: each vital it judges, and which way is worse. Low and high of one vital are two.
+  func toldWords(_ rule: Int) -> [Int] {
+    let direction = depths[rule].direction
+    return layout.plan.rules[rule].judgedCodes.map { Int($0.index) * 4 + (direction < 0 ? 1 : direction > 0 ? 2 : 0) }
+  }
+
   /// People are being told of a rule's finding as it is now.
   func noteTold(
     _ patient: UnsafeMutablePointer<PatientState>, alert index: Int, _ candidate: Candidate, _ context: JudgeContext
   ) {
-    for code in layout.plan.rules[candidate.rule].judgedCodes
-    where !patient.pointee.alerts[index].toldCodes.contains(Int(code.index)) {
-      patient.pointee.alerts[index].toldCodes.append(Int(code.index))
+    for word in toldWords(candidate.rule) where !patient.pointee.alerts[index].toldCodes.contains(word) {
+      patient.pointee.alerts[index].toldCodes.append(word)
     }
     var depth = depth(patient, rule: candidate.rule, subject: candidate.subject, now: context.now)
     // A smoothed value lags behind the one that reached the bypass limit: that limit is what people know.
     if candidate.isBypass {
       depth = Engine.deeper(depth, bypassDistance(patient, rule: candidate.rule, now: context.now))
+      depth = Engine.deeper(depth, newestDepth(patient, candidate, now: context.now))
     }
     let slot = patient.slotPointer(candidate.rule)
     if !depth.isNaN {

@@ -8,6 +8,10 @@ import VitalModel
 /// is read from the patients' own states, so that a restart finds it as it was.
 extension Engine {
   static let outageRule = "gateway-outage"
+  /// An outage takes in further patients for this long after it was told; a later loss is told by itself, milliseconds.
+  static let outageJoin: Int64 = 600_000
+  /// A loss that is part of an outage is looked at again after this long, milliseconds.
+  static let outageHold: Int64 = 3_600_000
 
   /// Whether a lost signal is part of an outage told already, or makes it one.
   ///
@@ -19,6 +23,11 @@ extension Engine {
       let gateway = patient.pointee.facts.gateways[names.deviceName(device)]
     else { return nil }
     if let (carrier, index) = carrier(of: gateway) {
+      let outage = carrier.pointee.alerts[index]
+      guard
+        outage.members.contains(patient.pointee.facts.patient)
+          || context.engineTime - outage.detected < Engine.outageJoin
+      else { return nil }
       addPatient(patient.pointee.facts.patient, to: carrier, alert: index, context)
       return carrier.pointee.alerts[index].alertID
     }
@@ -31,23 +40,40 @@ extension Engine {
     return startOutage(patient, gateway: gateway, patients: ids, context)
   }
 
-  /// A patient's signals behind a gateway are back: an outage with fewer than two patients left is over.
-  func noteSignalBack(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
-    for gateway in Set(patient.pointee.facts.gateways.values).sorted() {
-      guard let (carrier, index) = carrier(of: gateway),
-        let place = carrier.pointee.alerts[index].members.firstIndex(of: patient.pointee.facts.patient),
-        !isLost(patient, behind: gateway)
-      else { continue }
-      carrier.pointee.alerts[index].members.remove(at: place)
-      if carrier.pointee.alerts[index].members.count < 2 {
-        let output = live(carrier, alert: index, .conditionEnded, context)
-        carryOut(output, carrier, alert: index, context)
-        if case .noted = output { tell(carrier, alert: index, phase: .update, showing: nil, context) }
-        releaseOutage(of: gateway, context)
-      } else {
-        tellList(carrier, alert: index, context)
+  /// A patient's signals may be back, or the roster may have moved devices: outages lose the patients that are no longer
+  /// lost, and one with fewer than two left is over.
+  func reviewOutages(_ context: JudgeContext) {
+    for number in patientNumbers {
+      let carrier = patients[placeOf(number)]
+      while let index = carrier.pointee.alerts.firstIndex(where: { !$0.cause.isEmpty && hasShrunk($0) }) {
+        shrink(carrier, alert: index, context)
       }
-      keepChanged(carrier)
+    }
+  }
+
+  private func stillLost(_ alert: ActiveAlert) -> [String] {
+    let lost = patientNumbers.map { patients[placeOf($0)] }.filter { isLost($0, behind: alert.cause) }
+    return alert.members.filter { id in lost.contains { $0.pointee.facts.patient == id } }
+  }
+
+  private func hasShrunk(_ alert: ActiveAlert) -> Bool {
+    alert.life.isPresent && stillLost(alert).count < alert.members.count
+  }
+
+  private func shrink(
+    _ carrier: UnsafeMutablePointer<PatientState>, alert index: Int, _ context: JudgeContext
+  ) {
+    let gateway = carrier.pointee.alerts[index].cause
+    carrier.pointee.alerts[index].members = stillLost(carrier.pointee.alerts[index])
+    keepChanged(carrier)
+    guard carrier.pointee.alerts[index].members.count < 2 else {
+      return tellList(carrier, alert: index, context)
+    }
+    let output = live(carrier, alert: index, .conditionEnded, context)
+    carryOut(output, carrier, alert: index, context)
+    if case .noted = output {
+      tell(carrier, alert: index, phase: .update, showing: nil, context)
+      releaseOutage(of: gateway, context)
     }
   }
 
@@ -72,7 +98,7 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, behind gateway: String, after time: Int64
   ) -> Bool {
     patient.pointee.alerts.contains { alert in
-      isSignalLoss(alert) && alert.detected > time && alert.device != .max
+      isSignalLoss(alert) && alert.life.isPresent && alert.detected > time && alert.device != .max
         && patient.pointee.facts.gateways[names.deviceName(alert.device)] == gateway
     }
   }
@@ -86,7 +112,8 @@ extension Engine {
       }
     }
     return patient.pointee.alerts.contains {
-      $0.ruleID == "device-offline" && patient.pointee.facts.gateways[names.deviceName($0.device)] == gateway
+      $0.ruleID == "device-offline" && $0.life.isPresent
+        && patient.pointee.facts.gateways[names.deviceName($0.device)] == gateway
     }
   }
 
@@ -140,7 +167,7 @@ extension Engine {
   }
 
   /// What the outage held of patients whose signals are still lost is told by itself.
-  private func releaseOutage(of gateway: String, _ context: JudgeContext) {
+  func releaseOutage(of gateway: String, _ context: JudgeContext) {
     for number in patientNumbers {
       let patient = patients[placeOf(number)]
       guard patient.pointee.facts.gateways.values.contains(gateway) else { continue }

@@ -270,6 +270,7 @@ extension Engine {
       detected: detected, priority: priority, kind: kind, isScore: marks & 1 != 0, isBypassed: marks & 2 != 0,
       isUnverified: marks & 4 != 0, isRetrospective: marks & 8 != 0, code: code, device: device, sources: sources,
       members: members, unit: unit == "\u{0}" ? nil : unit, bed: bed == "\u{0}" ? nil : bed, life: life)
+    alert.hostClosed = marks & 16 != 0
     try readAnswers(into: &alert, &reader)
     return alert
   }
@@ -291,7 +292,7 @@ extension Engine {
     alert.verification = Verification(rawValue: try reader.countedString())
     for _ in 0..<(try reader.count(limit: 10_000)) {
       let code = Int(truncatingIfNeeded: try reader.varint())
-      guard layout.codes.indices.contains(code) else { throw StateError.damaged }
+      guard layout.codes.indices.contains(code / 4) else { throw StateError.damaged }
       alert.toldCodes.append(code)
     }
     alert.lowerSince = try reader.zigzag()

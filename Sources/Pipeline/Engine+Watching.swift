@@ -53,6 +53,23 @@ extension Engine {
     return step > 0 && depth >= told + step
   }
 
+  /// How deep the newest value alone lies, where a rule on one vital compares that vital; NaN otherwise.
+  func newestDepth(
+    _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, now: Int64
+  ) -> Double {
+    guard candidate.subject >= 0, let limit = layout.rules[candidate.rule].firstLimit,
+      layout.plan.rules[candidate.rule].firstComparedVital != nil
+    else { return .nan }
+    let series = patient.pointee.series[candidate.subject]
+    let value =
+      candidate.unverified
+      ?? layout.plan.registry.vitals[series.code].decimal(grid: Int64(series.lastValue)).double
+    let reading = ExpressionMachine.Reading(now: now, subject: -1, rule: candidate.rule, holdLast: false)
+    let edge = machine.value(
+      limit, features: layout.rules[candidate.rule].features, view: patient.view, layout: layout, reading: reading)
+    return (value - edge) * depths[candidate.rule].direction
+  }
+
   /// The deeper of two depths; one that is unknown does not count.
   static func deeper(_ a: Double, _ b: Double) -> Double { a.isNaN ? b : b.isNaN ? a : max(a, b) }
 
@@ -74,10 +91,15 @@ extension Engine {
   func watchDepth(
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, _ context: JudgeContext
   ) {
-    guard depths[rule].direction != 0, !context.isRetrospective, let slot = patient.pointee.ruleSlots.peek(rule),
-      !slot.pointee.toldDepth.isNaN
-    else { return }
+    guard depths[rule].direction != 0, !context.isRetrospective, let slot = patient.pointee.ruleSlots.peek(rule) else {
+      return
+    }
     let depth = depth(patient, rule: rule, subject: subject, now: context.now)
+    guard !slot.pointee.toldDepth.isNaN else {
+      // Known from here on: it was unknown when people were told.
+      slot.pointee.toldDepth = depth
+      return
+    }
     guard isWorse(depth, than: slot.pointee.toldDepth, patient, rule: rule, now: context.now) else { return }
     let host = slot.pointee.joinedRule >= 0 ? Int(slot.pointee.joinedRule) : rule
     guard let index = patient.pointee.alerts.firstIndex(where: { $0.rule == host }) else {
@@ -88,6 +110,10 @@ extension Engine {
     let shown = Candidate(
       rule: rule, subject: subject,
       onset: isOwn ? patient.pointee.alerts[index].onset : heldOnset(patient, rule: rule), isBypass: false)
+    if isOwn, shutGate(patient, rule: rule, subject: subject, now: context.now) == nil {
+      // The signal is good by now: what is told is no longer doubtful.
+      patient.pointee.alerts[index].isUnverified = false
+    }
     noteTold(patient, alert: index, shown, context)
     live(patient, alert: index, .worsened, context)
     emit(patient, alert: index, phase: .escalate, showing: shown, context, isNotified: true)
@@ -124,7 +150,7 @@ extension Engine {
       if alert.lowerSince == .max { patient.pointee.alerts[index].lowerSince = context.now }
       guard context.now - patient.pointee.alerts[index].lowerSince >= Engine.deescalateAfter else { continue }
       patient.pointee.alerts[index].lowerSince = .max
-      patient.pointee.alerts[index].priority = earned
+      lift(patient, alert: index, to: earned)
       patient.pointee.alerts[index].isBypassed = false
       forgetBypass(patient, alert.rule)
       emit(patient, alert: index, phase: .deEscalate, showing: nil, context, isNotified: true)

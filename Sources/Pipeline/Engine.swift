@@ -210,7 +210,6 @@ package final class Engine {
       series.pointee.lastQuality = slot.quality
     }
     if touched.last != index { touched.append(index) }
-    if !patient.pointee.alerts.isEmpty, pressureCodes.contains(code) { clearPressureDoubt(patient, slot) }
     let converted =
       plan.isPlain && slot.unit == 0
       ? slot.value.scaled(toExponent: plan.resolutionExponent)
@@ -229,6 +228,7 @@ package final class Engine {
       if !slot.status.isSensorOff { checkBypass(ofDoubtful: grid, patient: patient, subject: index, slot: slot) }
       return
     }
+    if !patient.pointee.alerts.isEmpty, pressureCodes.contains(code) { clearPressureDoubt(patient, slot) }
     let insertion = series.pointee.insert(
       time: slot.eventTime, value: value, quality: slot.quality, status: slot.status, plan: plan)
     // An old sample that arrives late does not make a silent signal fresh.

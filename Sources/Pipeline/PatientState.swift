@@ -73,11 +73,13 @@ struct ActiveAlert {
   /// Who accepted or rejected it last.
   var responder: String?
   var responsibility = Responsibility.undefined
-  /// Vitals people were told of with it.
+  /// Vitals people were told of with it, and which way: see `Engine.toldWords`.
   var toldCodes: [Int] = []
   /// Since when nothing has justified its priority, event time; `.max`: something does.
   var lowerSince: Int64 = .max
-  /// When a raising condition last lifted it, engine time.
+  /// Its own rule has ended; members keep it alive.
+  var hostClosed = false
+  /// When a raising condition of its own rule last lifted it, engine time.
   var raisedAt: Int64 = .min
   /// A person muted it until then, engine time; `.max`: nobody did.
   var silencedUntil: Int64 = .max

@@ -302,7 +302,7 @@ enum EntryApplier {
 
   static func apply(_ text: EntryText, _ slot: Slot, to engine: Engine) {
     switch text {
-    case .roster(let number): engine.adoptRoster(number)
+    case .roster(let number): engine.adoptRoster(number, at: slot)
     case .rules(let layout): engine.adoptPlan(layout, at: slot)
     case .alarm(let alarm): engine.applyDeviceAlarm(slot, alarm)
     case .action(let action): engine.applyAction(slot, action)

@@ -87,11 +87,11 @@ package final class JournalReplay {
   }
 
   /// Puts the roster in force that the journal held last, for a replay of chunks.
-  package func adoptRoster(journaled bytes: [UInt8]) {
+  package func adoptRoster(journaled bytes: [UInt8], at entry: Slot? = nil) {
     guard options.roster == nil, let roster = try? Roster(canonicalJSON: String(decoding: bytes, as: UTF8.self)) else {
       return
     }
-    engine.adoptRoster(directory.adopt(roster))
+    engine.adoptRoster(directory.adopt(roster), at: entry)
   }
 
   /// Puts alerting settings in force as the journal holds them: at an entry of its own, or before a replay of chunks.
@@ -126,7 +126,7 @@ package final class JournalReplay {
 
   private func apply(_ slot: Slot, _ kind: JournalTextKind, _ bytes: [UInt8]) {
     switch kind {
-    case .roster: adoptRoster(journaled: bytes)
+    case .roster: adoptRoster(journaled: bytes, at: slot)
     case .rules: adoptRules(slot, bytes)
     case .deviceEvent:
       guard slot.patient != .max, isWanted(slot),

@@ -122,7 +122,7 @@ struct StoreOpening {
       alertingText: try store.registry.latestText(.alerting, atOrBefore: .max)?.bytes, rules: rules, replayed: 0)
     try checkOptions(recovered.optionsText)
     if let roster = try store.registry.latestText(.roster, atOrBefore: recovery.floor) {
-      adoptRoster(roster.bytes, &recovered)
+      adoptRoster(roster.bytes, at: nil, &recovered)
     }
     if let alerting = try store.registry.latestText(.alerting, atOrBefore: recovery.floor) {
       adoptAlerting(alerting.bytes, at: nil, recovered)
@@ -180,11 +180,11 @@ struct StoreOpening {
     }
   }
 
-  private func adoptRoster(_ bytes: [UInt8], _ recovered: inout RecoveredStore) {
+  private func adoptRoster(_ bytes: [UInt8], at slot: Slot?, _ recovered: inout RecoveredStore) {
     guard let roster = try? Roster(canonicalJSON: String(decoding: bytes, as: UTF8.self)) else { return }
     let number = recovered.directory.adopt(roster)
     recovered.intake.rosterNumber = number
-    for engine in recovered.engines { engine.adoptRoster(number) }
+    for engine in recovered.engines { engine.adoptRoster(number, at: slot) }
   }
 
   private func adoptAlerting(_ bytes: [UInt8], at slot: Slot?, _ recovered: RecoveredStore) {
@@ -272,7 +272,7 @@ struct StoreOpening {
 
   private func apply(_ slot: Slot, _ kind: JournalTextKind, _ bytes: [UInt8], _ state: inout RecoveredStore) {
     switch kind {
-    case .roster: adoptRoster(bytes, &state)
+    case .roster: adoptRoster(bytes, at: slot, &state)
     case .rules:
       guard let plan = try? RuleDeployment(journaled: bytes)?.plan() else { return }
       let layout = PlanLayout(plan: plan)

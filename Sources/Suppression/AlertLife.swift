@@ -154,13 +154,28 @@ package struct AlertLife: Sendable, Equatable, BitwiseCopyable {
     stage = .told
     realarmAt = .max
     guard Int(level) < terms.waits.count else {
+      // The ladder is at its end: it is climbed anew after the re-alarm time.
       respondBy = .max
+      realarmAt = AlertLife.end(now, terms.realarm)
       return .noted
     }
     level += 1
     lastTold = now
-    respondBy = Int(level) < terms.waits.count ? AlertLife.end(now, terms.waits[Int(level)]) : .max
+    if Int(level) < terms.waits.count {
+      respondBy = AlertLife.end(now, terms.waits[Int(level)])
+    } else {
+      respondBy = .max
+      realarmAt = AlertLife.end(now, terms.realarm)
+    }
     return .told(.escalate)
+  }
+
+  /// Another priority brought another ladder: whoever is being called, it begins at its foot.
+  package mutating func restartLadder(terms: Terms) {
+    level = 0
+    guard stage == .told else { return }
+    respondBy = AlertLife.end(lastTold, terms.waits.first)
+    if respondBy < .max { realarmAt = .max }
   }
 
   private mutating func callAnew(_ now: Int64, _ terms: Terms) {
@@ -198,7 +213,7 @@ package struct AlertLife: Sendable, Equatable, BitwiseCopyable {
       callAnew(now, terms)
       return .realarmed
     }
-    if stage != .told { realarmAt = AlertLife.end(lastTold, terms.realarm) }
+    if respondBy == .max { realarmAt = AlertLife.end(lastTold, terms.realarm) }
     return .noted
   }
 
@@ -208,8 +223,9 @@ package struct AlertLife: Sendable, Equatable, BitwiseCopyable {
     if stage == .told {
       // Who has been called goes on being called; the ladder does not begin again at its foot.
       lastTold = now
-      if respondBy == .max, Int(level) < terms.waits.count {
-        respondBy = AlertLife.end(now, terms.waits[Int(level)])
+      if Int(level) < terms.waits.count {
+        respondBy = min(respondBy, AlertLife.end(now, terms.waits[Int(level)]))
+        realarmAt = .max
       }
     } else {
       callAnew(now, terms)
@@ -232,7 +248,13 @@ package struct AlertLife: Sendable, Equatable, BitwiseCopyable {
   }
 
   private mutating func recall(_ now: Int64, _ terms: Terms) -> Output {
-    guard isPresent else { return .nothing }
+    guard isPresent else {
+      // Latched and unanswered: the ladder goes on where it stood.
+      if stage == .told, !isRecurrent, Int(level) < terms.waits.count {
+        respondBy = AlertLife.end(now, terms.waits[Int(level)])
+      }
+      return .noted
+    }
     callAnew(now, terms)
     return .realarmed
   }

@@ -201,8 +201,72 @@ import VitalModel
   @Test("D2: a sudden fall beyond the bypass limit is told once, although the smoothed value goes on falling")
   func suddenFall() throws {
     let rules = Self.low("worsening: 5").replacingOccurrences(of: "when: last(spo2)", with: "when: median(spo2, 10s)")
-    let strip = try Self.strip(rules).feed("0..20: spo2=97\n21..60: spo2=79")
-    #expect(strip.transitions == ["21 start low high"])
+    for value in [79, 75, 60] {
+      let strip = try Self.strip(rules).feed("0..20: spo2=97\n21..60: spo2=\(value)")
+      #expect(strip.transitions == ["21 start low high"], "\(value)")
+    }
+  }
+
+  @Test("C2: location at onset, sources, members, level, time to answer, standing and marks through an alert's life")
+  func document() throws {
+    let roster = try Roster(
+      patients: [RosterPatient(id: "p1", unit: "ward-7", bed: "12")], devices: [], assignments: [])
+    let strip = try Self.strip(Self.low() + "\n" + Self.fast, roster: roster) {
+      $0.ladders = [EscalationLadder(units: ["ward-7"], steps: [EscalationStep(after: 60_000, to: "charge")])]
+    }
+    strip.feed("0..20: spo2=85 hr=70\n21..80: spo2=85 hr=140\n81..120: spo2=97 hr=70")
+    let start = try #require(strip.documents.first)
+    #expect(start.locationUnit == "ward-7" && start.locationBed == "12" && start.sources == ["a/spo2"])
+    #expect(start.members.isEmpty && start.attemptLevel == 0 && start.respondBy == Strip.origin + 75_000)
+    #expect(start.stillActive && !start.unverified && start.verification == nil && !start.simulated)
+    let escalated = try #require(strip.documents.first { $0.attemptLevel == 1 })
+    #expect(escalated.phase == .escalate && escalated.members == ["fast"] && escalated.escalatedTo == "charge")
+    let end = try #require(strip.documents.last)
+    #expect(end.phase == .end && !end.stillActive && end.respondBy == nil && end.locationUnit == "ward-7")
+  }
+
+  @Test("D1: a raising condition that comes to hold pierces silence and inhibition")
+  func raisePierces() throws {
+    let rules = Self.low("raise: resp > 24 -> high\ninhibited_in: [procedure]")
+    let inhibited = try Self.strip(rules)
+    inhibited.alarm(0, "procedure").feed("1..20: spo2=85 resp=12\n21: spo2=85 resp=30")
+    #expect(inhibited.transitions == ["21 start low high"])
+    let silenced = try Self.strip(rules)
+    silenced.act(0, Self.silence()).feed("1..20: spo2=85 resp=12\n21: spo2=85 resp=30")
+    #expect(silenced.transitions == ["21 start low high"])
+  }
+
+  @Test("D4: the other limit of the same vital is news, and so is what returns while a member kept the alert")
+  func otherLimit() throws {
+    let slow = Self.fast.replacingOccurrences(of: "fast", with: "slow").replacingOccurrences(
+      of: "last(hr) > 130", with: "last(hr) < 40"
+    ).replacingOccurrences(of: "last(hr) <= 125", with: "last(hr) >= 45")
+    let held = Self.fast.replacingOccurrences(
+      of: "clear: last(hr) <= 125", with: "clear: { when: \"last(hr) <= 125\", for: 60s }")
+    let rules = (held + "\n" + slow).replacingOccurrences(of: "---\nrule: fast", with: "rule: fast")
+    let strip = try Self.strip(rules).feed("0..20: hr=140\n21..30: hr=35")
+    #expect(strip.transitions == ["0 start fast medium", "21 update fast medium"])
+    #expect(strip.engine.output.transitions.allSatisfy(\.isNotified))
+    strip.feed("31..99: hr=35\n100..101: hr=140")
+    #expect(strip.transitions.last == "100 escalate fast medium", "the first rule had ended and holds again")
+  }
+
+  @Test("A11: a device's alarm that comes again more urgent is told")
+  func deviceAlarmAgain() throws {
+    let strip = try Self.strip(Self.low()).alarm(0, "vtach")
+    strip.engine.applyDeviceAlarm(
+      strip.control(1, patient: "p1"), DeviceAlarm(event: "vtach", hasEnded: false, priority: .high))
+    #expect(strip.transitions == ["0 start device-alarm-vtach medium", "1 escalate device-alarm-vtach high"])
+  }
+
+  @Test("D1: what inhibition held is told when the roster says the patient is back")
+  func backOnTheWard() throws {
+    let away = try Roster(patients: [RosterPatient(id: "p1", state: .offWard)], devices: [], assignments: [])
+    let back = try Roster(patients: [RosterPatient(id: "p1")], devices: [], assignments: [])
+    let strip = try Self.strip(Self.low("inhibited_in: [off-ward]"), roster: away).feed("0..20: spo2=85")
+    #expect(strip.transitions == [])
+    strip.engine.adoptRoster(strip.directory.adopt(back))
+    #expect(strip.transitions == ["20 start low medium"])
   }
 
   @Test("inhibition by the patient's state: off-ward until its end, a procedure a device declares, a flag")
