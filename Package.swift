@@ -50,6 +50,7 @@ let package = Package(
     room("Suppression", ["VitalModel"]),
     room("ChunkCoding", ["VitalModel", "Compression", "Digests"]),
     room("Simulation", ["VitalModel"]),
+    room("Statistics", ["VitalModel"]),
     room("WebhookFormats", ["VitalModel"]),
 
     // Layer 2: joints.
@@ -72,7 +73,7 @@ let package = Package(
         "VitalModel", "Instrumentation", "RingBufferModule", "RuleLanguage", "Configuration", "Decoding", "Pipeline",
         "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI",
         "Recordings",
-        "Simulation", "Digests", "Compression", "Evaluation", "YAMLText", "WebhookFormats", "CSystemd",
+        "Simulation", "Statistics", "Digests", "Compression", "Evaluation", "YAMLText", "WebhookFormats", "CSystemd",
       ]),
     .executableTarget(
       name: "vigil",
@@ -80,6 +81,7 @@ let package = Package(
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
         "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
         "Decoding", "RuleLanguage", "Digests", "Evaluation", "Compression", "RuleTesting", "WebhookFormats",
+        "Statistics",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
@@ -110,6 +112,7 @@ let package = Package(
     tests("Suppression", ["VitalModel", "TestSupport"]),
     tests("ChunkCoding", ["VitalModel"]),
     tests("Simulation", ["VitalModel"]),
+    tests("Statistics", ["VitalModel"]),
     tests("WebhookFormats", ["VitalModel"]),
     tests(
       "Pipeline",
@@ -127,7 +130,7 @@ let package = Package(
       [
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
-        "Digests", "RuleLanguage", "WebhookFormats",
+        "Digests", "RuleLanguage", "Statistics", "WebhookFormats",
       ]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],

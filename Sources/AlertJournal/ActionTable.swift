@@ -73,7 +73,7 @@ package struct ActionTable: Sendable {
           out.append(littleEndian: time)
           out.append(counted: by)
         })
-    case .accept, .reject, .acknowledge, .resolve: break
+    case .accept, .reject, .acknowledge, .label, .resolve: break
     }
     if var mark {
       mark.position = position

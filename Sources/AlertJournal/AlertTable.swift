@@ -183,6 +183,32 @@ package struct AlertTable: Sendable {
     return found
   }
 
+  /// Lends all transitions of every alert whose `start` was detected in `start..<end` (milliseconds), by rising sequence;
+  /// alerts come by time of their start, then patient and id. Stops when `body` returns false. O(alerts in the range).
+  package func forEachAlert(
+    from start: Int64 = .min, to end: Int64 = .max, _ body: ([StoredTransition]) throws(JournalError) -> Bool
+  ) throws(JournalError) {
+    guard start < end else { return }
+    let (lower, upper) = (AlertTable.timeKey(start), AlertTable.timeKey(end))
+    let wanted = AlertTable.place(AlertPhase.start, AlertPhase.allCases)
+    try table.scan(lower: lower, upper: upper) { (key, value) throws(JournalError) in
+      let phase = try table.open(value, position: 0) { (reader) throws(ByteError) in try reader.byte() }
+      guard phase == wanted else { return true }
+      let (patient, alertID) = try table.parse(key) { (reader) throws(KeyError) in
+        _ = try reader.int64()
+        let found = (try reader.uint32(), try reader.string())
+        _ = try reader.uint32()
+        return found
+      }
+      var transitions: [StoredTransition] = []
+      try table.scan(prefix: try AlertTable.alertPrefix(patient, alertID)) { (key, value) throws(JournalError) in
+        transitions.append(try transition(key, value))
+        return true
+      }
+      return transitions.isEmpty ? true : try body(transitions)
+    }
+  }
+
   /// Number of transitions, of one phase or all (SEMANTICS A7 counts alerts by their `start`); reads the time index.
   package func count(phase: AlertPhase? = nil) throws(JournalError) -> Int {
     var count = 0

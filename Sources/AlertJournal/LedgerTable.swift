@@ -67,6 +67,17 @@ package struct LedgerTable: Sendable {
     return found
   }
 
+  /// Lends the document of every row detected in `start..<end` (milliseconds), oldest first, without holding them all.
+  package func forEach(
+    from start: Int64 = .min, to end: Int64 = .max, _ body: (String) -> Void
+  ) throws(JournalError) {
+    guard start < end else { return }
+    try table.scan(lower: LedgerTable.key(start), upper: LedgerTable.key(end)) { (_, value) throws(JournalError) in
+      body(try table.open(value, position: 0) { (reader) throws(ByteError) in try reader.countedString() })
+      return true
+    }
+  }
+
   /// Number of rows; reads all keys.
   package func count() throws(JournalError) -> Int {
     var count = 0

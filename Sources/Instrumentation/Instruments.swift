@@ -88,6 +88,9 @@ package struct HistogramBuckets: Sendable, Hashable {
   /// Seconds from 100 µs to about 52 s, doubling.
   package static let latencySeconds = HistogramBuckets(first: 0.0001, factor: 2, count: 20)
 
+  /// Seconds until a person answers: 5 s to about 2 h 51 min, doubling.
+  package static let answerSeconds = HistogramBuckets(first: 5, factor: 2, count: 12)
+
   /// Elements of a batch: 1 to 32,768, doubling.
   package static let batchSizes = HistogramBuckets(first: 1, factor: 2, count: 16)
 }

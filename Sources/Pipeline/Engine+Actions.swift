@@ -6,15 +6,34 @@ import VitalModel
 extension Engine {
   /// A person answered an alert, or set or ended a silence. What concerns no alert of this patient changes nothing.
   package func applyAction(_ slot: Slot, _ action: AlertAction) {
-    guard let (patient, context) = beginControl(slot) else { return }
+    guard let (patient, context) = beginAction(slot) else { return }
     switch action {
     case .accept(let id, let by): respond(patient, id, .accepted, by: by, context)
     case .reject(let id, let by): respond(patient, id, .rejected, by: by, context)
     case .acknowledge(let id, let word): acknowledge(patient, id, word, context)
+    case .label(let document, let word): label(patient, document, word, context)
     case .resolve(let id, let by, let reason): resolve(patient, id, by: by, reason: reason, context)
-    case .silence(let silence): begin(silence, patient, context)
+    case .silence(let silence): begin(shifted(silence, by: context.engineTime - slot.eventTime), patient, context)
     case .endSilence(let id, let by): endSilence(patient, id, by: by, context)
     }
+  }
+
+  /// In stream time a person acts at the patient's own now: nothing advances a patient past its last sample (SEMANTICS B1),
+  /// and today's clock says nothing of a recording's.
+  private func beginAction(_ slot: Slot) -> (UnsafeMutablePointer<PatientState>, JudgeContext)? {
+    guard !isWall, slot.patient != .max else { return beginControl(slot) }
+    finishMessage()
+    var own = slot
+    let now = patients[placeOf(slot.patient)].pointee.now
+    if now != .min { own.eventTime = now }
+    return beginControl(own)
+  }
+
+  private func shifted(_ silence: Silence, by shift: Int64) -> Silence {
+    var own = silence
+    own.from &+= shift
+    own.until &+= shift
+    return own
   }
 
   /// Puts other alerting settings in force from this point of the journal on.
@@ -55,6 +74,23 @@ extension Engine {
   ) {
     guard case .noted = output else { return carryOut(output, patient, alert: index, context) }
     tell(patient, alert: index, phase: .update, showing: nil, context, note: note)
+  }
+
+  /// The record of an alert that has ended says what it was worth; everything it needs is in the entry.
+  private func label(
+    _ patient: UnsafeMutablePointer<PatientState>, _ last: AlertDocument, _ word: Acknowledgement,
+    _ context: JudgeContext
+  ) {
+    var document = last
+    document.sequence &+= 1
+    document.phase = .update
+    document.state = .inactive
+    document.stillActive = false
+    document.acknowledgement = word
+    document.detectedTime = context.engineTime
+    output.transitions.append(
+      Transition(
+        position: position, patient: patient.pointee.number, document: document, isNotified: false, isAnswer: true))
   }
 
   // MARK: Ended by a person

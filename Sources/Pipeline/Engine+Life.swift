@@ -110,6 +110,7 @@ extension Engine {
     document.endReason =
       note.end.map { end in note.reason.map { "\(end.rawValue): \($0)" } ?? end.rawValue } ?? note.reason
     document.escalatedTo = note.escalatedTo
+    document.calledSteps = ladder(alert).prefix(Int(alert.life.level)).map(\.to)
     if alert.life.isRecurrent, phase == .start { document.message += "; recurrent: came and went" }
     if note.isRealarm { document.message = "still: " + document.message }
   }

@@ -91,7 +91,9 @@ enum RuleProse {
 
   /// What it is judged and raised by; what only a gate, a confirmation or a baseline looks at is named there.
   private static func vitals(_ rule: RuleDefinition) -> [VitalCode] {
-    let programs = [rule.when] + [rule.clear, rule.bypass].compactMap { $0 } + rule.raises.map(\.when)
+    let programs =
+      [rule.when] + [rule.clear, rule.bypass, rule.check?.supported, rule.check?.unsupported].compactMap { $0 }
+      + rule.raises.map(\.when)
     var read: Set<Int> = []
     for case .feature(let index) in programs.flatMap(\.instructions) { read.insert(index) }
     var codes: [VitalCode] = []

@@ -39,8 +39,17 @@ extension RuleReader {
         block.place(of: "unsupported"), "`unsupported` is `supported` itself, so it would never be the answer")
     }
     rule.holdLast = false
-    rule.check = AlarmCheck(events: events, supported: supported.program, unsupported: unsupported.program)
+    rule.check = AlarmCheck(
+      events: events, supported: RuleReader.oneLine(supported.program),
+      unsupported: RuleReader.oneLine(unsupported.program))
     return found
+  }
+
+  /// Conditions of checks are long and written over several lines; explanations show them on one.
+  private static func oneLine(_ program: Program) -> Program {
+    Program(
+      instructions: program.instructions,
+      text: program.text.split(whereSeparator: \.isWhitespace).joined(separator: " "))
   }
 
   private func events(_ block: YAMLMapping, _ problems: inout Problems) -> [String] {

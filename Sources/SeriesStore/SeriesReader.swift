@@ -12,6 +12,13 @@ package struct SeriesStats: Hashable, Sendable {
   package var bytes = 0
 }
 
+/// Rows close together in time, ms.
+package struct SeriesStretch: Hashable, Sendable {
+  package var first: Int64
+  package var last: Int64
+  package var rows: Int
+}
+
 /// Reads sealed chunks as of one moment, from a store open for writing or from a secondary reader of it.
 ///
 /// It holds a snapshot: make one for each export or query and let it go. May be used from any thread.
@@ -58,6 +65,28 @@ package struct SeriesReader: Sendable {
     let iterator = try chunkIterator(group, from: from)
     let live = tail?.rows(group, plan: plan) ?? []
     return try SeriesCursor(iterator: iterator, from: from, to: to, superseded: superseded, live: live)
+  }
+
+  /// Stretches of event time in which a group has rows that may lie in `from..<to`, in no order: one a sealed chunk, from
+  /// its header, and of rows not sealed yet those less than an hour apart together.
+  package func stretches(
+    _ group: SeriesGroup, from: Int64 = .min, to: Int64 = .max, tail: SeriesTail? = nil
+  ) throws(SeriesError) -> [SeriesStretch] {
+    var found = try headers(group, from: from, to: to).map { header in
+      SeriesStretch(first: header.firstTime, last: header.lastTime, rows: header.rowCount)
+    }
+    for rows in tail?.rows(group, plan: plan) ?? [] {
+      let sealed = found.count
+      for time in rows.times where from <= time && time < to {
+        if found.count > sealed, time - found[found.count - 1].last < 3_600_000 {
+          found[found.count - 1].last = max(found[found.count - 1].last, time)
+          found[found.count - 1].rows += 1
+        } else {
+          found.append(SeriesStretch(first: time, last: time, rows: 1))
+        }
+      }
+    }
+    return found
   }
 
   /// Headers of the sealed chunks of a group that may hold times in `from..<to`, by first event time: counts and figures

@@ -38,7 +38,9 @@ struct ActionCheck {
 
   private func answer(_ request: ActionRequest) throws(ActionRefusal) -> CheckedAction {
     let alertID = request.alert ?? ""
-    let patient = try patientOfOpen(alertID)
+    let newest = try newest(alertID)
+    if newest.state == .inactive { return try label(request, newest) }
+    let patient = newest.patient
     let action: AlertAction
     switch request.verb {
     case .accept: action = .accept(alertID: alertID, by: request.by)
@@ -63,8 +65,19 @@ struct ActionCheck {
     throw ActionRefusal(.wrong, "`class` must be one of \(words.joined(separator: ", "))\(hint(text, words))")
   }
 
-  /// The patient of an alert that people may still answer.
-  private func patientOfOpen(_ alertID: String) throws(ActionRefusal) -> UInt32 {
+  /// An alert that has ended can still be told what it was worth.
+  private func label(_ request: ActionRequest, _ newest: StoredTransition) throws(ActionRefusal) -> CheckedAction {
+    guard request.verb == .acknowledge, let kind = try judged(request.kind),
+      let last = AlertDocument(json: newest.document)
+    else {
+      throw ActionRefusal(
+        .ended, "alert \(newest.alertID) has ended; what is left is to acknowledge it with a `class`")
+    }
+    let word = Acknowledgement(by: request.by, kind: kind, note: request.note, time: now)
+    return CheckedAction(patient: newest.patient, action: .label(last, word))
+  }
+
+  private func newest(_ alertID: String) throws(ActionRefusal) -> StoredTransition {
     let newest: StoredTransition?
     do throws(JournalError) {
       newest = alertID.utf8.count <= ActionCheck.nameMax ? try store.alerts.newest(alertID: alertID) : nil
@@ -74,10 +87,7 @@ struct ActionCheck {
     guard let newest else {
       throw ActionRefusal(.unknown, "no such alert; `vigil alert list` shows those that are active")
     }
-    guard newest.state != .inactive else {
-      throw ActionRefusal(.ended, "alert \(alertID) has ended; nothing is left to answer")
-    }
-    return newest.patient
+    return newest
   }
 
   // MARK: Silences

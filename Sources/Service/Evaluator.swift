@@ -40,6 +40,7 @@ final class Evaluator: @unchecked Sendable {
   private let engine: Engine
   private let writer: EffectsWriter
   private var effects = Effects()
+  private var feedback: FeedbackMeter
   private var consumer: Ring<Slot>.Consumer
   private var canaries: [OutboxRow] = []
   /// Positions reached at earlier seconds: what changed before the oldest of them is due for a checkpoint.
@@ -59,6 +60,8 @@ final class Evaluator: @unchecked Sendable {
   init(_ parts: Parts, ring: Ring<Slot>, progress: ShardProgress) throws(RingError) {
     self.parts = parts
     engine = parts.engine
+    let store = parts.store
+    feedback = FeedbackMeter(parts.meters) { (try? store.alerts.transitions(alertID: $0)) ?? [] }
     writer = EffectsWriter(store: parts.store, shard: parts.shard)
     consumer = try ring.takeConsumer("evaluate")
     effects.progress = progress
@@ -154,6 +157,7 @@ final class Evaluator: @unchecked Sendable {
 
   private func count(_ transition: Transition) {
     parts.meters.transitions.add(1)
+    feedback.count(transition.document)
     guard transition.document.phase == .start else { return }
     parts.meters.alerts.with(transition.document.ruleID, transition.document.priority.text).add(1)
   }

@@ -23,6 +23,8 @@ package final class JournalReplay {
     package var roster: Roster?
     /// Alerting settings that stay in force in place of the journaled ones; nil: as journaled.
     package var alerting: AlertingSettings?
+    /// Settings tried on patients, by directory number, in place of those of the rosters.
+    package var trials: [UInt32: ParameterSetting] = [:]
 
     package init(engine: EngineOptions) { self.engine = engine }
   }
@@ -50,7 +52,9 @@ package final class JournalReplay {
     self.options = options
     var engineOptions = options.engine
     engineOptions.alerting = options.alerting ?? engineOptions.alerting
-    engine = Engine(layout: PlanLayout(plan: options.plan ?? plan), options: engineOptions, names: directory)
+    let names: any NameSource =
+      options.trials.isEmpty ? directory : TrialNames(directory: directory, trials: options.trials)
+    engine = Engine(layout: PlanLayout(plan: options.plan ?? plan), options: engineOptions, names: names)
     tally = ReplayTally(onTransition: onTransition, onLedger: onLedger)
     if let roster = options.roster { engine.adoptRoster(directory.adopt(roster)) }
   }

@@ -44,13 +44,23 @@ final class Routing: Sendable {
 
   /// Receivers of a document, each once.
   ///
-  /// An escalation goes to whoever its name stands for at `time` and to nobody else; where that is nobody it goes by the
+  /// What a ladder has called goes on hearing of its alert. An escalation goes to whoever its name stands for at `time` and to nobody else; where that is nobody it goes by the
   /// routes and is counted, for a page too many is better than one that nobody gets.
   ///
   /// - Parameter time: when the outbox row is written, milliseconds since 1970.
   func receivers(for document: AlertDocument, at time: Int64) -> [VigilConfiguration.Receiver] {
     table.withLock { table in
-      guard let name = document.escalatedTo else { return Self.routed(document, table) }
+      guard let name = document.escalatedTo else {
+        // Whoever was called hears how it goes on: an answer, a worsening, the end.
+        let called = document.calledSteps.flatMap {
+          table.onCall.receivers(for: $0, unit: document.locationUnit, at: time)
+        }
+        var found = Self.routed(document, table)
+        for name in called where !found.contains(where: { $0.name == name }) {
+          if let receiver = table.receivers.first(where: { $0.name == name }) { found.append(receiver) }
+        }
+        return found
+      }
       let names = table.onCall.receivers(for: name, unit: document.locationUnit, at: time)
       let found = names.compactMap { name in table.receivers.first { $0.name == name } }
       if !found.isEmpty { return found }

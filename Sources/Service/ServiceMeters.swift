@@ -21,6 +21,10 @@ package struct ServiceMeters: Sendable {
   let alerts: CounterFamily
   let suppressed: CounterFamily
   let transitions: Counter
+  let acknowledgements: CounterFamily
+  let timeToAccept: HistogramFamily
+  let realarms: Counter
+  let escalations: CounterFamily
   let deliveries: CounterFamily
   let undelivered: Counter
   let deadLetters: CounterFamily
@@ -60,6 +64,16 @@ package struct ServiceMeters: Sendable {
     suppressed = registry.counterFamily(
       "vigil_suppressed_total", "Candidates not told, by rule and stage.", labels: ["rule", "stage"], cardinality: 256)
     transitions = registry.counter("vigil_alert_transitions_total", "Transitions of alerts.")
+    acknowledgements = registry.counterFamily(
+      "vigil_acknowledgements_total", "Acknowledgements of alerts, by rule and class; none: seen, not judged.",
+      labels: ["rule", "class"], cardinality: 256)
+    timeToAccept = registry.histogramFamily(
+      "vigil_time_to_accept_seconds", "Time from an alert's start until somebody first took it on.", .answerSeconds,
+      labels: ["priority"])
+    realarms = registry.counter(
+      "vigil_realarms_total", "Alerts told again because they were, still or again, true.")
+    escalations = registry.counterFamily(
+      "vigil_escalations_total", "Steps of escalation ladders told, by level.", labels: ["level"])
     deliveries = registry.counterFamily(
       "vigil_delivery_attempts_total", "Webhook attempts.", labels: ["receiver", "outcome"])
     undelivered = registry.counter(

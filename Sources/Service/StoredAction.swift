@@ -7,7 +7,7 @@ struct StoredAction: Codable, Equatable {
   static let version = 1
 
   var v = StoredAction.version
-  /// `accept`, `reject`, `acknowledge`, `resolve`, `silence` or `end-silence`.
+  /// `accept`, `reject`, `acknowledge`, `label`, `resolve`, `silence` or `end-silence`.
   var action: String
   /// The alert's id, or the silence's.
   var id: String
@@ -23,9 +23,11 @@ struct StoredAction: Codable, Equatable {
   var reason: String?
   var from: Int64?
   var until: Int64?
+  /// Of a label: the ended alert's last document.
+  var document: String?
 
   enum CodingKeys: String, CodingKey {
-    case v, action, id, by, note, time, rule, reason, from, until
+    case v, action, id, by, note, time, rule, reason, from, until, document
     case kind = "class"
     case alerts = "kind"
   }
@@ -37,6 +39,10 @@ struct StoredAction: Codable, Equatable {
     case .acknowledge(let alertID, let given):
       (self.action, id, by) = ("acknowledge", alertID, given.by)
       (kind, note, time) = (given.kind?.rawValue, given.note, given.time)
+    case .label(let document, let given):
+      (self.action, id, by) = ("label", document.alertID, given.by)
+      (kind, note, time) = (given.kind?.rawValue, given.note, given.time)
+      self.document = document.json
     case .resolve(let alertID, let by, let reason):
       (self.action, id, self.by) = ("resolve", alertID, by)
       self.reason = reason
@@ -71,11 +77,10 @@ struct StoredAction: Codable, Equatable {
     switch action {
     case "accept": return .accept(alertID: id, by: by)
     case "reject": return .reject(alertID: id, by: by)
-    case "acknowledge":
-      guard let time else { return nil }
-      let judged = kind.map(AcknowledgementClass.init(rawValue:))
-      if case .some(.none) = judged { return nil }
-      return .acknowledge(alertID: id, Acknowledgement(by: by, kind: judged ?? nil, note: note, time: time))
+    case "acknowledge": return acknowledgement.map { .acknowledge(alertID: id, $0) }
+    case "label":
+      guard let word = acknowledgement, let last = document.flatMap(AlertDocument.init(json:)) else { return nil }
+      return .label(last, word)
     case "resolve": return reason.map { .resolve(alertID: id, by: by, reason: $0) }
     case "silence":
       guard let reason, let from, let until, let matcher else { return nil }
@@ -83,6 +88,13 @@ struct StoredAction: Codable, Equatable {
     case "end-silence": return .endSilence(id: id, by: by)
     default: return nil
     }
+  }
+
+  private var acknowledgement: Acknowledgement? {
+    guard let time else { return nil }
+    let judged = kind.map(AcknowledgementClass.init(rawValue:))
+    if case .some(.none) = judged { return nil }
+    return Acknowledgement(by: by, kind: judged ?? nil, note: note, time: time)
   }
 
   private var matcher: Silence.Matcher? {

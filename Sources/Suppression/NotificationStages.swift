@@ -93,7 +93,7 @@ package struct SilenceStage: NotificationStage {
   package func holds(_ claim: Claim) -> (by: String, until: Int64)? {
     let inForce = silences.filter { $0.matches(rule: claim.rule, kind: claim.kind) && $0.from <= claim.now }
     let ends = inForce.map {
-      ("silence \($0.id) by \($0.author)", min($0.until, $0.from + Silence.longest(claim.priority)))
+      ("silence \($0.id) by \($0.author)", min($0.until, $0.from &+ Silence.longest(claim.priority)))
     }
     return ends.max { $0.1 < $1.1 }
   }

@@ -105,6 +105,8 @@ package struct AlertDocument: Hashable, Sendable {
   package var responder: String?
   /// Whom an escalation is for: a person, role, schedule or receiver by name.
   package var escalatedTo: String?
+  /// Whom its ladder has called so far, in order; not part of the document people read.
+  package var calledSteps: [String] = []
   /// It came and went so often that it stays, as one alert (SEMANTICS D4).
   package var isRecurrent = false
   /// The condition returned, or nobody has settled it: it is told again.

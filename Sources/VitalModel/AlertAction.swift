@@ -79,6 +79,8 @@ package enum AlertAction: Hashable, Sendable {
   /// Not mine: the next of the ladder is told at once.
   case reject(alertID: String, by: String)
   case acknowledge(alertID: String, Acknowledgement)
+  /// What an alert that has ended was worth: its last document, and the word. It changes the record and calls nobody.
+  case label(AlertDocument, Acknowledgement)
   /// Ended by a person. A condition that still holds is told again after the re-alarm time.
   case resolve(alertID: String, by: String, reason: String)
   case silence(Silence)

@@ -43,6 +43,7 @@ enum Program {
     SimulateCommand.command, ExportCommand.command, ScoreCommand.command, ExplainCommand.command,
     QuarantineCommand.command, DeliveriesCommand.command, RulesCommand.command, TestCommand.command,
     AlertCommand.command, SilenceCommand.command,
+    StatsCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {

@@ -122,7 +122,8 @@ enum StoreReplay {
     return (plan, set ?? "all")
   }
 
-  private static func journaledPlan(_ access: StoreAccess) throws(CommandFailure) -> RulePlan {
+  /// The rules journaled last: in force until the replayed journal brings others.
+  static func journaledPlan(_ access: StoreAccess) throws(CommandFailure) -> RulePlan {
     guard let deployment = access.journaledRules else {
       throw CommandFailure(ExitCode.failed, "\(access.path): the store holds no rules yet; give some with --rules")
     }

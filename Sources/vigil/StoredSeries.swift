@@ -26,6 +26,11 @@ struct StoredSeries {
   /// Every patient and device with samples, by patient number.
   func groups() throws -> [SeriesGroup] { try reader.groups(tail: tail) }
 
+  /// When a group has rows in `from..<to`, without unpacking any sealed ones.
+  func stretches(_ group: SeriesGroup, from: Int64, to: Int64) throws -> [SeriesStretch] {
+    try reader.stretches(group, from: from, to: to, tail: tail)
+  }
+
   /// Rows of one group with event times in `from..<to`, ascending.
   func rows(_ group: SeriesGroup, from: Int64?, to: Int64?, superseded: Bool = false) throws -> SeriesCursor {
     try reader.rows(group, from: from ?? .min, to: to ?? .max, superseded: superseded, tail: tail)

@@ -42,7 +42,8 @@ import VitalModel
     return rows
   }
 
-  @Test func effectsDerivedAgainChangeNothing() throws {
+  @Test("invariant 3: effects derived again after a crash change nothing and queue nothing twice")
+  func effectsDerivedAgainChangeNothing() throws {
     var open = try OpenStore()
     let queued = try EffectsWriter(store: open.store, shard: 0).write(effects())
     #expect(queued.map(\.row.webhookID) == ["w1", "w1", "w2"])
@@ -55,7 +56,8 @@ import VitalModel
   }
 
   /// A write that fails leaves none of the parts behind.
-  @Test func effectsAreAllOrNothing() throws {
+  @Test("invariant 3: transitions, ledger, states, progress and outbox of a range are one write, whole or not at all")
+  func effectsAreAllOrNothing() throws {
     let open = try OpenStore()
     let folder = try Folder()
     defer { open.store.close() }

@@ -15,10 +15,10 @@ import VitalModel
   private static func low(_ keys: String = "") -> String { TestRules.low + "\n" + keys }
 
   private static func strip(
-    _ rules: String, without: Set<SuppressionStage> = [], roster: Roster? = nil,
+    _ rules: String, without: Set<SuppressionStage> = [], roster: Roster? = nil, clock: EngineClock = .stream,
     _ settings: (inout AlertingSettings) -> Void = { _ in }
   ) throws -> Strip {
-    var options = EngineOptions(clock: .stream, without: without)
+    var options = EngineOptions(clock: clock, without: without)
     settings(&options.alerting)
     return try Strip(rules: rules, roster: roster, options: options)
   }
@@ -288,22 +288,22 @@ import VitalModel
 
   @Test("D5: a silenced rule is held until the silence ends, and pierced by bypass")
   func silence() throws {
-    let strip = try Self.strip(Self.low())
+    let strip = try Self.strip(Self.low(), clock: .wall)
     strip.act(0, Self.silence(to: 300)).feed("1..310: spo2=85")
     #expect(strip.transitions == ["300 start low medium"])
     #expect(strip.ledger == ["16 silence low"])
     #expect(strip.engine.output.ledger[0].document.suppressed?.by == "silence s1 by u-1")
-    let pierced = try Self.strip(Self.low())
+    let pierced = try Self.strip(Self.low(), clock: .wall)
     pierced.act(0, Self.silence()).feed("1..20: spo2=85\n21: spo2=75")
     #expect(pierced.transitions == ["21 start low high"])
-    let ended = try Self.strip(Self.low())
+    let ended = try Self.strip(Self.low(), clock: .wall)
     ended.act(0, Self.silence()).feed("1..20: spo2=85").act(21, .endSilence(id: "s1", by: "u-2"))
     #expect(ended.transitions == ["21 start low medium"])
   }
 
   @Test("D5: an active alert that is silenced calls nobody until the silence is over")
   func silencedLadder() throws {
-    let strip = try Self.strip(Self.low()) {
+    let strip = try Self.strip(Self.low(), clock: .wall) {
       $0.ladders = [EscalationLadder(steps: [EscalationStep(after: 60_000, to: "charge-nurse")])]
     }
     strip.feed("0..20: spo2=85").act(21, Self.silence(from: 21, to: 321)).feed("22..400: spo2=85")
@@ -314,21 +314,21 @@ import VitalModel
 
   @Test("D5: an acknowledged alert re-alarms if still true; a worsening re-alerts; acknowledged is not resolved")
   func acknowledged() throws {
-    let strip = try Self.strip(Self.low()).feed("0..20: spo2=85")
+    let strip = try Self.strip(Self.low(), clock: .wall).feed("0..20: spo2=85")
     let word = Acknowledgement(by: "u-1", kind: .actionable, note: "turned", time: Strip.origin + 21_000)
     strip.act(21, .acknowledge(alertID: strip.newestAlert, word)).feed("22..1900: spo2=85")
     #expect(strip.transitions == ["15 start low medium", "21 update low medium", "1821 update low medium"])
     #expect(strip.documents[1].acknowledgement == word && strip.documents[1].stillActive)
     #expect(strip.engine.output.transitions[1].isAnswer)
     #expect(strip.documents[2].isRealarm && strip.documents[2].message.hasPrefix("still: "))
-    let worse = try Self.strip(Self.low()).feed("0..20: spo2=85")
+    let worse = try Self.strip(Self.low(), clock: .wall).feed("0..20: spo2=85")
     worse.act(21, .acknowledge(alertID: worse.newestAlert, word)).feed("22: spo2=75")
     #expect(worse.transitions.last == "22 escalate low high")
   }
 
   @Test("what a person resolved comes back after the re-alarm time if it is still true, as an alert of its own")
   func resolved() throws {
-    let strip = try Self.strip(Self.low()).feed("0..20: spo2=85")
+    let strip = try Self.strip(Self.low(), clock: .wall).feed("0..20: spo2=85")
     let first = strip.newestAlert
     strip.act(21, .resolve(alertID: first, by: "u-1", reason: "known"))
     #expect(strip.documents.last?.endReason == "resolved by a person: known")
@@ -342,7 +342,7 @@ import VitalModel
   @Test("a ladder: nobody in time, then the next; rejected, then the next at once; accepted, then nobody")
   func ladder() throws {
     func alert() throws -> Strip {
-      try Self.strip(Self.low()) {
+      try Self.strip(Self.low(), clock: .wall) {
         $0.ladders = [
           EscalationLadder(
             priorities: [.medium],
@@ -365,9 +365,21 @@ import VitalModel
     #expect(taken.documents.last?.responder == "u-1" && taken.documents.last?.respondBy == nil)
   }
 
+  @Test("an alert that has ended can be told what it was worth: the record changes, nobody is called")
+  func labelled() throws {
+    let strip = try Self.strip(Self.low(), clock: .wall).feed("0..20: spo2=85\n21..60: spo2=97")
+    let last = try #require(strip.documents.last)
+    let word = Acknowledgement(by: "u-1", kind: .isFalse, time: Strip.origin + 70_000)
+    strip.act(70, .label(last, word))
+    let label = try #require(strip.engine.output.transitions.last)
+    #expect(label.document.sequence == last.sequence + 1 && label.document.state == .inactive)
+    #expect(label.document.acknowledgement == word && !label.isNotified && label.isAnswer)
+    #expect(strip.engine.activeAlerts == 0)
+  }
+
   @Test("latching per priority: over, it stays latched until somebody answers")
   func latching() throws {
-    let strip = try Self.strip(Self.low()) { $0.latching = [.medium] }
+    let strip = try Self.strip(Self.low(), clock: .wall) { $0.latching = [.medium] }
     strip.feed("0..20: spo2=85\n21..60: spo2=97")
     #expect(strip.transitions == ["15 start low medium", "31 update low medium"])
     #expect(strip.documents[1].state == .latched && !strip.documents[1].stillActive)

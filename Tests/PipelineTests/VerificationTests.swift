@@ -51,6 +51,19 @@ import VitalModel
     #expect(strip.ledger.isEmpty)
   }
 
+  @Test("C5: a latched alarm that returns is judged anew; what it was called stays with it until then")
+  func returns() throws {
+    var options = EngineOptions(clock: .stream)
+    options.alerting.latching = [.high]
+    let strip = try Strip(rules: VerificationTests.plain, options: options).feed("0..20: hr=80")
+    sound(strip, "vtach", at: 21)
+    sound(strip, "vtach", at: 22, ended: true)
+    strip.feed("23..60: hr=210")
+    sound(strip, "vtach", at: 61)
+    #expect(strip.documents.map(\.verification) == ["unsupported", "unsupported", "supported"])
+    #expect(strip.engine.output.transitions.map { $0.evidence != nil } == [true, false, true])
+  }
+
   @Test("C5: an alarm no check is for is told without an answer")
   func unchecked() throws {
     let strip = try Strip(rules: VerificationTests.plain).feed("0..20: hr=80")

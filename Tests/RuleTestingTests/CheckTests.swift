@@ -51,7 +51,7 @@ import Testing
         "Rules/low.yaml:6:38: `fast-check` opens nothing: say in `alarm` what it must answer",
         "Rules/low.yaml:7:51: `at` must be a time such as `30s`, not `20`",
         "Rules/low.yaml:8:60: `is` must be one of supported, unsupported, unknown, none, not `suported`; did you mean `supported`?",
-        "Rules/low.yaml:9:69: `fast-check` opens nothing: say in `alarm` what it must answer",
+        "Rules/low.yaml:9:71: `fast-check` opens nothing: say in `alarm` what it must answer",
       ])
   }
 

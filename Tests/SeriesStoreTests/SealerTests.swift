@@ -49,6 +49,29 @@ import VitalModel
     #expect(try reader.groups(patient: 9).isEmpty)
   }
 
+  @Test func stretchesCoverSealedAndOpenRows() throws {
+    let scratch = try Scratch()
+    let hour: Int64 = 3_600_000
+    let slots = [0, 1, 2, 3, 4, 5, 6 + 2 * hour, 7 + 2 * hour].enumerated().map { index, time in
+      makeSlot(UInt64(index), time: time, mantissa: 1)
+    }
+    let sealer = try Sealer(store: scratch.store, policy: plainPolicy(rows: 3))
+    sealer.append(Array(slots.prefix(3)))
+    try sealer.seal(now: 0, limit: .max, all: true)
+    let reader = try SeriesReader(scratch.store)
+    var tail = SeriesTail()
+    for slot in slots { tail.append(slot, position: slot.payload, plan: reader.plan) }
+    let group = SeriesGroup(patient: 1, device: 1)
+    let sealed = SeriesStretch(first: 0, last: 2, rows: 3)
+    #expect(
+      try reader.stretches(group, tail: tail) == [
+        sealed, SeriesStretch(first: 3, last: 5, rows: 3),
+        SeriesStretch(first: 6 + 2 * hour, last: 7 + 2 * hour, rows: 2),
+      ])
+    #expect(try reader.stretches(group) == [sealed])
+    #expect(try reader.stretches(group, from: 4, to: hour, tail: tail) == [SeriesStretch(first: 4, last: 5, rows: 2)])
+  }
+
   @Test func sealsByRowsAgeAndSpan() throws {
     let scratch = try Scratch()
     let sealer = try Sealer(store: scratch.store, policy: plainPolicy(rows: 3, openMax: 10_000))

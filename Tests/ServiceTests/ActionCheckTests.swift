@@ -168,6 +168,16 @@ private final class CheckBench {
       let expected = Acknowledgement(by: "u-1", kind: kind, time: CheckBench.now)
       #expect(try bench.check().checked(judged).action == .acknowledge(alertID: "a-open", expected))
     }
+    judged.alert = "a-over"
+    judged.kind = "false"
+    guard case .label(let last, let word) = try bench.check().checked(judged).action else {
+      Issue.record("an ended alert can be told what it was worth")
+      return
+    }
+    #expect(last.alertID == "a-over" && word.kind == .isFalse)
+    let stored = StoredAction(.label(last, word))
+    #expect(StoredAction.action(journaled: stored.bytes) == .label(last, word))
+    judged.alert = "a-open"
     judged.kind = "actionabel"
     #expect(bench.refusal(judged)?.line.contains("did you mean `actionable`?") == true)
     #expect(bench.refusal(ActionRequest(.resolve, alert: "a-open", by: "u-1"))?.reason == .wrong)

@@ -87,6 +87,9 @@ extension Ward {
     }
     #expect(eventually { (try? responder()) == "u-1" })
     #expect((try document(alerts[1])["acknowledgement"] as? [String: Any])?["by"] as? String == "u-2")
+    #expect(eventually { ward.metric("vigil_acknowledgements_total{rule=\"low\",class=\"none\"}") == 1 })
+    let waits = ["medium", "high"].map { ward.metric("vigil_time_to_accept_seconds_count{priority=\"\($0)\"}") }
+    #expect(waits.reduce(0, +) == 1)
     #expect(throws: ActionRefusal.self) { try ward.running.act(ActionRequest(.accept, alert: "a-none", by: "u-1")) }
     ward.stop()
     #expect(!ward.log.has("u-1") && !ward.log.has("d-1"))

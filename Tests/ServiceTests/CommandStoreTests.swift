@@ -124,6 +124,17 @@ import Testing
     #expect(try program.run(["deliveries", "replay", "77"] + store).status == .code(1))
   }
 
+  /// Figures of a store while it is written; all of them, and nobody named.
+  private func checkStats(_ program: CommandProgram) throws {
+    let outcome = try program.run(["stats", "--store", program.folder.file("store"), "--json"])
+    #expect(outcome.status == .code(0), "\(outcome.stderr)")
+    let figures = commandJSON(outcome.stdout)
+    #expect((figures["total"] as? [String: Any])?["alerts"] as? Int ?? 0 > 0)
+    let watched = try #require(figures["patient_days"] as? [String: Any])
+    #expect(watched["patients"] as? Int == 4 && watched["source"] as? String == "samples")
+    #expect(figures["simulated"] as? Bool == true && !outcome.stdout.contains("mon-001"))
+  }
+
   private func checkQuarantine(_ program: CommandProgram) throws {
     let store = ["--store", program.folder.file("store")]
     func rows() throws -> [[String: Any]] {

@@ -26,7 +26,8 @@ import VitalModel
     return try Ward(options)
   }
 
-  @Test func everyReasonThroughARealBroker() throws {
+  @Test("invariant 4: nothing is dropped in silence: every refusal is in quarantine with its reason, and books balance")
+  func everyReasonThroughARealBroker() throws {
     let ward = try ward()
     // Retained before the service is there: what a subscriber gets is of unknown age.
     try ward.send("d-1", #"{"code":"hr","value":61}"#, retain: true)

@@ -7,7 +7,7 @@ import Testing
 
 /// A store as a crash leaves it: the journal is synced, what evaluation wrote behind it is not there.
 @Suite struct KillRecoveryTests {
-  @Test("E2: an alert owed since before a crash goes out without further input, under the same id")
+  @Test("invariant 3, E2: an alert owed since before a crash goes out without further input, under the same id")
   func owedAlertGoesOutAtTheStart() throws {
     var options = Ward.Options()
     options.clock = "stream"

@@ -9,7 +9,9 @@ import VitalModel
 
 /// A receiver away for a day, on a clock moved by hand, through the schedule, the keeper and the store.
 @Suite struct OutageTests {
-  @Test("E6: after 24 h and a restart in it, active alerts first, the ended in one digest, nothing lost, none twice")
+  @Test(
+    "invariant 4, E6: after 24 h and a restart in it, active alerts first, the ended in one digest, nothing lost, none twice"
+  )
   func dayLongOutage() throws {
     let day = try OutageDay()
     try day.run()
