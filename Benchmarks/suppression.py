@@ -5,7 +5,8 @@
     Benchmarks/suppression.py --write [PAPER]                                    and in docs/suppression.md (or PAPER)
 
 Every row is `vigil replay --without` of the stages it switches off; a stage alone is the replay without all others. Stages that
-held nothing and change nothing share a row. Fails if a device alarm is held, or if the documents do not add up to the summary. Needs nothing but Python 3.9 and the program zstd.
+held nothing and change nothing share a row. Fails if a device alarm is held, or if the documents do not add up to the summary.
+Needs nothing but Python 3.9 and the program zstd.
 """
 
 import argparse
@@ -80,7 +81,7 @@ def deaths(folder):
 
 
 class Run:
-    """What one replay told: the summary, and by patient when a physiological alert of ours was told or raised."""
+    """What one replay told: the summary, and by patient when physiological alerts of ours began, were over, and called."""
 
     def __init__(self, program, folder, without):
         events = folder / "alarms.csv"
