@@ -51,6 +51,7 @@ struct ConfigurationReader {
     api(top)
     checkAnswers()
     checkProfile()
+    advise()
     configuration.warnings = warnings.sorted
   }
 

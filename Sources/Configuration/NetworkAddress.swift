@@ -18,6 +18,21 @@ package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
     return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
   }
 
+  /// Whether it is written as an address of a private network (RFC 1918, RFC 6598, link-local); a name may still lead to one.
+  package var isPrivateLiteral: Bool {
+    if isLoopback { return true }
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false).compactMap { UInt8($0) }
+    guard parts.count == 4 else {
+      let lower = host.lowercased()
+      return lower.contains(":") && (lower.hasPrefix("fc") || lower.hasPrefix("fd") || lower.hasPrefix("fe8"))
+    }
+    switch (parts[0], parts[1]) {
+    case (10, _), (192, 168), (169, 254): return true
+    case (172, 16...31), (100, 64...127): return true
+    default: return false
+    }
+  }
+
   /// Reads `host:port`, `[::1]:port` or, with a default, `host` alone; nil if it is neither.
   ///
   /// - Parameter allowsAnyPort: port 0 stands for a free port the system picks; only for listening.

@@ -250,6 +250,12 @@ package enum RuleLibrary {
   /// Different patient flags and care units all rules and scores of a plan may ask for.
   package static let flagsMax = 64
 
+  /// The flags a rule directory knows patients may carry; nil where it has no list of them.
+  package static func knownFlags(in sources: [RuleSource]) -> [String]? {
+    var ignored: [TextProblem] = []
+    return readFlags(sources, "", &ignored)
+  }
+
   private static func readFlags(
     _ sources: [RuleSource], _ directory: String, _ found: inout [TextProblem]
   ) -> [String]? {

@@ -22,6 +22,7 @@ struct AlertPages: Sendable {
     let pages = AlertPages(service: service)
     router.add("GET", "/v1/alerts") { pages.guarded($0) { pages.list($0) } }
     router.add("GET", "/v1/alerts/{id}") { pages.guarded($0) { pages.show($0) } }
+    router.add("GET", "/v1/alerts/{id}/explanation") { pages.guarded($0) { pages.explanation($0) } }
     for verb in ActionRequest.Verb.allCases where verb.isAboutAlert {
       router.add("POST", "/v1/alerts/{id}/\(verb.rawValue)") { pages.guarded($0) { pages.answer($0, verb) } }
     }
@@ -66,6 +67,45 @@ struct AlertPages: Sendable {
       return .json(Array(newest.document.utf8))
     } catch {
       return .problem(503, "not readable", detail: error.description)
+    }
+  }
+
+  /// Every transition with the facts it rests on, and each try to deliver it: as `vigil explain --json` reads them.
+  private func explanation(_ request: HTTPRequest) -> HTTPResponse {
+    do throws(JournalError) {
+      let id = request.parameters["id"] ?? ""
+      guard id.utf8.count <= ActionCheck.nameMax else { return .problem(404, "no such alert") }
+      let transitions = try service.store.alerts.transitions(alertID: id)
+      guard !transitions.isEmpty else { return .problem(404, "no such alert") }
+      let deliveries = try service.store.alerts.deliveries(alertID: id)
+      var out = JSONText()
+      out.object { out in
+        out.field("alert_id", id)
+        out.array("transitions") { out in
+          for transition in transitions {
+            out.object {
+              $0.raw("document", transition.document)
+              $0.raw("evidence", transition.evidence)
+              $0.field("notified", transition.isNotified)
+            }
+          }
+        }
+        out.array("deliveries") { out in for attempt in deliveries { AlertPages.write(attempt, to: &out) } }
+      }
+      return .json(out.bytes)
+    } catch {
+      return .problem(503, "not readable", detail: error.description)
+    }
+  }
+
+  private static func write(_ attempt: DeliveryAttempt, to out: inout JSONText) {
+    out.object {
+      $0.field("sequence", attempt.sequence)
+      $0.field("receiver", attempt.receiver)
+      $0.field("attempt", attempt.attempt)
+      $0.field("time", Timestamp.format(attempt.timeMs))
+      $0.field("status", attempt.status)
+      $0.field("delivered", attempt.isDelivered)
     }
   }
 

@@ -51,6 +51,25 @@ package enum SuppressionStage: String, Sendable, CaseIterable {
   case acknowledged, grouping, budget, stale, retrospective, shadow
 }
 
+extension SuppressionStage {
+  /// What would have released, or will release, what a stage holds.
+  package var release: String {
+    switch self {
+    case .quality: "a good signal, the bypass limit, or max_hold"
+    case .smoothing: "the smoothed value beyond the limit, or the bypass limit"
+    case .hysteresis: "the clear condition for its time, and then the limit again"
+    case .persistence: "the condition for its time, or the bypass limit"
+    case .confirmation: "the second sign, the bypass limit, or max_hold"
+    case .inhibition: "the end of what explains it, its cap, the bypass limit, a higher priority or a worsening"
+    case .refractory, .silence, .acknowledged, .budget: "its end, the bypass limit, a higher priority or a worsening"
+    case .duplicate, .grouping, .flap: "a new vital, a higher priority or a worsening"
+    case .stale: "samples that come again, and the condition for its time"
+    case .retrospective: "the condition still true at the newest sample"
+    case .shadow: "the rule going live"
+    }
+  }
+}
+
 /// The state of one alert after one transition, as receivers, files and the API see it (CONTRACT section 4).
 package struct AlertDocument: Hashable, Sendable {
   package struct Suppressed: Hashable, Sendable {
@@ -168,6 +187,7 @@ package struct AlertDocument: Hashable, Sendable {
           $0.field("reason", suppressed.stage.rawValue)
           $0.field("by", suppressed.by)
           $0.field("until", suppressed.until.map(Timestamp.format))
+          $0.field("release", suppressed.stage.release)
         }
       } else {
         $0.null("suppressed")

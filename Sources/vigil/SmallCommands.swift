@@ -64,7 +64,8 @@ enum CheckCommand {
       counts = "\(all.rules.count) rules and \(sets.count) sets are valid"
       if let set { counts += " (\(set) has \(plan.rules.count) rules)" }
       json += rosterProblems(configuration, plan, &problems)
-      tell(strangers(configuration, all), asJSON: arguments.has("--json"))
+      tell(
+        strangers(configuration, all) + strangeFlags(configuration, plan, files), asJSON: arguments.has("--json"))
     } catch {
       var text = error.description
       if case .wrong(let found) = error {
@@ -108,6 +109,22 @@ enum CheckCommand {
             "`escalation` names `\(step.to)`, which is no person, role, schedule or receiver of the configuration",
           suggestion: Suggestion.nearest(step.to, among: names))
       }
+    }
+  }
+
+  /// Flags of patients that the rule directory does not list: a misspelt one would silently switch nothing.
+  private static func strangeFlags(
+    _ configuration: VigilConfiguration?, _ plan: RulePlan, _ files: RuleFiles
+  ) -> [TextProblem] {
+    guard let path = configuration?.roster, let known = RuleLibrary.knownFlags(in: files.sources),
+      let text = try? String(contentsOfFile: path, encoding: .utf8),
+      let roster = try? RosterFile.parseAny(text, file: path, registry: plan.registry, rules: plan.rules)
+    else { return [] }
+    return Set(roster.patients.flatMap(\.flags)).subtracting(known).sorted().map { flag in
+      TextProblem(
+        file: path, line: 0, column: 0,
+        message: "flag `\(flag)` stands in no list of flags (flags.yaml of the rules): no rule asks for it",
+        suggestion: Suggestion.nearest(flag, among: known))
     }
   }
 

@@ -1,3 +1,6 @@
+import TestSupport
+import Pipeline
+import Evaluation
 import Configuration
 import Instrumentation
 import Testing
@@ -11,6 +14,10 @@ import VitalModel
 
   /// Anna by day and Ben by night in ward 7; the night of ward 8 is not covered.
   private func routing(_ zone: String) throws -> Routing {
+    Routing(try configuration(zone), unreached: unreached)
+  }
+
+  private func configuration(_ zone: String) throws -> VigilConfiguration {
     let names = ["pager-anna", "pager-ben", "desk"]
     let receivers = names.map { "  - { name: \($0), url: \"https://\($0).example/\", secret: env:S }" }
     let text =
@@ -35,7 +42,54 @@ import VitalModel
         """
     let secrets = SecretSources(
       environment: { _ in "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }, file: { _ in nil })
-    return Routing(try VigilConfiguration.parse(text, file: "v.yaml", secrets: secrets), unreached: unreached)
+    return try VigilConfiguration.parse(text, file: "v.yaml", secrets: secrets)
+  }
+
+  /// What the engine tells of saturation 70 % that stays, one sample a second from `start`, and whom each transition reaches.
+  private func unanswered(_ zone: String, from start: String, seconds: Int64) throws -> [String] {
+    let configuration = try configuration(zone)
+    let plan = try RuleFiles.read(RepositoryRoot.path + "/Rules").plan(set: "adult-ward")
+    let directory = Directory(registry: plan.registry)
+    var options = EngineOptions(clock: .wall, recordsEvidence: false)
+    options.alerting = configuration.alerting
+    let engine = Engine(layout: PlanLayout(plan: plan), options: options, names: directory)
+    let patient = RosterPatient(id: "p1", unit: "ward-7")
+    engine.adoptRoster(directory.adopt(try Roster(patients: [patient], devices: [], assignments: [])))
+    let first = try #require(Timestamp.parse(start))
+    var slot = Slot()
+    slot.kind = .sample
+    slot.code = try #require(plan.registry.code("spo2"))
+    slot.value = DecimalValue(mantissa: 70)
+    slot.flags.insert(.endOfMessage)
+    slot.device = directory.device(tenant: "demo", device: "d1")
+    slot.patient = directory.patient(tenant: "demo", patient: "p1")
+    slot.series = directory.series(patient: slot.patient, code: slot.code, device: slot.device, source: slot.source)
+    for second in 0...seconds {
+      slot.eventTime = first + second * 1000
+      slot.ingestTime = slot.eventTime
+      slot.payload = UInt64(second + 1)
+      engine.apply(slot)
+    }
+    engine.finishMessage()
+    let routing = Routing(configuration, unreached: unreached)
+    return engine.output.transitions.filter { $0.document.ruleID == "spo2-low" && $0.isNotified }.map { transition in
+      let names = routing.receivers(for: transition.document, at: transition.document.detectedTime).map(\.name)
+      return
+        "\(transition.document.phase.rawValue) \(transition.document.attemptLevel): \(names.joined(separator: ", "))"
+    }
+  }
+
+  @Test(
+    "an alert nobody answers climbs the engine's own ladder across a shift change, on the nights the clock changes too",
+    arguments: [
+      ("Europe/Berlin", "2026-01-16T05:57:00Z"), ("Europe/Berlin", "2026-03-29T04:57:00Z"),
+      ("Europe/Berlin", "2026-10-25T05:57:00Z"), ("America/New_York", "2026-11-01T11:57:00Z"),
+    ])
+  func ladderOverTheNight(zone: String, start: String) throws {
+    #expect(
+      try unanswered(zone, from: start, seconds: 300) == [
+        "start 0: desk", "escalate 1: pager-ben, desk", "escalate 2: pager-anna",
+      ])
   }
 
   private func told(
