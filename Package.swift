@@ -109,7 +109,8 @@ let package = Package(
     tests("Configuration", ["VitalModel"]),
     tests("Decoding", ["VitalModel"]),
     tests("Evaluation", ["VitalModel", "TestSupport"]),
-    tests("Suppression", ["VitalModel", "TestSupport"]),
+    .testTarget(
+      name: "SuppressionTests", dependencies: ["Suppression", "VitalModel", "TestSupport"], exclude: ["Golden"]),
     tests("ChunkCoding", ["VitalModel"]),
     tests("Simulation", ["VitalModel"]),
     tests("Statistics", ["VitalModel"]),
