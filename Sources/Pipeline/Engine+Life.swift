@@ -34,6 +34,8 @@ extension Engine {
     // What is worse than what was muted is no longer muted (SEMANTICS D1).
     if input == .worsened { patient.pointee.alerts[index].silencedUntil = .max }
     let output = patient.pointee.alerts[index].life.apply(input, now: context.engineTime, terms: terms)
+    // Who answered answered for less than this.
+    if input == .worsened { patient.pointee.alerts[index].responsibility = .undefined }
     let due = patient.pointee.alerts[index].life.nextDue
     if due < .max { schedule(patient, due) }
     return output

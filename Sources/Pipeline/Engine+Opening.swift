@@ -17,17 +17,17 @@ extension Engine {
     }
     if holdUntold(patient, candidate, context) { return }
     let claim = claim(patient, candidate, context)
-    if let hold = firstHold(patient, candidate, claim) {
-      self.hold(patient, candidate, hold, context)
-      if hold.stage == .budget { askForReview(patient, by: hold.by, context) }
-      return
-    }
+    if let hold = firstHold(patient, candidate, claim) { return self.hold(patient, candidate, hold, context) }
     if let outage = outage(patient, of: candidate, context) {
       return self.hold(
         patient, candidate, Hold(stage: .grouping, by: outage, until: context.engineTime + Engine.outageHold), context)
     }
     release(patient, rule: rule)
     if !options.without.contains(.grouping), join(patient, candidate, claim, context) { return }
+    if let hold = budgetHold(patient, claim) {
+      self.hold(patient, candidate, hold, context)
+      return askForReview(patient, by: hold.by, context)
+    }
     start(patient, candidate, claim, context)
   }
 
@@ -86,7 +86,7 @@ extension Engine {
       own, raisedPriority(patient, rule: candidate.rule, subject: candidate.subject, now: context.now) ?? own)
   }
 
-  /// The first notification stage that holds a claim, in the order of DESIGN section 5.
+  /// The first notification stage before grouping that holds a claim, in the order of DESIGN section 5.
   private func firstHold(
     _ patient: UnsafeMutablePointer<PatientState>, _ candidate: Candidate, _ claim: Claim
   ) -> Hold? {
@@ -98,9 +98,14 @@ extension Engine {
       ?? verdict(RefractoryStage(until: slot.refractoryUntil))
       ?? verdict(SilenceStage(patient.pointee.silences))
       ?? verdict(AcknowledgedStage(until: slot.resolvedUntil))
-      ?? verdict(
-        BudgetStage(told: patient.pointee.budgetTold, limit: alerting.patientBudget, owner: "the patient's budget"))
-      ?? verdict(unitBudget(of: patient, now: claim.now))
+  }
+
+  /// The last stage: what joined an alert already told costs nothing.
+  private func budgetHold(_ patient: UnsafeMutablePointer<PatientState>, _ claim: Claim) -> Hold? {
+    if options.without.contains(.budget) { return nil }
+    let own = BudgetStage(
+      told: patient.pointee.budgetTold, limit: alerting.patientBudget, owner: "the patient's budget")
+    return own.verdict(on: claim) ?? unitBudget(of: patient, now: claim.now).verdict(on: claim)
   }
 
   // MARK: Inhibition
