@@ -85,7 +85,9 @@ import VitalModel
       let found = try #require(rest.range(of: "\"\(key)\":"), "\(key) is missing or out of order")
       rest = rest[found.upperBound...]
     }
-    #expect(alert.json.contains(#""suppressed":{"reason":"silence","by":"s-1","until":"1970-01-01T00:00:01.000Z","release":""#))
+    #expect(
+      alert.json.contains(
+        #""suppressed":{"reason":"silence","by":"s-1","until":"1970-01-01T00:00:01.000Z","release":""#))
     #expect(try JSONSerialization.jsonObject(with: Data(alert.json.utf8)) is [String: Any])
   }
 }
