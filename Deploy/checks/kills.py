@@ -231,6 +231,8 @@ def check_webhooks(scene):
     for name, status, body in stage.received(scene.webhooks):
         if status == 401:
             raise CheckFailed(f"webhook {name} is not signed with the receiver's secret")
+        if stage.is_digest(body):
+            continue
         data = stage.document(body)
         first = bodies.setdefault(name, (data, body))
         if first[1] is not body:
@@ -267,7 +269,10 @@ def check_alerts(scene, ward):
     must, may = replay(scene, ward)
 
     def delivered():
-        return stage.alert_documents(scene.webhooks)
+        # What was tried in vain before a kill and has ended since goes as part of a digest.
+        got = stage.alert_documents(scene.webhooks)
+        newest = stage.digested(scene.webhooks)
+        return got | {one for one in must - got if newest and is_in_digest(one, newest)}
 
     try:
         stage.wait_until(lambda: must <= delivered(), 30, "delivery")
@@ -277,6 +282,11 @@ def check_alerts(scene, ward):
     if extra:
         raise CheckFailed(f"alerts delivered and replayed differ: {stage.first_difference(may, delivered() | may)}")
     return len({stage.alert_id(one) for one in must})
+
+
+def is_in_digest(data, newest):
+    alert = json.loads(data)
+    return alert["sequence"] <= newest.get(alert["alert_id"], 0)
 
 
 def check_stored_alerts(scene):

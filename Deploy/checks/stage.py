@@ -232,10 +232,27 @@ def document(body):
 OWN_RULES = {"monitoring-degraded", "delivery-failed", "receiver-parked", "device-unassigned"}
 
 
+def is_digest(body):
+    """Whether it is one webhook about many alerts that ended while they could not be delivered."""
+    return b'"type":"alert.digest"' in body[:100]
+
+
+def digested(path):
+    """Newest sequence by alert id of what the receiver accepted as part of a digest."""
+    found = {}
+    for _, status, body in received(path):
+        if status == 204 and is_digest(body):
+            for alert in json.loads(document(body))["alerts"]:
+                found[alert["alert_id"]] = max(alert["sequence"], found.get(alert["alert_id"], 0))
+    return found
+
+
 def alert_documents(path):
-    """The set of alert documents a receiver accepted, those about the service itself left out."""
+    """The set of alert documents a receiver accepted one by one, those about the service itself left out."""
     found = set()
     for _, status, body in received(path):
+        if is_digest(body):
+            continue
         data = document(body)
         if status == 204 and json.loads(data).get("rule", {}).get("id") not in OWN_RULES:
             found.add(data)
