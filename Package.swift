@@ -151,8 +151,18 @@ for target in package.targets where !doors.contains(target.name) {
   ]
 }
 
-// The thread sanitizer is for one room and what it stands on: building all of them for it takes minutes.
+// One room with its tests and what it stands on: for the thread sanitizer, which takes minutes over all rooms, and for
+// work on that room alone.
 if let only = Context.environment["VIGIL_ONLY_ROOM"] {
+  let targets = Dictionary(uniqueKeysWithValues: package.targets.map { ($0.name, $0) })
+  var kept: Set<String> = []
+  var wanted = [only, only + "Tests"]
+  while let name = wanted.popLast() {
+    guard let target = targets[name], kept.insert(name).inserted else { continue }
+    for dependency in target.dependencies {
+      if case .byNameItem(let name, _) = dependency { wanted.append(name) }
+    }
+  }
   package.products = []
-  package.targets.removeAll { !["CPlatform", only, only + "Tests"].contains($0.name) }
+  package.targets.removeAll { !kept.contains($0.name) }
 }
