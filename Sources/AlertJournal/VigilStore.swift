@@ -63,6 +63,14 @@ package struct StoreFamilies: Sendable {
     FamilySpec("meta", compression: .none, writeBufferBytes: 64 << 10, isGuarded: false),
   ]
 
+  /// As ``specs``, for values that come sealed, and packed before that.
+  static let sealedSpecs: [FamilySpec] = specs.map { spec in
+    guard spec.isGuarded else { return spec }
+    var sealed = spec
+    sealed.compression = .none
+    return sealed
+  }
+
   static var options: StoreOptions {
     var options = StoreOptions()
     options.blockCacheBytes = 32 << 20
@@ -89,14 +97,19 @@ package final class VigilStore: Sendable {
   package let quarantine: QuarantineTable
   package let actions: ActionTable
   package let audit: AuditTable
+  package let holds: HoldTable
+  /// Nil in a store without encryption.
+  let vault: Vault?
 
   /// Opens a store for reading and writing, making it and what it lacks if needed; the folder above must exist.
   ///
-  /// - Throws: `.inUse`, `.noSpace`, `.io`; `.formatTooNew`, naming both versions; `.corruption`.
-  package static func open(path: String) throws(StoreError) -> VigilStore {
-    let store = try Store.open(path: path, families: StoreFamilies.specs, options: StoreFamilies.options)
+  /// - Parameter key: the master key of an encrypted store; a store made now is encrypted if there is one.
+  /// - Throws: `.inUse`, `.noSpace`, `.io`; `.formatTooNew`, naming both versions; `.corruption`; `.sealed` where key and
+  ///   store do not go together.
+  package static func open(path: String, key: MasterKey? = nil) throws(StoreError) -> VigilStore {
+    let store = try openStore(path: path, isSealed: key != nil)
     do throws(StoreError) {
-      return try VigilStore(store)
+      return try VigilStore(store, key: key)
     } catch {
       store.close()
       throw error
@@ -106,32 +119,45 @@ package final class VigilStore: Sendable {
   /// Opens a store for reading, beside its writer or without one; `scratch` is a folder of this reader's own.
   ///
   /// - Throws: as `open`, and `.notFound`, `.busy`.
-  package static func openReadOnly(path: String, scratch: String) throws(StoreError) -> VigilStore {
+  package static func openReadOnly(
+    path: String, scratch: String, key: MasterKey? = nil
+  ) throws(StoreError) -> VigilStore {
     let store = try Store.openReadOnlySecondary(
-      path: path, scratch: scratch, families: StoreFamilies.specs, options: StoreFamilies.options)
+      path: path, scratch: scratch, families: key == nil ? StoreFamilies.specs : StoreFamilies.sealedSpecs,
+      options: StoreFamilies.options)
     do throws(StoreError) {
-      return try VigilStore(store)
+      return try VigilStore(store, key: key)
     } catch {
       store.close()
       throw error
     }
   }
 
-  private init(_ store: Store) throws(StoreError) {
+  static func openStore(path: String, isSealed: Bool) throws(StoreError) -> Store {
+    try Store.open(
+      path: path, families: isSealed ? StoreFamilies.sealedSpecs : StoreFamilies.specs, options: StoreFamilies.options)
+  }
+
+  private init(_ store: Store, key: MasterKey?) throws(StoreError) {
     let families = try StoreFamilies(of: store)
+    let vault = try VaultOpening(store: store, families: families).vault(key)
+    if let vault { store.use(vault) }
     try Self.checkFormat(store, families.meta)
     self.store = store
     self.families = families
-    journal = Journal(table: Table(store: store, family: families.journal), registry: families.registry)
-    registry = RegistryTable(table: Table(store: store, family: families.registry))
-    state = StateTable(table: Table(store: store, family: families.state))
-    alerts = AlertTable(table: Table(store: store, family: families.alerts))
-    ledger = LedgerTable(table: Table(store: store, family: families.ledger))
-    actions = ActionTable(table: Table(store: store, family: families.registry))
-    audit = AuditTable(table: Table(store: store, family: families.audit))
+    self.vault = vault
+    func table(_ family: Family) -> Table { Table(store: store, family: family, vault: vault) }
+    journal = Journal(table: table(families.journal), registry: families.registry, vault: vault)
+    registry = RegistryTable(table: table(families.registry))
+    state = StateTable(table: table(families.state))
+    alerts = AlertTable(table: table(families.alerts))
+    ledger = LedgerTable(table: table(families.ledger))
+    actions = ActionTable(table: table(families.registry))
+    audit = AuditTable(table: table(families.audit))
+    holds = HoldTable(table: table(families.keys))
     do throws(JournalError) {
-      outbox = try OutboxTable(table: Table(store: store, family: families.outbox), alerts: alerts)
-      quarantine = try QuarantineTable(table: Table(store: store, family: families.quarantine))
+      outbox = try OutboxTable(table: table(families.outbox), alerts: alerts)
+      quarantine = try QuarantineTable(table: table(families.quarantine))
       if !store.isReadOnly { try alerts.indexActive() }
     } catch {
       throw error.asStoreError
@@ -148,6 +174,9 @@ package final class VigilStore: Sendable {
   package func close() { store.close() }
 
   private static let formatKey = Array("format".utf8)
+
+  /// Whether values are encrypted at rest.
+  package var isEncrypted: Bool { vault != nil }
 
   private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) {
     let table = Table(store: store, family: meta)
