@@ -51,12 +51,12 @@ enum KeyPlace: Hashable, Sendable {
     }
   }
 
-  /// docs/formats/state.md; `S G` is the sealer's.
+  /// docs/formats/state.md; `S` and a letter is the sealer's, followed by a patient in all rows but the floor's.
   private static func patientOffset(ofStateRow key: UnsafeRawBufferPointer) -> Int? {
     switch key.first {
     case 0x01: 1
     case 0x03: 9
-    case 0x53 where key.count >= 2 && key[1] == 0x47: 2
+    case 0x53 where key.count > 2: 2
     default: nil
     }
   }

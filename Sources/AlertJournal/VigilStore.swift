@@ -107,9 +107,15 @@ package final class VigilStore: Sendable {
   /// - Throws: `.inUse`, `.noSpace`, `.io`; `.formatTooNew`, naming both versions; `.corruption`; `.sealed` where key and
   ///   store do not go together.
   package static func open(path: String, key: MasterKey? = nil) throws(StoreError) -> VigilStore {
+    try open(path: path, key: key, accepting: [.sealed])
+  }
+
+  static func open(
+    path: String, key: MasterKey?, accepting states: Set<KeyHeader.State>
+  ) throws(StoreError) -> VigilStore {
     let store = try openStore(path: path, isSealed: key != nil)
     do throws(StoreError) {
-      return try VigilStore(store, key: key)
+      return try VigilStore(store, key: key, accepting: states)
     } catch {
       store.close()
       throw error
@@ -138,9 +144,11 @@ package final class VigilStore: Sendable {
       path: path, families: isSealed ? StoreFamilies.sealedSpecs : StoreFamilies.specs, options: StoreFamilies.options)
   }
 
-  private init(_ store: Store, key: MasterKey?) throws(StoreError) {
+  private init(
+    _ store: Store, key: MasterKey?, accepting states: Set<KeyHeader.State> = [.sealed]
+  ) throws(StoreError) {
     let families = try StoreFamilies(of: store)
-    let vault = try VaultOpening(store: store, families: families).vault(key)
+    let vault = try VaultOpening(store: store, families: families).vault(key, accepting: states)
     if let vault { store.use(vault) }
     try Self.checkFormat(store, families.meta)
     self.store = store
