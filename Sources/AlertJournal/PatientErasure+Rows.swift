@@ -254,7 +254,13 @@ extension PatientErasure {
     case ("registry", EntryKind.device.rawValue):
       let number = key.withUnsafeBytes { UInt32(bigEndian: $0.loadUnaligned(fromByteOffset: 1, as: UInt32.self)) }
       guard traces.namesakes.contains(number) else { return nil }
-      return RegistryTable.value(.device(number: number, tenant: traces.tenant, device: traces.replacement))
+      let entry = try lending(value) { (raw) throws(JournalError) in
+        try SealedValue.open(raw, family: family.name, position: UInt64(number)) { (reader) throws(ByteError) in
+          try RegistryTable.entry(.device, UInt64(number), &reader)
+        }
+      }
+      guard case .device(_, let tenant, _) = entry else { return nil }
+      return RegistryTable.value(.device(number: number, tenant: tenant, device: traces.replacement))
     case ("alerts", AlertTable.transitionPrefix): return try AlertTable.value(value) { self.cleaned($0) }
     case ("ledger", _):
       let text = try lending(value) { (raw) throws(JournalError) in

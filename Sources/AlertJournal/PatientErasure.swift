@@ -209,6 +209,8 @@ package final class PatientErasure {
         families.outbox, families.quarantine, families.audit,
       ] { try store.compactRange(family, rewriteAll: true) }
       try store.flush()
+      // The list of files names the first and last key of each; a new opening begins a new list.
+      try store.reopen()
     }
   }
 }

@@ -64,7 +64,7 @@ package struct RegistryTable: Sendable {
     }
   }
 
-  private static func entry(
+  static func entry(
     _ kind: EntryKind, _ number: UInt64, _ reader: inout ByteReader
   ) throws(ByteError) -> DirectoryEntry? {
     let short = UInt32(truncatingIfNeeded: number)

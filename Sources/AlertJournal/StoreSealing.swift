@@ -45,6 +45,8 @@ package enum StoreSealing {
     // Only when no file holds a value in clear any more is the store an encrypted one.
     try store.flush()
     for name in StoreSealing.families { try store.compactRange(try store.family(name), rewriteAll: true) }
+    // The list of files names the first and last key of each; a new opening begins a new list.
+    try store.reopen()
     var header = vault.ring.state.withLock { $0.header }
     header.state = .sealed
     try opening.write(header)
