@@ -87,6 +87,8 @@ package struct KeyService: Sendable {
     package var hours = 0
     package var holds: [UInt32: Int64] = [:]
     package var tombstones: [Tombstone] = []
+
+    package init() {}
   }
 
   package func status() throws(JournalError) -> Status {

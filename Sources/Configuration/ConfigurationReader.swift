@@ -170,8 +170,11 @@ struct ConfigurationReader {
     if let entry = top.mapping("store", keys: ["path", "master_key", "retain"], &problems) {
       if let path = entry.string("path", &problems) { configuration.storePath = path }
       if let node = entry.value("master_key", &problems) {
-        let reference = YAMLMapping.secretReference(node, of: "master_key", &problems)
-        if reference != nil { places.masterKey = entry.place(of: "master_key") }
+        configuration.masterKey = node.scalar.flatMap(MasterKeyReference.init)
+        if configuration.masterKey == nil {
+          problems.add(
+            node, "`master_key` must be env:NAME, file:PATH or command:/PATH WORDS: a key is never written here")
+        }
       }
       if let retain = entry.mapping("retain", keys: ["chunks", "journal", "journal_bytes", "ledger"], &problems) {
         let range: ClosedRange<Int64> = 3_600_000...3_155_760_000_000

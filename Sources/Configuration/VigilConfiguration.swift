@@ -172,6 +172,8 @@ package struct VigilConfiguration: Hashable, Sendable {
   package var rulesPath = "Rules"
   package var ruleSet = "adult-ward"
   package var storePath = "var/vigil"
+  /// The key the store is encrypted under; nil: it is not encrypted.
+  package var masterKey: MasterKeyReference?
   package var retain = Retention()
   /// The longest an entry waits for its commit, milliseconds.
   package var commitInterval: Int64 = 2
