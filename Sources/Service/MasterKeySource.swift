@@ -17,6 +17,10 @@ package enum MasterKeySource {
 
   /// The key; nil for no reference.
   package static func load(_ reference: MasterKeyReference?) throws(Failure) -> MasterKey? {
+    try load(reference, commandSeconds: commandSeconds)
+  }
+
+  static func load(_ reference: MasterKeyReference?, commandSeconds: Int) throws(Failure) -> MasterKey? {
     guard let reference else { return nil }
     let text: [UInt8]
     switch reference {
@@ -26,7 +30,7 @@ package enum MasterKeySource {
       }
       text = Array(value.utf8)
     case .secret(.file(let path)): text = try read(file: path)
-    case .command(let words): text = try run(words)
+    case .command(let words): text = try run(words, seconds: commandSeconds)
     }
     guard let key = String(validating: text, as: UTF8.self).flatMap({ MasterKey(text: $0) }) else {
       throw Failure(
@@ -70,7 +74,7 @@ package enum MasterKeySource {
   // MARK: Programs
 
   /// Runs a program that prints the key. Its environment is ours, its standard input is empty, its complaints are seen.
-  private static func run(_ words: [String]) throws(Failure) -> [UInt8] {
+  private static func run(_ words: [String], seconds: Int) throws(Failure) -> [UInt8] {
     let name = "master key command:\(words[0])"
     var ends: [Int32] = [0, 0]
     guard pipe(&ends) == 0 else { throw Failure(line: "\(name): no pipe can be made") }
@@ -81,11 +85,11 @@ package enum MasterKeySource {
       throw Failure(line: "\(name): cannot be run")
     }
     close(ends[1])
-    let text = drain(ends[0], until: ContinuousClock.now + .seconds(commandSeconds))
+    let text = drain(ends[0], until: ContinuousClock.now + .seconds(seconds))
     if text == nil { kill(child, SIGKILL) }
     var status: Int32 = 0
     while waitpid(child, &status, 0) < 0, errno == EINTR {}
-    guard let text else { throw Failure(line: "\(name): gave no key within \(commandSeconds) s") }
+    guard let text else { throw Failure(line: "\(name): gave no key within \(seconds) s") }
     // As WIFEXITED and WEXITSTATUS, macros Swift does not see.
     guard status == 0 else {
       let how = status & 0x7F == 0 ? "exit code \(status >> 8)" : "signal \(status & 0x7F)"
