@@ -37,7 +37,7 @@ package struct StoreFamilies: Sendable {
     meta = try store.family("meta")
   }
 
-  /// Layouts. At most two write buffers a family are in memory: with the block cache about 150 MiB at the very most.
+  /// Layouts. The sizes of write buffers are shares of what ``StoreMemory`` has for them.
   static let specs: [FamilySpec] = [
     // Batches come packed.
     FamilySpec("journal", compression: .none, blockBytes: 64 << 10, writeBufferBytes: 16 << 20),
@@ -93,8 +93,10 @@ package final class VigilStore: Sendable {
   /// Opens a store for reading and writing, making it and what it lacks if needed; the folder above must exist.
   ///
   /// - Throws: `.inUse`, `.noSpace`, `.io`; `.formatTooNew`, naming both versions; `.corruption`.
-  package static func open(path: String) throws(StoreError) -> VigilStore {
-    let store = try Store.open(path: path, families: StoreFamilies.specs, options: StoreFamilies.options)
+  package static func open(path: String, memory: StoreMemory = StoreMemory()) throws(StoreError) -> VigilStore {
+    var options = StoreFamilies.options
+    options.blockCacheBytes = memory.cacheBytes
+    let store = try Store.open(path: path, families: memory.sized(StoreFamilies.specs), options: options)
     do throws(StoreError) {
       return try VigilStore(store)
     } catch {

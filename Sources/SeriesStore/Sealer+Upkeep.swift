@@ -120,6 +120,9 @@ extension Sealer {
     return try result.get()
   }
 
+  /// What upkeep did so far.
+  package var upkeepTotals: UpkeepTotals { sealing.withLock { $0.upkeep } }
+
   /// Merges all that is marked and rolls up every marked day, due or not: for tests, and before an orderly hand-over.
   package func finishUpkeep() throws(SeriesError) {
     let result: Result<Void, SeriesError> = sealing.withLock { sealing in

@@ -85,7 +85,7 @@ struct StoreOpening {
       throw .unavailable("\(parent): cannot be made; choose another store.path")
     }
     do throws(StoreError) {
-      return try VigilStore.open(path: path)
+      return try VigilStore.open(path: path, memory: StoreMemory(bytes: configuration.storeMemory))
     } catch {
       if case .inUse = error {
         throw .inUse("\(path): the store is in use by another vigil; stop it or choose another store.path")
