@@ -110,7 +110,9 @@ package struct LedgerTable: Sendable {
       let (time, patient) = try table.parse(iterator.key, skipping: 0) { (reader) throws(KeyError) in
         let time = try reader.int64()
         _ = try reader.uint64()
-        return (time, try reader.uint32())
+        let patient = try reader.uint32()
+        _ = try reader.uint32()
+        return (time, patient)
       }
       if let cutoff = cutoff(patient), time < cutoff {
         old.append(Array(iterator.key))

@@ -1,3 +1,4 @@
+import KeyValueStore
 import Testing
 
 @testable import AlertJournal
