@@ -65,9 +65,18 @@ package struct GroupDay: Hashable, Comparable, Sendable {
   }
 
   /// First event time of the day, ms.
-  package var start: Int64 { day * GroupDay.length }
+  package var start: Int64 {
+    let (start, overflow) = day.multipliedReportingOverflow(by: GroupDay.length)
+    return overflow ? (day < 0 ? .min : .max) : start
+  }
   /// First event time after the day, ms.
   package var end: Int64 { start.addingClamped(GroupDay.length) }
+
+  /// The days a chunk lies in: two at most, as it spans no more than 6 h.
+  static func days(_ group: SeriesGroup, first: Int64, last: Int64) -> [GroupDay] {
+    let (begin, end) = (GroupDay(group: group, time: first), GroupDay(group: group, time: last))
+    return begin == end ? [begin] : [begin, end]
+  }
 
   package static func < (left: GroupDay, right: GroupDay) -> Bool {
     (left.group, left.day) < (right.group, right.day)

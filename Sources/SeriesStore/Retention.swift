@@ -29,6 +29,8 @@ package struct RetentionOutcome: Hashable, Sendable {
   package var superseded = 0
   /// Groups left alone because their patient is under hold.
   package var heldGroups = 0
+  /// Groups left alone because a chunk of theirs is damaged.
+  package var damagedGroups = 0
 
   package init() {}
 }
@@ -59,7 +61,15 @@ package struct Retention: Sendable {
       let result: Result<RetentionOutcome, SeriesError> = sealer.sealing.withLock { sealing in
         Result { () throws(SeriesError) in try sealer.trim(group, cutoffs, &sealing) }
       }
-      let one = try result.get()
+      let one: RetentionOutcome
+      do throws(SeriesError) {
+        one = try result.get()
+      } catch {
+        // One group's damage must not keep all others beyond their time.
+        guard case .chunk = error else { throw error }
+        outcome.damagedGroups += 1
+        continue
+      }
       outcome.chunks += one.chunks
       outcome.samples += one.samples
       outcome.rollupDays += one.rollupDays
@@ -151,11 +161,7 @@ extension Sealer {
     var days: Set<GroupDay> = []
     try range.headers(group, to: cutoffs.chunks, checksum: false) { (header) throws(SeriesError) in
       guard header.lastTime < cutoffs.chunks else { return true }
-      var day = GroupDay(group: group, time: max(header.firstTime, cutoffs.rollups))
-      while day.start <= header.lastTime {
-        days.insert(day)
-        day.day += 1
-      }
+      days.formUnion(GroupDay.days(group, first: header.firstTime, last: header.lastTime))
       return true
     }
     var finished: [GroupDay] = []

@@ -53,20 +53,15 @@ extension Sealer {
       if let known = round.changes.newest[group] ?? marks.newest[group] { known } else { try newestSealed(group) }
     round.changes.newest[group] = .some(max(newest ?? .min, last))
     let lateRows = newest.map { $0 == .max ? rows.times.count : rows.firstRow(notBefore: $0 + 1) } ?? 0
-    var day = GroupDay(group: group, time: first)
-    while day.start <= last {
+    let since = PositionRecord.encode(UInt64(bitPattern: round.now))
+    for day in GroupDay.days(group, first: first, last: last) {
       if marks.days[day] == nil, round.changes.days[day] == nil {
         round.changes.days[day] = round.now
-        round.batch.put(
-          families.state, key: StateKey.mark(StateKey.rollupPrefix, day),
-          value: PositionRecord.encode(UInt64(bitPattern: round.now)))
+        round.batch.put(families.state, key: StateKey.mark(StateKey.rollupPrefix, day), value: since)
       }
       if lateRows > 0 || rows.hasEqualTimes {
-        round.batch.put(
-          families.state, key: StateKey.mark(StateKey.correctionPrefix, day),
-          value: PositionRecord.encode(UInt64(bitPattern: round.now)))
+        round.batch.put(families.state, key: StateKey.mark(StateKey.correctionPrefix, day), value: since)
       }
-      day.day += 1
     }
     // A few late rows in a full chunk are not worth rewriting its neighbours: readers lay them over.
     guard rows.times.count < policy.smallRows || lateRows * 8 >= rows.times.count else { return }
@@ -77,7 +72,7 @@ extension Sealer {
     round.batch.put(families.state, key: StateKey.mark(StateKey.mergePrefix, place), value: mark.bytes)
   }
 
-  /// Event time of a group's newest sealed row, from headers.
+  /// Event time of a group's newest sealed row, from headers; of a damaged chunk its key tells as much as it can.
   private func newestSealed(_ group: SeriesGroup) throws(SeriesError) -> Int64? {
     let prefix = ChunkKey.prefix(group)
     let iterator = try storing { () throws(StoreError) in
@@ -87,10 +82,11 @@ extension Sealer {
     var newest: Int64?
     var isAt = try storing { () throws(StoreError) in try iterator.seekToLast() }
     while isAt {
-      if let newest, try ChunkKey(iterator.key).firstTime < newest.subtractingClamped(SealPolicy.spanMax) { break }
+      let firstTime = try ChunkKey(iterator.key).firstTime
+      if let newest, firstTime < newest.subtractingClamped(SealPolicy.spanMax) { break }
       let value = try storing { () throws(StoreError) in try iterator.value }
-      let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: false) }
-      newest = max(newest ?? .min, header.lastTime)
+      let lastTime = (try? ChunkHeader(value, checksum: false))?.lastTime
+      newest = max(newest ?? .min, lastTime ?? firstTime)
       isAt = try storing { () throws(StoreError) in try iterator.previous() }
     }
     return newest

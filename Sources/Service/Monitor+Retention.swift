@@ -57,6 +57,11 @@ extension Monitor {
       return RetentionCutoffs(
         chunks: now - kept.chunks, rollups: now - kept.rollups, superseded: now - kept.superseded)
     }
+    if outcome.damagedGroups > 0 {
+      service.log.error(
+        "monitor", "retention left patients alone whose chunks are damaged; `vigil verify` names them",
+        ["groups": LogValue(outcome.damagedGroups)])
+    }
     try account("chunks", now, [("chunks", outcome.chunks), ("samples", outcome.samples)])
     try account("rollups", now, [("days", outcome.rollupDays)])
     try account("superseded", now, [("values", outcome.superseded)])

@@ -113,4 +113,24 @@ import VitalModel
     #expect(try everything(SeriesReader(scratch.store)) == model(slots, superseded: false))
     #expect(try MergeTests.keysKeepTheirPromise(scratch.store))
   }
+
+  @Test func oneGroupsDamageKeepsNoOther() throws {
+    let scratch = try Scratch()
+    let (sealer, _) = try filled(scratch)
+    let family = try scratch.store.family("chunks")
+    let iterator = try scratch.store.iterator(family)
+    #expect(try iterator.seekToFirst())
+    let batch = WriteBatch(for: scratch.store)
+    batch.put(family, key: Array(iterator.key), value: [9, 9, 9, 9, 9, 9, 9])
+    iterator.close()
+    try scratch.store.write(batch, sync: false)
+    let outcome = try Retention(sealer).run { _ in
+      RetentionCutoffs(chunks: 5 * day, rollups: 5 * day, superseded: 0)
+    }
+    #expect(outcome.damagedGroups == 1 && outcome.samples == 2 * 5 * 24)
+    // Nor does it keep its own group from being sealed.
+    let again = try Sealer(store: scratch.store, policy: plainPolicy())
+    again.append(makeSlot(9000, patient: 0, time: 20 * day, mantissa: 1), position: 9000)
+    #expect(try again.seal(now: 0, all: true).chunks == 1)
+  }
 }
