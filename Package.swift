@@ -59,7 +59,7 @@ let package = Package(
 
     // Layer 3: shells.
     room("MQTTIngress", ["VitalModel", "Instrumentation", "CMosquitto"]),
-    room("SeriesStore", ["VitalModel", "ChunkCoding", "KeyValueStore"]),
+    room("SeriesStore", ["VitalModel", "ChunkCoding", "Compression", "KeyValueStore"]),
     room("AlertJournal", ["VitalModel", "Pipeline", "KeyValueStore", "Compression", "Digests"]),
     room("Delivery", ["VitalModel", "Instrumentation", "Digests", "CCurl"]),
     room("HTTPAPI", ["Instrumentation", "CMicrohttpd"]),
@@ -120,7 +120,7 @@ let package = Package(
       ["VitalModel", "RuleLanguage", "Evaluation", "Suppression", "Configuration", "TestSupport", "YAMLText"]),
     tests("KeyValueStore", ["TestSupport"]),
     tests("MQTTIngress", ["VitalModel", "Instrumentation", "TestSupport"]),
-    tests("SeriesStore", ["VitalModel", "KeyValueStore", "TestSupport"]),
+    tests("SeriesStore", ["VitalModel", "ChunkCoding", "Compression", "KeyValueStore", "TestSupport"]),
     tests("AlertJournal", ["VitalModel", "KeyValueStore", "TestSupport"]),
     tests("Delivery", ["VitalModel", "Instrumentation", "HTTPAPI", "TestSupport"]),
     tests("HTTPAPI", ["Instrumentation", "TestSupport"]),

@@ -37,7 +37,7 @@ package struct StoreFamilies: Sendable {
     meta = try store.family("meta")
   }
 
-  /// Layouts. At most two write buffers a family are in memory: with the block cache about 150 MiB at the very most.
+  /// Layouts. The sizes of write buffers are shares of what ``StoreMemory`` has for them.
   static let specs: [FamilySpec] = [
     // Batches come packed.
     FamilySpec("journal", compression: .none, blockBytes: 64 << 10, writeBufferBytes: 16 << 20),
@@ -103,17 +103,21 @@ package final class VigilStore: Sendable {
 
   /// Opens a store for reading and writing, making it and what it lacks if needed; the folder above must exist.
   ///
-  /// - Parameter key: the master key of an encrypted store; a store made now is encrypted if there is one.
+  /// - Parameters:
+  ///   - key: the master key of an encrypted store; a store made now is encrypted if there is one.
+  ///   - memory: what blocks read back and write buffers may take.
   /// - Throws: `.inUse`, `.noSpace`, `.io`; `.formatTooNew`, naming both versions; `.corruption`; `.sealed` where key and
   ///   store do not go together.
-  package static func open(path: String, key: MasterKey? = nil) throws(StoreError) -> VigilStore {
-    try open(path: path, key: key, accepting: [.sealed])
+  package static func open(
+    path: String, key: MasterKey? = nil, memory: StoreMemory = StoreMemory()
+  ) throws(StoreError) -> VigilStore {
+    try open(path: path, key: key, memory: memory, accepting: [.sealed])
   }
 
   static func open(
-    path: String, key: MasterKey?, accepting states: Set<KeyHeader.State>
+    path: String, key: MasterKey?, memory: StoreMemory = StoreMemory(), accepting states: Set<KeyHeader.State>
   ) throws(StoreError) -> VigilStore {
-    let store = try openStore(path: path, isSealed: key != nil)
+    let store = try openStore(path: path, isSealed: key != nil, memory: memory)
     do throws(StoreError) {
       return try VigilStore(store, key: key, accepting: states)
     } catch {
@@ -139,9 +143,13 @@ package final class VigilStore: Sendable {
     }
   }
 
-  static func openStore(path: String, isSealed: Bool) throws(StoreError) -> Store {
-    try Store.open(
-      path: path, families: isSealed ? StoreFamilies.sealedSpecs : StoreFamilies.specs, options: StoreFamilies.options)
+  static func openStore(
+    path: String, isSealed: Bool, memory: StoreMemory = StoreMemory()
+  ) throws(StoreError) -> Store {
+    var options = StoreFamilies.options
+    options.blockCacheBytes = memory.cacheBytes
+    let specs = isSealed ? StoreFamilies.sealedSpecs : StoreFamilies.specs
+    return try Store.open(path: path, families: memory.sized(specs), options: options)
   }
 
   private init(

@@ -91,7 +91,8 @@ struct StoreOpening {
       throw .badConfiguration([error.line])
     }
     do throws(StoreError) {
-      return try VigilStore.open(path: path, key: key)
+      return try VigilStore.open(
+        path: path, key: key, memory: StoreMemory(bytes: configuration.storeMemory))
     } catch {
       if case .inUse = error {
         throw .inUse("\(path): the store is in use by another vigil; stop it or choose another store.path")

@@ -43,7 +43,7 @@ enum Program {
     SimulateCommand.command, ExportCommand.command, ScoreCommand.command, ExplainCommand.command,
     QuarantineCommand.command, DeliveriesCommand.command, RulesCommand.command, TestCommand.command,
     AlertCommand.command, SilenceCommand.command,
-    StatsCommand.command, KeysCommand.command,
+    StatsCommand.command, StoreCommand.command, DoctorCommand.command, KeysCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {
