@@ -23,6 +23,7 @@ package struct Journal: Sendable {
   /// Puts a batch, with the directory entries and texts in it, into a write.
   package func append(_ encoded: EncodedBatch, to batch: WriteBatch) throws(JournalError) {
     batch.put(table.family, key: Journal.key(encoded.header.first), value: encoded.bytes)
+    batch.note(JournalNote(encoded.header).bytes)
     for entry in encoded.entries {
       batch.put(registry, key: RegistryTable.key(entry), value: RegistryTable.value(entry))
     }

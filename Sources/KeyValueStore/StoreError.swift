@@ -16,6 +16,8 @@ package enum StoreError: Error, Equatable, Sendable {
   case invalid(String)
   /// The store has no column family of this name.
   case unknownFamily(String)
+  /// The log of changes does not reach back as far as was asked.
+  case logGap(String)
   /// The writer kept changing its files while a secondary reader was opening them.
   case busy
   /// A write was asked of a store opened for reading only.
@@ -37,6 +39,7 @@ extension StoreError: CustomStringConvertible {
     case .io(let text): "the store cannot be read or written: \(text)"
     case .invalid(let text): "the store refused its arguments: \(text)"
     case .unknownFamily(let name): "the store has no column family \(name)"
+    case .logGap(let text): "the log of changes does not reach back that far: \(text)"
     case .busy: "the store is changing too fast to be read beside its writer"
     case .readOnly: "the store is open for reading only"
     case .sealed(let text): "the store's encryption: \(text)"
