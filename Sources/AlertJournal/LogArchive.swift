@@ -16,6 +16,7 @@ package final class LogArchive {
   }
 
   private let store: VigilStore
+  private let set: BackupSet
   private let folder: String
   /// Next sequence number wanted; nil before the first step.
   private var next: UInt64?
@@ -34,6 +35,7 @@ package final class LogArchive {
   /// - Throws: `.inUse` when another process archives this store here; `.file`.
   package init(_ store: VigilStore, set: BackupSet) throws(BackupError) {
     self.store = store
+    self.set = set
     folder = set.journal(store.store.identity ?? "store")
     try BackupFiles.makeFolder(folder)
     lock = try BackupLock(folder)
@@ -104,9 +106,12 @@ package final class LogArchive {
     from = gatheredThrough
   }
 
-  /// Where an earlier run left off, or the newest change when there was none.
+  /// Where an earlier run left off, else behind the newest backup, else the newest change.
   private func beginning(_ latest: UInt64) throws(BackupError) -> UInt64 {
-    guard let last = LogArchive.segments(in: folder).last else { return latest + 1 }
+    guard let last = LogArchive.segments(in: folder).last else {
+      let own = try set.backups().last { $0.facts.identity == store.store.identity }
+      return own.map { $0.facts.sequence + 1 } ?? latest + 1
+    }
     return try last.read { (_) throws(BackupError) in true } ?? last.first
   }
 

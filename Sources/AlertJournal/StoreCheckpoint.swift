@@ -121,3 +121,10 @@ struct JournalNote: Hashable, Sendable {
     ingestTimes = low...high
   }
 }
+
+extension StoreCheckpoint {
+  /// Bytes of its files.
+  package var byteCount: Int {
+    BackupFiles.files(below: path).reduce(0) { $0 + Int(clamping: BackupFiles.facts(path + "/" + $1)?.bytes ?? 0) }
+  }
+}

@@ -38,7 +38,9 @@ package struct StoreRestore: Sendable {
   /// The newest backup at or before a moment, ingest time in milliseconds; the newest at all when nil.
   package func backup(atOrBefore time: Int64?) throws(BackupError) -> BackupManifest {
     let backups = try set.backups()
-    guard !backups.isEmpty else { throw .absent("\(set.path): no backup here; name the folder `vigil backup` wrote to") }
+    guard !backups.isEmpty else {
+      throw .absent("\(set.path): no backup here; name the folder `vigil backup` wrote to")
+    }
     guard let time else { return backups[backups.count - 1] }
     guard let found = backups.last(where: { ($0.facts.ingestTime ?? .min) <= time }) else {
       throw .absent(

@@ -75,7 +75,7 @@ package struct StoreFamilies: Sendable {
 /// An open store with its tables. May be used from any thread; what one thread must own says so.
 package final class VigilStore: Sendable {
   /// The format this program writes, and the newest it reads.
-  package static let formatVersion: UInt32 = 1
+  package static let formatVersion: UInt32 = 2
 
   /// The store beneath, for rooms with families of their own.
   package let store: Store
@@ -92,9 +92,14 @@ package final class VigilStore: Sendable {
 
   /// Opens a store for reading and writing, making it and what it lacks if needed; the folder above must exist.
   ///
+  /// A store of an earlier format is brought to this one, see ``StoreUpgrade``.
+  ///
+  /// - Parameter logKeptSeconds: how long the log of changes stays readable for a ``LogArchive``; 0: not at all.
   /// - Throws: `.inUse`, `.noSpace`, `.io`; `.formatTooNew`, naming both versions; `.corruption`.
-  package static func open(path: String) throws(StoreError) -> VigilStore {
-    let store = try Store.open(path: path, families: StoreFamilies.specs, options: StoreFamilies.options)
+  package static func open(path: String, logKeptSeconds: UInt64 = 0) throws(StoreError) -> VigilStore {
+    var options = StoreFamilies.options
+    options.logKeptSeconds = logKeptSeconds
+    let store = try Store.open(path: path, families: StoreFamilies.specs, options: options)
     do throws(StoreError) {
       return try VigilStore(store)
     } catch {
@@ -118,8 +123,8 @@ package final class VigilStore: Sendable {
   }
 
   private init(_ store: Store) throws(StoreError) {
+    let format = try Self.checkFormat(store, try store.family("meta"))
     let families = try StoreFamilies(of: store)
-    try Self.checkFormat(store, families.meta)
     self.store = store
     self.families = families
     journal = Journal(table: Table(store: store, family: families.journal), registry: families.registry)
@@ -132,6 +137,7 @@ package final class VigilStore: Sendable {
     do throws(JournalError) {
       outbox = try OutboxTable(table: Table(store: store, family: families.outbox), alerts: alerts)
       quarantine = try QuarantineTable(table: Table(store: store, family: families.quarantine))
+      if format < VigilStore.formatVersion { try StoreUpgrade.run(from: format, journal: journal, audit: audit, store) }
       if !store.isReadOnly { try alerts.indexActive() }
     } catch {
       throw error.asStoreError
@@ -147,9 +153,10 @@ package final class VigilStore: Sendable {
   /// Closes the store for good.
   package func close() { store.close() }
 
-  private static let formatKey = Array("format".utf8)
+  static let formatKey = Array("format".utf8)
 
-  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) {
+  /// The format the store has; a new store gets the newest.
+  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32 {
     let table = Table(store: store, family: meta)
     let found: UInt32?
     do throws(JournalError) {
@@ -163,11 +170,19 @@ package final class VigilStore: Sendable {
       guard found <= formatVersion else {
         throw .formatTooNew("store format \(found), and this program knows formats up to \(formatVersion)")
       }
-      return
+      guard found == formatVersion || !store.isReadOnly else {
+        throw .formatTooOld("store format \(found); `vigil run` brings it to format \(formatVersion) at its next start")
+      }
+      return found
     }
     guard !store.isReadOnly else { throw .corruption("the store names no format version") }
     let batch = WriteBatch(for: store)
-    batch.put(meta, key: formatKey, value: SealedValue.seal { $0.append(littleEndian: formatVersion) })
+    put(format: formatVersion, meta, in: batch)
     try store.write(batch, sync: true)
+    return formatVersion
+  }
+
+  static func put(format: UInt32, _ meta: Family, in batch: WriteBatch) {
+    batch.put(meta, key: formatKey, value: SealedValue.seal { $0.append(littleEndian: format) })
   }
 }

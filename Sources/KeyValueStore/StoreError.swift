@@ -10,6 +10,8 @@ package enum StoreError: Error, Equatable, Sendable {
   case corruption(String)
   /// The files were written by a later version of RocksDB.
   case formatTooNew(String)
+  /// The store has an earlier format, which only a writer can bring to this one.
+  case formatTooOld(String)
   /// The operating system refused, or an earlier refusal left the store refusing writes; see `Store.reopen()`.
   case io(String)
   /// RocksDB refused the arguments: a fault of the caller.
@@ -36,6 +38,7 @@ extension StoreError: CustomStringConvertible {
     case .noSpace: "no space left for the store"
     case .corruption(let text): "the store is damaged: \(text)"
     case .formatTooNew(let text): "the store was written by a later version: \(text)"
+    case .formatTooOld(let text): "the store was written by an earlier version: \(text)"
     case .io(let text): "the store cannot be read or written: \(text)"
     case .invalid(let text): "the store refused its arguments: \(text)"
     case .unknownFamily(let name): "the store has no column family \(name)"

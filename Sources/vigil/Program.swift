@@ -43,7 +43,7 @@ enum Program {
     SimulateCommand.command, ExportCommand.command, ScoreCommand.command, ExplainCommand.command,
     QuarantineCommand.command, DeliveriesCommand.command, RulesCommand.command, TestCommand.command,
     AlertCommand.command, SilenceCommand.command,
-    StatsCommand.command,
+    StatsCommand.command, BackupCommand.command, RestoreCommand.command, VerifyCommand.command, AuditCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {

@@ -61,7 +61,7 @@ final class StoreAccess {
   }
 
   /// Tries again while the writer keeps changing its files.
-  private static func open(_ path: String, scratch: String) throws(CommandFailure) -> VigilStore {
+  static func open(_ path: String, scratch: String) throws(CommandFailure) -> VigilStore {
     for attempt in 1...5 {
       do throws(StoreError) {
         return try VigilStore.openReadOnly(path: path, scratch: scratch)
@@ -76,7 +76,7 @@ final class StoreAccess {
   }
 
   /// A folder of this reader's own, for its owner only.
-  private static func makeScratch() throws(CommandFailure) -> String {
+  static func makeScratch() throws(CommandFailure) -> String {
     var template = Array("\(FileManager.default.temporaryDirectory.path)/vigil-read-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
       throw CommandFailure(ExitCode.unavailable, "no temporary folder can be made; set TMPDIR to one that is writable")
