@@ -18,6 +18,20 @@ package struct BackupFacts: Hashable, Sendable {
   package var ingestTime: Int64?
   /// Values are encrypted.
   package var isSealed = false
+
+  package init(
+    number: Int = 0, time: Int64 = 0, identity: String = "", format: UInt32 = 0, sequence: UInt64 = 0,
+    position: UInt64 = 0, ingestTime: Int64? = nil, isSealed: Bool = false
+  ) {
+    self.number = number
+    self.time = time
+    self.identity = identity
+    self.format = format
+    self.sequence = sequence
+    self.position = position
+    self.ingestTime = ingestTime
+    self.isSealed = isSealed
+  }
 }
 
 /// One file of a backup.

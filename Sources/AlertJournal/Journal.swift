@@ -132,6 +132,16 @@ package struct Journal: Sendable {
     return found
   }
 
+  /// Last position of the batches wholly received by a time, milliseconds: where a restore to that time ends. 0 when even
+  /// the first came later.
+  package func lastPosition(receivedBy time: Int64) throws(JournalError) -> UInt64 {
+    var last: UInt64 = 0
+    try readBatches(from: 0, onDamage: { _ in }) { (_, header) throws(Damage) in
+      if header.ingestTimes.upperBound <= time { last = max(last, header.last) }
+    }
+    return last
+  }
+
   // MARK: Size and retention
 
   /// About how many bytes of files the batches take; what is only in the log yet is not counted, nor what has been

@@ -20,7 +20,7 @@ final class ArchiveThread: @unchecked Sendable {
   private let failures = Atomic<Int>(0)
   private var lastNotice = Int64.min
 
-  static let intervalMs: Int64 = 2000
+  static let intervalMs = 2000
   /// Farther behind than this is told to everybody.
   static let lagMax: Int64 = 60_000
   /// How long the store keeps log for an archive that cannot be written.
@@ -87,7 +87,7 @@ final class ArchiveThread: @unchecked Sendable {
   private func tell(_ now: Int64, _ title: String, _ message: String) {
     guard lastNotice == .min || now - lastNotice >= 600_000 else { return }
     lastNotice = now
-    log.error("archive", title, ["what": LogValue(message)])
+    log.error("archive", "changes are missing from the archive", ["what": LogValue(message)])
     notify(title, message)
   }
 }

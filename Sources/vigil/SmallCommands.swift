@@ -20,7 +20,9 @@ enum VersionCommand {
       $0.field("contract", "v1")
       $0.field("store_format", Int(VigilStore.formatVersion))
     }
-    printLine(arguments.has("--json") ? out.text : "vigil \(Program.version) (contract v1, store format \(VigilStore.formatVersion))")
+    printLine(
+      arguments.has("--json")
+        ? out.text : "vigil \(Program.version) (contract v1, store format \(VigilStore.formatVersion))")
     return ExitCode.ok
   }
 }
