@@ -31,6 +31,17 @@ package final class LogArchive {
   /// Bytes gathered before they are written.
   private static let gatherBytes = 4 << 20
 
+  /// How long a store keeps log for an archive that cannot be written, seconds.
+  static let logKeptSeconds: UInt64 = 6 * 3600
+
+  private static func markPath(_ storePath: String) -> String { storePath + "/archived" }
+
+  /// Whether a store's log is archived, so that whoever opens it must keep what has not been yet.
+  static func isKept(storePath: String) -> Bool { BackupFiles.exists(markPath(storePath)) }
+
+  /// Forgets that a store's log is archived: its service no longer does it.
+  package static func end(storePath: String) { unlink(markPath(storePath)) }
+
   /// - Parameter set: the folder of the backup set; made if missing.
   /// - Throws: `.inUse` when another process archives this store here; `.file`.
   package init(_ store: VigilStore, set: BackupSet) throws(BackupError) {
@@ -39,6 +50,7 @@ package final class LogArchive {
     folder = set.journal(store.store.identity ?? "store")
     try BackupFiles.makeFolder(folder)
     lock = try BackupLock(folder)
+    try BackupFiles.write(Array((set.path + "\n").utf8), to: LogArchive.markPath(store.path), in: store.path)
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }

@@ -94,11 +94,12 @@ package final class VigilStore: Sendable {
   ///
   /// A store of an earlier format is brought to this one, see ``StoreUpgrade``.
   ///
-  /// - Parameter logKeptSeconds: how long the log of changes stays readable for a ``LogArchive``; 0: not at all.
+  /// - Parameter keepsLog: whether the log of changes stays readable for a ``LogArchive``; nil: as the store's archive, if
+  ///   it has one, needs it.
   /// - Throws: `.inUse`, `.noSpace`, `.io`; `.formatTooNew`, naming both versions; `.corruption`.
-  package static func open(path: String, logKeptSeconds: UInt64 = 0) throws(StoreError) -> VigilStore {
+  package static func open(path: String, keepsLog: Bool? = nil) throws(StoreError) -> VigilStore {
     var options = StoreFamilies.options
-    options.logKeptSeconds = logKeptSeconds
+    options.logKeptSeconds = keepsLog ?? LogArchive.isKept(storePath: path) ? LogArchive.logKeptSeconds : 0
     let store = try Store.open(path: path, families: StoreFamilies.specs, options: options)
     do throws(StoreError) {
       return try VigilStore(store)

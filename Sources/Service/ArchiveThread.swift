@@ -23,8 +23,6 @@ final class ArchiveThread: @unchecked Sendable {
   static let intervalMs = 2000
   /// Farther behind than this is told to everybody.
   static let lagMax: Int64 = 60_000
-  /// How long the store keeps log for an archive that cannot be written.
-  static let logKeptSeconds: UInt64 = 6 * 3600
 
   /// - Parameter notify: tells people of trouble; called at most once in ten minutes.
   /// - Throws: `.inUse` when another service archives there; `.file`.

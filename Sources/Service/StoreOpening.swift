@@ -85,8 +85,7 @@ struct StoreOpening {
       throw .unavailable("\(parent): cannot be made; choose another store.path")
     }
     do throws(StoreError) {
-      return try VigilStore.open(
-        path: path, logKeptSeconds: configuration.archive == nil ? 0 : ArchiveThread.logKeptSeconds)
+      return try VigilStore.open(path: path, keepsLog: configuration.archive != nil)
     } catch {
       if case .inUse = error {
         throw .inUse("\(path): the store is in use by another vigil; stop it or choose another store.path")

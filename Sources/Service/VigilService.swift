@@ -223,7 +223,7 @@ package final class VigilService: @unchecked Sendable {
 
   private func startArchive() throws(StartFailure) {
     StoreCheckpoint.remove(storePath: store.path)
-    guard let path = settings.configuration.archive else { return }
+    guard let path = settings.configuration.archive else { return LogArchive.end(storePath: store.path) }
     let body: ArchiveThread
     do throws(BackupError) {
       body = try ArchiveThread(

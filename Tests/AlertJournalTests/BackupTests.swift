@@ -21,12 +21,12 @@ private final class WrittenStore {
   init(seed: UInt64) throws {
     folder = try Folder()
     random = SplitMix64(state: seed)
-    store = try VigilStore.open(path: folder.entry("store"), logKeptSeconds: 3600)
+    store = try VigilStore.open(path: folder.entry("store"), keepsLog: true)
   }
 
   func restart() throws {
     store.close()
-    store = try VigilStore.open(path: folder.entry("store"), logKeptSeconds: 3600)
+    store = try VigilStore.open(path: folder.entry("store"), keepsLog: true)
   }
 
   func write(_ count: Int) throws {
