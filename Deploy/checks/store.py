@@ -16,11 +16,14 @@ import subprocess
 import sys
 import time
 
+import kills
 import stage
 from kills import Stream, Ward, check_samples, instant
 from stage import CheckFailed
 
 MESSAGES_A_KILL = 400
+# Few devices, so that each fills and seals chunks many times over.
+kills.DEVICES = 6
 
 
 class Lives:
@@ -170,9 +173,9 @@ def check_truncated_log(scene):
 
 
 def check():
-    kills = int(os.environ.get("VIGIL_KILLS", "40"))
+    wanted_kills = int(os.environ.get("VIGIL_KILLS", "40"))
     seed = os.environ.get("VIGIL_SEED") or str(random.SystemRandom().randrange(1_000_000))
-    print(f"{kills} kills, VIGIL_SEED={seed}", flush=True)
+    print(f"{wanted_kills} kills, VIGIL_SEED={seed}", flush=True)
     with stage.Stage("store") as scene:
         scene.start_broker()
         scene.start_sink()
@@ -183,10 +186,10 @@ def check():
             f'store: {{ path: "{scene.store}", archive: "{scene.folder / "backups"}" }}'))
         process = scene.start_vigil()
         scene.wait_ready(process)
-        ward = Ward(MESSAGES_A_KILL * kills, seed, False)
+        ward = Ward(MESSAGES_A_KILL * wanted_kills, seed, False)
         stream = Stream(scene.broker_port, ward)
         stream.start()
-        lives = Lives(scene, stream, kills, seed)
+        lives = Lives(scene, stream, wanted_kills, seed)
         lives.start_backup().wait(60)
         process = lives.run(process)
         stream.progress = 1

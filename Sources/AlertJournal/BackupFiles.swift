@@ -190,8 +190,8 @@ enum BackupFiles {
   }
 }
 
-/// Holds a backup set for one writer: released with the value, or with the process.
-final class BackupLock {
+/// Holds a backup set, or a store's checkpoint, for one user: released with the value, or with the process.
+package final class BackupLock {
   private let descriptor: Int32
 
   init(_ folder: String, name: String = "lock") throws(BackupError) {

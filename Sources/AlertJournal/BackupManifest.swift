@@ -90,7 +90,8 @@ package struct BackupManifest: Hashable, Sendable {
       let identity = words["identity"], let format = words["format"].flatMap({ UInt32($0) }),
       let sequence = words["sequence"].flatMap({ UInt64($0) }),
       let position = words["position"].flatMap({ UInt64($0) }), let ingest = words["ingest_time"],
-      let sealed = words["sealed"], ingest == "none" || Int64(ingest) != nil
+      let sealed = words["sealed"], identity.first != ".", !identity.contains("/"),
+      ingest == "none" || Int64(ingest) != nil
     else { return nil }
     facts = BackupFacts(
       number: number, time: time, identity: String(identity), format: format, sequence: sequence, position: position,

@@ -32,7 +32,7 @@ package final class LogArchive {
   private static let gatherBytes = 4 << 20
 
   /// How long a store keeps log for an archive that cannot be written, seconds.
-  static let logKeptSeconds: UInt64 = 6 * 3600
+  static let logKeptSeconds: UInt64 = 2 * 3600
 
   private static func markPath(_ storePath: String) -> String { storePath + "/archived" }
 

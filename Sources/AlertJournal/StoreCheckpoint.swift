@@ -23,7 +23,7 @@ package struct StoreCheckpoint: Sendable {
       var marker = CommitMarker(storePath: path)
       guard marker.write(facts.position) else { throw BackupFiles.failure(path) }
       try addQuarantined(store.path, path)
-      return StoreCheckpoint(path: path, facts: facts)
+      return StoreCheckpoint(storePath: store.path, facts: facts)
     }
   }
 
@@ -48,7 +48,7 @@ package struct StoreCheckpoint: Sendable {
     let newest = try journal.lastHeader()
     let keys = Table(store: copy, family: try copy.family("keys"))
     return BackupFacts(
-      time: now, identity: store.store.identity ?? "", format: VigilStore.formatVersion,
+      time: now, identity: store.store.identity ?? "store", format: VigilStore.formatVersion,
       sequence: try copy.latestSequence(), position: newest?.last ?? 0, ingestTime: newest?.ingestTimes.upperBound,
       isSealed: try keys.hasRows())
   }
@@ -58,16 +58,28 @@ package struct StoreCheckpoint: Sendable {
     BackupFiles.removeTree(path)
   }
 
-  /// Takes away what an interrupted backup left in a store's folder.
-  package static func remove(storePath: String) {
+  /// Holds a store's checkpoint for one backup at a time; take it before making one.
+  ///
+  /// - Throws: `.inUse` while another backup copies this store.
+  package static func lock(storePath: String) throws(BackupError) -> BackupLock {
+    try BackupLock(storePath, name: "backup.lock")
+  }
+
+  /// Takes away what an interrupted backup left in a store's folder, unless one is still being copied.
+  package static func removeLeftover(storePath: String) {
+    guard let lock = try? lock(storePath: storePath) else { return }
+    withExtendedLifetime(lock) { remove(storePath: storePath) }
+  }
+
+  private static func remove(storePath: String) {
     BackupFiles.removeTree(storePath + folder)
     BackupFiles.removeTree(storePath + folder + ".tmp")
     BackupFiles.removeTree(storePath + folder + ".scratch")
   }
 
-  /// A checkpoint that another process has made, with what it said of it.
-  package init(path: String, facts: BackupFacts) {
-    self.path = path
+  /// A checkpoint that the service on a store has made, with what it said of it.
+  package init(storePath: String, facts: BackupFacts) {
+    path = storePath + StoreCheckpoint.folder
     self.facts = facts
   }
 }

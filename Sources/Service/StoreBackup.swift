@@ -22,7 +22,6 @@ package enum StoreBackup {
   /// What the service says of a checkpoint it made.
   struct Reply: Codable {
     var error: String?
-    var path: String?
     var time: Int64?
     var identity: String?
     var format: UInt32?
@@ -34,7 +33,6 @@ package enum StoreBackup {
 
     init(_ checkpoint: StoreCheckpoint) {
       let facts = checkpoint.facts
-      path = checkpoint.path
       time = facts.time
       identity = facts.identity
       format = facts.format
@@ -46,12 +44,13 @@ package enum StoreBackup {
 
     init(error: String) { self.error = error }
 
-    var checkpoint: StoreCheckpoint? {
-      guard let path, let time, let identity, let format, let sequence = sequence.flatMap({ UInt64($0) }),
+    /// - Parameter path: of the store as this process sees it; the service may have been started elsewhere.
+    func checkpoint(store path: String) -> StoreCheckpoint? {
+      guard let time, let identity, let format, let sequence = sequence.flatMap({ UInt64($0) }),
         let position = position.flatMap({ UInt64($0) }), let sealed
       else { return nil }
       return StoreCheckpoint(
-        path: path,
+        storePath: path,
         facts: BackupFacts(
           time: time, identity: identity, format: format, sequence: sequence, position: position, ingestTime: ingest,
           isSealed: sealed))
@@ -67,9 +66,17 @@ package enum StoreBackup {
     store path: String, to set: BackupSet, keep: Int?, actor: String,
     open: () throws(StoreError) -> VigilStore, progress: (Int, Int) -> Void
   ) throws(Failure) -> BackupSet.Made {
+    let lock: BackupLock
+    do throws(BackupError) {
+      lock = try StoreCheckpoint.lock(storePath: path)
+    } catch {
+      if case .inUse = error { throw .inUse("\(path): another backup of this store is under way; wait for its end") }
+      throw .failed(error.description)
+    }
+    defer { withExtendedLifetime(lock) {} }
     if let answer = ControlClient.ask(#"{"command":"checkpoint"}"#, store: path) {
       guard let reply = try? JSONDecoder().decode(Reply.self, from: Data(answer.utf8)), reply.error == nil,
-        let checkpoint = reply.checkpoint
+        let checkpoint = reply.checkpoint(store: path)
       else { throw .failed("\(path): the service made no checkpoint: \(answer)") }
       let made = try copy(checkpoint, to: set, keep: keep, progress)
       checkpoint.remove()

@@ -222,7 +222,7 @@ package final class VigilService: @unchecked Sendable {
   }
 
   private func startArchive() throws(StartFailure) {
-    StoreCheckpoint.remove(storePath: store.path)
+    StoreCheckpoint.removeLeftover(storePath: store.path)
     guard let path = settings.configuration.archive else { return LogArchive.end(storePath: store.path) }
     let body: ArchiveThread
     do throws(BackupError) {

@@ -22,9 +22,10 @@ enum RestoreCommand {
   @Sendable
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
     try arguments.expectPositional(1...1, "restore BACKUPDIR [--to TIME|latest] --store PATH")
-    guard let path = arguments.value("--store") else {
+    guard let given = arguments.value("--store") else {
       throw CommandFailure(ExitCode.usage, "restore: `--store PATH` is needed: where the new store goes")
     }
+    let path = StoreAccess.folder(given)
     let time = arguments.value("--to") == "latest" ? nil : try arguments.time("--to")
     let restore = StoreRestore(
       BackupSet(arguments.positional[0]), archive: arguments.value("--archive").map { BackupSet($0) })

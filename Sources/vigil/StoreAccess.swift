@@ -31,6 +31,11 @@ final class StoreAccess {
     return try RunCommand.load(arguments).storePath
   }
 
+  /// A folder without slashes at its end, so that a name can be put behind it.
+  static func folder(_ path: String) -> String {
+    String(path.reversed().drop { $0 == "/" }.reversed())
+  }
+
   convenience init(_ arguments: Arguments) throws(CommandFailure) {
     try self.init(path: try StoreAccess.path(arguments))
   }

@@ -20,7 +20,7 @@ enum VerifyCommand {
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
     try arguments.expectPositional(0...0, "verify [--store PATH] [--repair] [--json]")
     if let folder = arguments.value("--backup") { return try checkBackups(BackupSet(folder), arguments) }
-    let path = try StoreAccess.path(arguments)
+    let path = StoreAccess.folder(try StoreAccess.path(arguments))
     guard FileManager.default.fileExists(atPath: path + "/CURRENT") else {
       throw CommandFailure(ExitCode.usage, "\(path): no store here; name one with --store PATH or -c vigil.yaml")
     }

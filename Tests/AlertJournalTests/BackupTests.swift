@@ -155,6 +155,15 @@ private func contents(_ store: Store) throws -> String {
     let index = try String(contentsOfFile: written.set.path + "/backups.json", encoding: .utf8)
     #expect(index.contains(#""number":2"#) && index.contains(#""number":3"#) && !index.contains(#""number":1"#))
     #expect(!BackupFiles.exists(written.store.path + "/checkpoint"))
+    // What is still being copied is left alone.
+    let copying = try StoreCheckpoint.lock(storePath: written.store.path)
+    let checkpoint = try StoreCheckpoint.make(of: written.store, now: 1)
+    #expect(throws: BackupError.inUse(path: written.store.path)) {
+      try StoreCheckpoint.lock(storePath: written.store.path)
+    }
+    StoreCheckpoint.removeLeftover(storePath: written.store.path)
+    #expect(BackupFiles.exists(checkpoint.path))
+    withExtendedLifetime(copying) { checkpoint.remove() }
     let (_, digest) = try written.restored(to: nil, "third")
     #expect(digest == written.writes.last?.digest)
   }
