@@ -126,13 +126,15 @@ let package = Package(
     tests("HTTPAPI", ["Instrumentation", "TestSupport"]),
     tests("Recordings", ["VitalModel", "TestSupport"]),
     tests("RuleTesting", ["VitalModel", "YAMLText", "RuleLanguage"]),
-    tests(
-      "Service",
-      [
+    .testTarget(
+      name: "ServiceTests",
+      dependencies: [
+        "Service",
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
         "Digests", "RuleLanguage", "Statistics", "WebhookFormats",
-      ]),
+      ],
+      exclude: ["Fixtures"]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],
   swiftLanguageModes: [.v6],

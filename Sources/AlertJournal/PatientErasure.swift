@@ -82,7 +82,7 @@ package final class PatientErasure {
   package static func erase(
     path: String, key: MasterKey, _ order: Order, progress: @escaping (String, Int) -> Void = { _, _ in }
   ) throws(JournalError) -> Report {
-    let store = try storing { () throws(StoreError) in try VigilStore.open(path: path, key: key) }
+    let store = try storing { () throws(StoreError) in try VigilStore.open(path: path, key: key, keepsLog: false) }
     defer { store.close() }
     guard let vault = store.vault else { throw .store(.sealed("the store is not encrypted")) }
     guard try !store.holds.isHeld(order.patient) else {
@@ -99,7 +99,7 @@ package final class PatientErasure {
     path: String, key: MasterKey, progress: @escaping (String, Int) -> Void = { _, _ in }
   ) throws(JournalError) -> Report? {
     let store = try storing { () throws(StoreError) in
-      try VigilStore.open(path: path, key: key, accepting: [.sealed, .erasing])
+      try VigilStore.open(path: path, key: key, keepsLog: false, accepting: [.sealed, .erasing])
     }
     defer { store.close() }
     guard let vault = store.vault else { throw .store(.sealed("the store is not encrypted")) }

@@ -66,6 +66,8 @@ package final class VigilService: @unchecked Sendable {
   private var http: HTTPServer?
   private(set) var watch: Monitor?
   private var control: ControlSocket?
+  private var archive: (thread: DedicatedThread, body: ArchiveThread)?
+  let disk: DiskWatch
   private let controlLane: GuardedLane
   /// The deployment in force; held while another is put in its place.
   let rules: Mutex<RuleDeployment>
@@ -91,6 +93,7 @@ package final class VigilService: @unchecked Sendable {
     log = Log(
       level: LogLevel(name: configuration.logLevel.rawValue) ?? .info, clock: settings.clock, sink: settings.logSink)
     meters = ServiceMeters()
+    disk = DiskWatch(meters.registry)
     self.configuration = Mutex(configuration)
     let complaints = ReceiverBuilder.complaints(configuration)
     guard complaints.isEmpty else { throw .badConfiguration(complaints) }
@@ -132,6 +135,7 @@ package final class VigilService: @unchecked Sendable {
     sendInitialControl(recovered, roster)
     try startThreads()
     keeper.begin()
+    try startArchive()
     if roster != nil, recovered.rosterText != rosterText { resubmitUnassigned() }
     try startOutside(recovered.registry)
     recovered.rules.tell(log)
@@ -215,6 +219,25 @@ package final class VigilService: @unchecked Sendable {
   private func start(_ body: @escaping @Sendable () -> Void) throws(StartFailure) {
     guard let thread = DedicatedThread(body) else { throw .unavailable("no thread to be had") }
     threads.append(thread)
+  }
+
+  private func startArchive() throws(StartFailure) {
+    StoreCheckpoint.removeLeftover(storePath: store.path)
+    guard let path = settings.configuration.archive else { return LogArchive.end(storePath: store.path) }
+    let body: ArchiveThread
+    do throws(BackupError) {
+      body = try ArchiveThread(
+        store, set: BackupSet(path), clock: settings.clock, registry: meters.registry, log: log
+      ) { [keeper, routing, clock = settings.clock] title, message in
+        keeper.sendTechnical(
+          to: routing.receiverNames, rule: "archive-stalled", title: title, message: message, subject: "archive",
+          now: clock.wallMilliseconds())
+      }
+    } catch {
+      throw .unavailable("store.archive: \(error.description)")
+    }
+    guard let thread = DedicatedThread({ body.run() }) else { throw .unavailable("no thread to be had") }
+    archive = (thread, body)
   }
 
   /// Brokers, pages, control socket, monitor: what the outside sees.
@@ -395,6 +418,8 @@ package final class VigilService: @unchecked Sendable {
     keeper.attach(answers: nil)
     answers?.stop()
     http?.stop()
+    archive?.body.stop()
+    archive?.thread.join()
     log.info("service", "stopped")
     store.close()
   }

@@ -44,6 +44,7 @@ enum Program {
     QuarantineCommand.command, DeliveriesCommand.command, RulesCommand.command, TestCommand.command,
     AlertCommand.command, SilenceCommand.command,
     StatsCommand.command, StoreCommand.command, DoctorCommand.command, KeysCommand.command,
+    BackupCommand.command, RestoreCommand.command, VerifyCommand.command, AuditCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {
