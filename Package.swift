@@ -135,7 +135,7 @@ let package = Package(
       [
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
-        "Digests", "RuleLanguage", "Statistics", "WebhookFormats",
+        "Digests", "RuleLanguage", "Statistics", "WebhookFormats", "TabularFormats", "ChunkCoding",
       ]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],

@@ -115,7 +115,8 @@ class Observations:
     def arrow(self) -> pa.Table:
         """All of it as one table."""
         with self.reader() as reader:
-            return _reading(reader.read_all).unify_dictionaries()
+            table: pa.Table = reader.read_all().unify_dictionaries()
+        return table
 
     def pandas(self) -> pandas.DataFrame:
         """As a DataFrame: texts are categories, times are ``datetime64[ms, UTC]``, ``seq`` is ``Int64`` with nulls."""
@@ -229,13 +230,6 @@ def _check(schema: pa.Schema) -> None:
         raise VigilError("this Arrow stream is not one of Vigil's observations")
     if version != b"1":
         raise VigilError(f"observations of version {(version or b'?').decode()}; this package reads 1: update vigil-client")
-
-
-def _reading(read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except pa.ArrowInvalid as error:
-        raise VigilError(f"the stream is damaged: {str(error).splitlines()[0]}") from error
 
 
 def _units(table: pa.Table) -> dict[str, str]:
