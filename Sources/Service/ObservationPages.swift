@@ -135,10 +135,16 @@ struct ObservationPages: Sendable {
         reason: ObservationPages.purpose(request)))
   }
 
+  /// As much of `X-Purpose` as is kept, cut between characters.
   private static func purpose(_ request: HTTPRequest) -> String {
-    var text = request.header("x-purpose") ?? ""
-    while text.utf8.count > purposeMax { text.removeLast() }
-    return text
+    var kept = ""
+    var bytes = 0
+    for character in request.header("x-purpose") ?? "" {
+      bytes += character.utf8.count
+      if bytes > purposeMax { break }
+      kept.append(character)
+    }
+    return kept
   }
 
   /// The address of the next page as RFC 8288 has it, for formats that have no place for it.

@@ -13,6 +13,8 @@ package struct ArrowStreamWriter {
   private let rowsPerBatch: Int
   private let units: PlaceTable
   private let letters: PlaceTable
+  /// The numbers each vital's letters stand for.
+  private let letterValues: [[Int64]]
   private var batch = ObservationColumns()
   private var pending: [UInt8] = []
 
@@ -25,6 +27,7 @@ package struct ArrowStreamWriter {
     let vitals = names.registry.vitals
     units = PlaceTable(vitals.map { $0.units.map(\.unit) })
     letters = PlaceTable(vitals.map { $0.letters.map(\.text) })
+    letterValues = vitals.map { $0.letters.map(\.value) }
     pending = ArrowMessage.schema(
       ObservationColumns.fields, notes: [("vigil.table", "observations"), ("vigil.version", "1")])
     let dictionaries: [(ObservationColumns.Dictionary, [String])] = [
@@ -35,10 +38,7 @@ package struct ArrowStreamWriter {
     for (dictionary, texts) in dictionaries {
       pending += try ArrowMessage.dictionary(dictionary.rawValue, texts)
     }
-    registry = names.registry
   }
-
-  private let registry: VitalRegistry
 
   /// Bytes waiting.
   package var count: Int { pending.count }
@@ -52,9 +52,7 @@ package struct ArrowStreamWriter {
   /// Adds a row.
   package mutating func append(_ row: ObservationRow) {
     let code = Int(row.code.index)
-    let letter = registry.vitals[code].letters.firstIndex {
-      DecimalValue(mantissa: $0.value).isSameNumber(as: row.value)
-    }
+    let letter = letterValues[code].firstIndex { DecimalValue(mantissa: $0).isSameNumber(as: row.value) }
     batch.append(
       row, unit: units.place(code, Int(row.unit)) ?? units.place(code, 0) ?? 0,
       letter: letter.flatMap { letters.place(code, $0) })

@@ -20,9 +20,9 @@ import VitalModel
     let ward = try Ward()
     ward.options.identity = "roster"
     ward.options.roster = """
-      patients: [{ id: p 1, age: 60, unit: ward-7, bed: 12 }, { id: p-2, age: 70 }]
+      patients: [{ id: p-1, age: 60, unit: ward-7, bed: 12 }, { id: p-2, age: 70 }]
       devices: [{ id: d-1 }, { id: d-2 }, { id: d-3 }]
-      assignments: [{ device: d-1, patient: p 1 }, { device: d-2, patient: p 1 }, { device: d-3, patient: p-2 }]
+      assignments: [{ device: d-1, patient: p-1 }, { device: d-2, patient: p-1 }, { device: d-3, patient: p-2 }]
       """
     try ward.start()
     let start = ward.now / 1000 * 1000 - 20_000
@@ -41,7 +41,7 @@ import VitalModel
     try ward.flush()
     _ = try ward.settle(32)
     // The sealer takes in what is durable a moment later.
-    #expect(eventually { (try? page(ward, "patient=p%201&superseded=true"))?.samples.count == 31 })
+    #expect(eventually { (try? page(ward, "patient=p-1&superseded=true"))?.samples.count == 31 })
     return (ward, start)
   }
 
@@ -60,7 +60,7 @@ import VitalModel
 
   @Test func pagesOfAnySizeHoldEverySampleOnceInOrder() throws {
     let (ward, start) = try ward()
-    let whole = try page(ward, "patient=p%201")
+    let whole = try page(ward, "patient=p-1")
     #expect(whole.next == nil && whole.samples.count == 30)
     let first = try #require(whole.samples.first)
     #expect(first["device"] as? String == "d-1" && first["value"] as? Int == 70)
@@ -71,7 +71,7 @@ import VitalModel
       var gathered: [String] = []
       var cursor: String?
       repeat {
-        let part = try page(ward, "patient=p%201&limit=\(limit)" + (cursor.map { "&cursor=\($0)" } ?? ""))
+        let part = try page(ward, "patient=p-1&limit=\(limit)" + (cursor.map { "&cursor=\($0)" } ?? ""))
         // A page ends between rows: at most the two samples of one message are more than asked for.
         #expect(part.samples.count <= max(limit, 2) && !part.samples.isEmpty)
         gathered += zip(part.column("time"), part.column("code")).map { "\($0) \($1)" }
@@ -83,18 +83,18 @@ import VitalModel
 
   @Test func rangesCodesAndCorrectionsAreChosen() throws {
     let (ward, start) = try ward()
-    let hr = try page(ward, "patient=p%201&code=8867-4")
+    let hr = try page(ward, "patient=p-1&code=8867-4")
     #expect(hr.column("value") == ["70", "71", "72", "73", "174", "75", "76", "77", "78", "79"])
     #expect(hr.samples[4]["flags"] as? [String] == ["corrected"])
-    let both = try page(ward, "patient=p%201&code=hr&superseded=true")
+    let both = try page(ward, "patient=p-1&code=hr&superseded=true")
     #expect(both.column("superseded") == (0..<11).map { $0 == 4 ? "1" : "0" })
     #expect(both.samples[4]["value"] as? Int == 74)
     let from = Timestamp.format(start + 3000)
     let to = Timestamp.format(start + 5000)
-    #expect(try page(ward, "patient=p%201&code=resp&from=\(from)&to=\(to)").column("value") == ["15", "16"])
+    #expect(try page(ward, "patient=p-1&code=resp&from=\(from)&to=\(to)").column("value") == ["15", "16"])
     #expect(try page(ward, "patient=p-2&tenant=demo&code=hr,spo2").column("value") == ["60"])
     // The number as received, not as a double prints it.
-    let answer = try ward.ask("GET", "/v1/observations?patient=p%201&code=spo2&limit=1")
+    let answer = try ward.ask("GET", "/v1/observations?patient=p-1&code=spo2&limit=1")
     #expect(
       answer.httpBody.contains("\"value\":97.50,\"unit\":\"%\",\"source\":\"pleth\",\"status\":\"ok\",\"quality\":0.9,")
     )
@@ -146,7 +146,7 @@ import VitalModel
     let first = try ward.ask("GET", "/v1/patients?limit=1&tenant=demo")
     #expect(
       first.httpBody
-        == "{\"patients\":[{\"tenant\":\"demo\",\"patient\":\"p 1\",\"unit\":\"ward-7\",\"bed\":\"12\"}],\"next\":\"1\"}"
+        == "{\"patients\":[{\"tenant\":\"demo\",\"patient\":\"p-1\",\"unit\":\"ward-7\",\"bed\":\"12\"}],\"next\":\"1\"}"
     )
     let link = try #require(first.split(separator: "\r\n").first { $0.lowercased().hasPrefix("link:") })
     let target = String(try #require(link.split(separator: "<").last?.split(separator: ">").first))
@@ -170,7 +170,7 @@ import VitalModel
     let purpose = "quality round " + String(repeating: "x", count: 300)
     _ = try ward.ask("GET", "/v1/patients")
     _ = try ward.ask(
-      "GET", "/v1/observations?patient=p%201&code=hr&limit=2&to=\(Timestamp.format(start + 60_000))",
+      "GET", "/v1/observations?patient=p-1&code=hr&limit=2&to=\(Timestamp.format(start + 60_000))",
       ["X-Purpose: \(purpose)"])
     // What was refused or unknown gave nothing away.
     _ = try ward.ask("GET", "/v1/observations?patient=nobody")
