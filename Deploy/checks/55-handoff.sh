@@ -22,6 +22,12 @@ if ! cmp -s "$wanted" "$folder/requirements.txt"; then
   fi
   cp "$wanted" "$folder/requirements.txt"
 fi
-export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$PWD/Deploy/python/src"
+# Installed as a user would, from a copy: building leaves files behind.
+copy="$(mktemp -d)"
+trap 'rm -rf "$copy"' EXIT
+cp -R Deploy/python/. "$copy"
+"$folder/bin/pip" install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+  --force-reinstall "$copy"
+export PYTHONDONTWRITEBYTECODE=1
 "$folder/bin/python" -m unittest discover --start-directory Deploy/python/tests
-exec "$folder/bin/python" Deploy/checks/handoff.py
+"$folder/bin/python" Deploy/checks/handoff.py

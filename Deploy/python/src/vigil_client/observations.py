@@ -120,9 +120,8 @@ class Observations:
 
     def pandas(self) -> pandas.DataFrame:
         """As a DataFrame: texts are categories, times are ``datetime64[ms, UTC]``, ``seq`` is ``Int64`` with nulls."""
-        pandas = need("pandas")
-        frame: pandas.DataFrame = self.arrow().to_pandas(
-            types_mapper={pa.int64(): pandas.Int64Dtype()}.get)
+        module = need("pandas")
+        frame: pandas.DataFrame = self.arrow().to_pandas(types_mapper={pa.int64(): module.Int64Dtype()}.get)
         # Only `seq` has nulls; a plain integer is what programs expect of the other.
         frame["mantissa"] = frame["mantissa"].astype("int64")
         return frame
