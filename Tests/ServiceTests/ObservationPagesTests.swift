@@ -242,6 +242,15 @@ import VitalModel
     #expect(page.rows.isEmpty && page.next != nil)
   }
 
+  @Test func onlySoManyPagesAreMadeAtOnce() {
+    let gate = ObservationGate(limit: 2)
+    let full = gate.pass { gate.pass { gate.pass { .text("third") } } }
+    #expect(full.status == 503)
+    #expect(full.headers.contains { $0.name == "Retry-After" && $0.value == "1" })
+    // Whoever was answered or refused takes no room any more.
+    #expect(gate.pass { gate.pass { .text("second") } }.status == 200)
+  }
+
   @Test func aCursorReadsBackAndNothingElseDoes() {
     let cursor = ObservationCursor(time: -5, device: 7)
     #expect(ObservationCursor(cursor.text) == cursor)

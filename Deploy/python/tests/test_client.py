@@ -299,6 +299,10 @@ class Live(Case):
             return handler.reply(302, b"", Location="https://evil.example/")
         if mode == "html":
             return handler.reply(200, b"<html>", "text/html")
+        if mode == "busy" and len(self.asked) < 4:
+            return handler.reply(503, b'{"title":"busy"}', **{"Retry-After": "0"})
+        if mode == "always busy":
+            return handler.reply(503, b'{"title":"busy"}', **{"Retry-After": "0"})
         first, limit = int(query.get("cursor", 0)), int(query["limit"])
         body = stream(self.rows[first : first + limit])
         link = {}
@@ -320,6 +324,14 @@ class Live(Case):
             query, {"patient": "p 1", "code": "hr,spo2", "from": "2026-01-01T23:59:58.000Z", "limit": "3"})
         self.assertEqual((headers["Authorization"], headers["X-Purpose"]), ("Bearer secret", "round"))
         self.assertEqual(samples.polars().height, 8)
+
+    def test_a_busy_service_is_asked_again(self):
+        service = vigil.connect(self.url)
+        self.assertEqual(service.observations("busy").arrow().num_rows, 8)
+        self.assertEqual(len(self.asked), 4)
+        with self.fails("503 busy"):
+            service.observations("always busy").arrow()
+        self.assertEqual(len(self.asked), 14)
 
     def test_everybody_is_listed(self):
         self.assertEqual([p.patient for p in vigil.connect(self.url).patients()], ["p-0", "p-1", "p-2"])

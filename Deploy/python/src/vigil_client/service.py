@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import ipaddress
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -21,6 +22,8 @@ from .observations import Observations
 from .streams import Handing, checked, rfc3339
 
 _ARROW = "application/vnd.apache.arrow.stream"
+#: How often a service that says it is busy, and when to come back, is asked.
+_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -144,12 +147,25 @@ class Service:
             raise VigilError(f"{self._url}: the service names no next page: {link}")
         return f"{target[: target.find('?')]}?{query}"
 
+    def _asked(self, target: str) -> HTTPResponse:
+        """Asks, and asks again as often as a busy service may be busy."""
+        request = urllib.request.Request(target, headers=self._headers)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                answer: HTTPResponse = self._opener.open(request, timeout=self._timeout)
+                return answer
+            except urllib.error.HTTPError as error:
+                wait = error.headers.get("Retry-After", "")
+                if error.code != 503 or not wait.isdecimal() or attempt == _ATTEMPTS:
+                    raise
+                error.close()
+                time.sleep(min(int(wait), 10))
+        raise AssertionError("unreachable")
+
     @contextmanager
     def _answer(self, target: str) -> Iterator[HTTPResponse]:
         try:
-            with self._opener.open(
-                urllib.request.Request(target, headers=self._headers), timeout=self._timeout
-            ) as answer:
+            with self._asked(target) as answer:
                 yield answer
         except urllib.error.HTTPError as error:
             raise VigilError(f"{self._url}: {_problem(error)}") from error
