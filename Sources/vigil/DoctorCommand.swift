@@ -61,7 +61,7 @@ struct Doctor {
     guard let configuration = configuration(arguments) else { return StoreMemory() }
     rules(configuration)
     let path = arguments.value("--store") ?? configuration.storePath
-    store(path)
+    store(path, arguments)
     room(path)
     files()
     clock(path)
@@ -102,13 +102,13 @@ struct Doctor {
     }
   }
 
-  private mutating func store(_ path: String) {
+  private mutating func store(_ path: String, _ arguments: Arguments) {
     guard FileManager.default.fileExists(atPath: path + "/CURRENT") else {
       note("store", .warn, "\(path): none yet", "`vigil run` makes it")
       return
     }
     do throws(CommandFailure) {
-      let access = try StoreAccess(path: path)
+      let access = try StoreAccess(path: path, arguments)
       let counts = access.directory.counts
       note("store", .ok, "\(path) opens: format \(VigilStore.formatVersion), \(counts.patients) patients")
     } catch {
