@@ -7,6 +7,7 @@ import VitalModel
 package struct Journal: Sendable {
   let table: Table
   let registry: Family
+  var vault: Vault?
 
   /// What ``trim(olderThan:maxBytes:keepFrom:)`` did.
   package struct Trimmed: Hashable, Sendable {
@@ -193,6 +194,10 @@ package struct Journal: Sendable {
     }
     if let boundary { try drop(through: min(boundary, newest - 1)) }
     result.firstPosition = try firstPosition()
+    if boundary != nil, let vault, let first = result.firstPosition {
+      // What was dropped cannot be read again from any copy.
+      _ = try storing { () throws(StoreError) in try vault.ring.retireHours(before: first) }
+    }
     return result
   }
 

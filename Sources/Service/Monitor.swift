@@ -16,7 +16,7 @@ import VitalModel
 final class Monitor: @unchecked Sendable {
   // Unchecked: everything but the atomics belongs to the thread that calls `run()`.
 
-  private unowned let service: VigilService
+  unowned let service: VigilService
   private let isStopping = Atomic<Bool>(false)
   private let isStalled = Atomic<Bool>(false)
   private let abandons = Atomic<Bool>(false)
@@ -168,39 +168,6 @@ final class Monitor: @unchecked Sendable {
       message:
         "\(devices.count) devices send but belong to nobody, \(devices[0]) among them: assign them in the roster",
       subject: "many", now: now)
-  }
-
-  // MARK: Retention
-
-  /// Trims what is older than its retention, and the journal by size too, never beyond what sealing and evaluation need.
-  func trim(_ now: Int64) {
-    let retain = service.configuration.withLock { $0.retain }
-    do {
-      let floors = [try SeriesReader(service.store.store).plan.sealFloor, try floorOfStates()]
-      let keep = floors.min() ?? 0
-      let trimmed = try service.store.journal.trim(
-        olderThan: now - retain.journal, maxBytes: retain.journalBytes, keepFrom: keep + 1)
-      if trimmed.batches > 0 {
-        service.log.info("monitor", "journal trimmed", ["batches": LogValue(trimmed.batches)])
-      }
-      _ = try service.store.outbox.trimMarks(olderThan: now - retain.journal)
-      _ = try Retention(service.store.store).trim(olderThan: now - retain.chunks)
-      let batch = service.store.makeBatch()
-      try service.keeper.trimDeadLetters(olderThan: now - retain.ledger)
-      service.store.ledger.trim(olderThan: now - retain.ledger, in: batch)
-      service.store.quarantine.trim(olderThan: now - retain.ledger, in: batch)
-      try service.store.registry.trimTexts(keepFrom: keep, in: batch)
-      try service.store.actions.trim(now: now, silencesOver: now - retain.ledger, in: batch)
-      let rules = try service.store.registry.latestText(.rules, atOrBefore: floors[1])
-      service.store.state.forget(rulesBefore: rules?.position ?? 0, in: batch)
-      try service.store.write(batch, sync: false)
-    } catch {
-      service.log.error("monitor", "retention failed; trying again later", ["reason": LogValue("\(error)")])
-    }
-  }
-
-  private func floorOfStates() throws -> UInt64 {
-    try service.store.state.progress().values.map(\.floor).min() ?? 0
   }
 
   // MARK: Heartbeat

@@ -84,12 +84,21 @@ struct StoreOpening {
     } catch {
       throw .unavailable("\(parent): cannot be made; choose another store.path")
     }
+    let key: MasterKey?
+    do throws(MasterKeySource.Failure) {
+      key = try MasterKeySource.load(configuration.masterKey)
+    } catch {
+      throw .badConfiguration([error.line])
+    }
     do throws(StoreError) {
-      return try VigilStore.open(path: path, keepsLog: configuration.archive != nil)
+      return try VigilStore.open(
+        path: path, key: key, memory: StoreMemory(bytes: configuration.storeMemory),
+        keepsLog: configuration.archive != nil)
     } catch {
       if case .inUse = error {
         throw .inUse("\(path): the store is in use by another vigil; stop it or choose another store.path")
       }
+      if case .sealed = error { throw .badConfiguration(["\(path): \(error.description)"]) }
       throw .unavailable("\(path): \(error.description)")
     }
   }

@@ -251,7 +251,7 @@ package final class VigilService: @unchecked Sendable {
     let answers = try AnswerDesk(self)
     self.answers = answers
     keeper.attach(answers: answers)
-    http = try startHTTP(configuration, monitor)
+    http = try startHTTP(configuration, monitor, vitals: registry)
     control = try ControlSocket(path: configuration.storePath + "/control.sock", service: self)
     watching = DedicatedThread { monitor.run() }
     guard watching != nil else { throw .unavailable("no thread to be had") }
@@ -285,7 +285,9 @@ package final class VigilService: @unchecked Sendable {
     }
   }
 
-  private func startHTTP(_ configuration: VigilConfiguration, _ monitor: Monitor) throws(StartFailure) -> HTTPServer {
+  private func startHTTP(
+    _ configuration: VigilConfiguration, _ monitor: Monitor, vitals: VitalRegistry
+  ) throws(StartFailure) -> HTTPServer {
     guard let bind = BindAddress(configuration.listen.description) else {
       throw .badConfiguration(["http.listen: `\(configuration.listen)` is not an address and port"])
     }
@@ -294,6 +296,7 @@ package final class VigilService: @unchecked Sendable {
     HealthPages.add(
       to: &router, unreadyReasons: { monitor.unreadyReasons() }, metrics: { Array(registry.render().utf8) })
     AlertPages.add(to: &router, self)
+    ObservationPages.add(to: &router, self, registry: vitals)
     CallbackPages.add(to: &router, self)
     do throws(HTTPServerError) {
       // A thread for each connection: an action waits for the disk, and must hold up no probe of health.

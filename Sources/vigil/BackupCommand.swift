@@ -26,6 +26,7 @@ enum BackupCommand {
     guard FileManager.default.fileExists(atPath: store + "/CURRENT") else {
       throw CommandFailure(ExitCode.usage, "\(store): no store here; name one with --store PATH or -c vigil.yaml")
     }
+    let key = try StoreAccess.masterKey(arguments, store: store)
     let keep = try arguments.int("--keep", in: 1...100_000)
     let bar = ProgressBar(total: 0, label: "MB looked at")
     defer { bar.finish() }
@@ -33,7 +34,7 @@ enum BackupCommand {
     do throws(StoreBackup.Failure) {
       made = try StoreBackup.make(store: store, to: set, keep: keep, actor: NSUserName()) {
         () throws(StoreError) in
-        try VigilStore.open(path: store)
+        try VigilStore.open(path: store, key: key)
       } progress: { done, _ in
         bar.advance(to: done >> 20)
       }

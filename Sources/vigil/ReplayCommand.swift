@@ -22,6 +22,7 @@ enum ReplayCommand {
       Flag("--mqtt", "URL", "publish to a broker instead of evaluating here"),
       Flag("--events", "FILE", "events.csv with the devices' own alarms"),
       Flag("--roster", "FILE", "roster.yaml or a patients.csv: ages and flags"),
+      StoreAccess.masterKeyFlag,
       Flag("-c", "FILE", "take the alerting settings of this configuration (default: the built-in ones)"),
       Flag("--alerting", "FILE", "take the alerting settings of this file: the keys of the section `alerting`"),
       Flag("--alerts", "FILE", "write alert documents here instead of standard output"),

@@ -16,6 +16,7 @@ enum RestoreCommand {
       Flag("--number", "N", "begin with this backup (default: the newest at or before --to)"),
       Flag("--no-deliver", "put webhooks still owed among the dead letters instead of sending them at the next start"),
       Flag("-c", "FILE", "configuration (default ./vigil.yaml, else defaults)"),
+      StoreAccess.masterKeyFlag,
       Flag("--json", "facts as one JSON object"),
     ], positional: "BACKUPDIR", run: run)
 
@@ -70,7 +71,7 @@ enum RestoreCommand {
   private static func finish(
     _ outcome: StoreRestore.Outcome, _ time: Int64?, _ path: String, _ arguments: Arguments
   ) throws -> Int {
-    let store = try VigilStore.open(path: path)
+    let store = try VigilStore.open(path: path, key: try StoreAccess.masterKey(arguments, store: path))
     defer { store.close() }
     let now = Int64(Date().timeIntervalSince1970 * 1000)
     var held = 0

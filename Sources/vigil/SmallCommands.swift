@@ -52,6 +52,11 @@ enum CheckCommand {
     }
     if let configuration {
       problems += ReceiverBuilder.complaints(configuration)
+      do throws(MasterKeySource.Failure) {
+        _ = try MasterKeySource.load(configuration.masterKey)
+      } catch {
+        problems.append(error.line)
+      }
       tell(configuration.warnings, asJSON: arguments.has("--json"))
     }
     let rulesPath = arguments.positional.first ?? configuration?.rulesPath ?? "Rules"

@@ -20,7 +20,7 @@ enum StoreReplay {
     for flag in ["--mqtt", "--events", "--epoch", "--device", "--map", "--columns"] where arguments.has(flag) {
       throw CommandFailure(ExitCode.usage, "replay: `\(flag)` is for recordings; `vigil export` makes one of a store")
     }
-    let access = try StoreAccess(path: arguments.positional[0])
+    let access = try StoreAccess(path: arguments.positional[0], arguments)
     let given = try givenRules(arguments, access)
     let isWhole = try isWhole(access)
     if !isWhole, arguments.has("--received-by") {

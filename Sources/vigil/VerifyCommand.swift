@@ -24,11 +24,12 @@ enum VerifyCommand {
     guard FileManager.default.fileExists(atPath: path + "/CURRENT") else {
       throw CommandFailure(ExitCode.usage, "\(path): no store here; name one with --store PATH or -c vigil.yaml")
     }
-    var verdict = try check(path)
+    let key = try StoreAccess.masterKey(arguments, store: path)
+    var verdict = try check(path, key)
     var repairs: [String] = []
     if arguments.has("--repair"), !verdict.isSound {
-      repairs = try repair(path, verdict)
-      verdict = try check(path)
+      repairs = try repair(path, key, verdict)
+      verdict = try check(path, key)
     }
     if arguments.has("--json") {
       printLine(json(verdict, repairs, path))
@@ -40,12 +41,12 @@ enum VerifyCommand {
 
   // MARK: Checking
 
-  private static func check(_ path: String) throws(CommandFailure) -> StoreVerdict {
+  private static func check(_ path: String, _ key: MasterKey?) throws(CommandFailure) -> StoreVerdict {
     // Before the opening: a running service moves it on.
     let committed = CommitMarker.read(storePath: path)
     let scratch = try StoreAccess.makeScratch()
     defer { try? FileManager.default.removeItem(atPath: scratch) }
-    let store = try StoreAccess.open(path, scratch: scratch)
+    let store = try StoreAccess.open(path, scratch: scratch, key: key)
     defer { store.close() }
     let bar = ProgressBar(total: 0, label: "MB verified")
     defer { bar.finish() }
@@ -67,7 +68,9 @@ enum VerifyCommand {
 
   // MARK: Repairing
 
-  private static func repair(_ path: String, _ verdict: StoreVerdict) throws(CommandFailure) -> [String] {
+  private static func repair(
+    _ path: String, _ key: MasterKey?, _ verdict: StoreVerdict
+  ) throws(CommandFailure) -> [String] {
     if ControlClient.ask(#"{"command":"ping"}"#, store: path) != nil {
       throw CommandFailure(ExitCode.inUse, "\(path): a service runs on the store; stop it before --repair")
     }
@@ -78,7 +81,7 @@ enum VerifyCommand {
         let rebuilt = try StoreRepair.rebuild(path, now: now)
         done.append("\(rebuilt.rows) rows that can be read copied to a new store; the damaged one is \(rebuilt.aside)")
       }
-      let store = try VigilStore.open(path: path)
+      let store = try VigilStore.open(path: path, key: key)
       defer { store.close() }
       for name in try StoreRepair.putAside(verdict.findings, of: store, actor: NSUserName(), now: now) {
         done.append("put aside: \(path)/damaged/\(name)")
