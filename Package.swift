@@ -52,6 +52,7 @@ let package = Package(
     room("Simulation", ["VitalModel"]),
     room("Statistics", ["VitalModel"]),
     room("WebhookFormats", ["VitalModel"]),
+    room("TabularFormats", ["VitalModel"]),
 
     // Layer 2: joints.
     room("Pipeline", ["VitalModel", "Evaluation", "Suppression", "Digests", "Compression"]),
@@ -73,7 +74,8 @@ let package = Package(
         "VitalModel", "Instrumentation", "RingBufferModule", "RuleLanguage", "Configuration", "Decoding", "Pipeline",
         "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI",
         "Recordings",
-        "Simulation", "Statistics", "Digests", "Compression", "Evaluation", "YAMLText", "WebhookFormats", "CSystemd",
+        "Simulation", "Statistics", "Digests", "Compression", "Evaluation", "YAMLText", "WebhookFormats",
+        "TabularFormats", "CSystemd",
       ]),
     .executableTarget(
       name: "vigil",
@@ -81,7 +83,7 @@ let package = Package(
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
         "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
         "Decoding", "RuleLanguage", "Digests", "Evaluation", "Compression", "RuleTesting", "WebhookFormats",
-        "Statistics",
+        "Statistics", "TabularFormats",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
@@ -115,6 +117,8 @@ let package = Package(
     tests("Simulation", ["VitalModel"]),
     tests("Statistics", ["VitalModel"]),
     tests("WebhookFormats", ["VitalModel"]),
+    .testTarget(
+      name: "TabularFormatsTests", dependencies: ["TabularFormats", "VitalModel", "TestSupport"], exclude: ["Golden"]),
     tests(
       "Pipeline",
       ["VitalModel", "RuleLanguage", "Evaluation", "Suppression", "Configuration", "TestSupport", "YAMLText"]),
@@ -126,13 +130,15 @@ let package = Package(
     tests("HTTPAPI", ["Instrumentation", "TestSupport"]),
     tests("Recordings", ["VitalModel", "TestSupport"]),
     tests("RuleTesting", ["VitalModel", "YAMLText", "RuleLanguage"]),
-    tests(
-      "Service",
-      [
+    .testTarget(
+      name: "ServiceTests",
+      dependencies: [
+        "Service",
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
-        "Digests", "RuleLanguage", "Statistics", "WebhookFormats",
-      ]),
+        "Digests", "RuleLanguage", "Statistics", "WebhookFormats", "TabularFormats", "ChunkCoding",
+      ],
+      exclude: ["Fixtures"]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],
   swiftLanguageModes: [.v6],

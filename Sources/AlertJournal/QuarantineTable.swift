@@ -141,6 +141,13 @@ package final class QuarantineTable: Sendable {
     }
   }
 
+  /// Drops one message.
+  func delete(_ id: QuarantineID, in batch: WriteBatch) {
+    for prefix in [QuarantineTable.entryPrefix, QuarantineTable.bytesPrefix] {
+      batch.delete(table.family, key: QuarantineTable.key(prefix, id))
+    }
+  }
+
   private func put(_ entry: QuarantineEntry, in batch: WriteBatch) {
     let value = SealedValue.seal(capacity: 160) { out in
       out.append(counted: entry.reason.rawValue)

@@ -202,9 +202,15 @@ package struct VigilConfiguration: Hashable, Sendable {
   package var rulesPath = "Rules"
   package var ruleSet = "adult-ward"
   package var storePath = "var/vigil"
+  /// The key the store is encrypted under; nil: it is not encrypted.
+  package var masterKey: MasterKeyReference?
   package var retain = Retention()
   /// What the store may use for its block cache and write buffers, bytes.
   package var storeMemory = 160 << 20
+  /// The backup set the log is archived into, as written; nil: not archived.
+  package var archive: String?
+  /// Share of the store's disk, 0 to 1: less free room than this is told; 0: never.
+  package var freeWarn = 0.1
   /// The longest an entry waits for its commit, milliseconds.
   package var commitInterval: Int64 = 2
   /// Entries of one commit at most.

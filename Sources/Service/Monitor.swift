@@ -29,6 +29,7 @@ final class Monitor: @unchecked Sendable {
   private var toldUnassigned: Set<String> = []
   private let startedAt: Int64
   private var hasNotifiedReady = false
+  private var lastDiskCheck: Int64 = .min
 
   /// Commits that take longer than this are told to everybody, milliseconds.
   static let stallLimit: Int64 = 5000
@@ -70,6 +71,7 @@ final class Monitor: @unchecked Sendable {
       lastRetention = now
       trim(now)
     }
+    watchDisk(now)
     heartbeat(now)
     if !hasNotifiedReady, unreadyReasons().isEmpty {
       hasNotifiedReady = true
@@ -115,6 +117,26 @@ final class Monitor: @unchecked Sendable {
     guard service.settings.brokerWait > 0, now - startedAt > service.settings.brokerWait else { return }
     if service.connections.contains(where: { $0.state.lastConnectedMilliseconds != nil }) { return }
     hasGivenUp.store(true, ordering: .releasing)
+  }
+
+  // MARK: Room on the disk
+
+  /// Says that the disk fills up while there is still time to do something about it.
+  private func watchDisk(_ now: Int64) {
+    guard lastDiskCheck == .min || now - lastDiskCheck >= DiskWatch.checkInterval else { return }
+    lastDiskCheck = now
+    guard let room = DiskWatch.Room.of(service.store.path) else { return }
+    let warn = service.configuration.withLock { $0.freeWarn }
+    guard let level = service.disk.note(room, warn: warn, now: now), level > .fine else { return }
+    let percent = Int((room.share * 100).rounded(.down))
+    service.log.error(
+      "monitor", "the store's disk fills up",
+      ["free_bytes": LogValue(Int(clamping: room.bytes)), "free_percent": LogValue(percent)])
+    service.keeper.sendTechnical(
+      to: service.routing.receiverNames, rule: "disk-low",
+      title: level == .nearlyFull ? "Disk nearly full" : "Disk low",
+      message: "the store's disk has \(percent) % free: make room, or nothing more will be stored and acknowledged",
+      subject: "disk", now: now)
   }
 
   // MARK: Unassigned devices

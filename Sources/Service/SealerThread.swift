@@ -79,7 +79,12 @@ final class SealerThread: @unchecked Sendable {
   private func restore() {
     do {
       let floor = try sealer.restore()
-      try store.journal.read(from: floor, upTo: replayThrough) { record in
+      try store.journal.read(
+        from: floor, upTo: replayThrough,
+        onDamage: { [log] damage in
+          log.error("seal", "journal damaged; stepped over", ["what": LogValue(damage.description)])
+        }
+      ) { record in
         guard case .slot(let slot) = record, slot.kind == .sample else { return }
         if sealer.append(slot, position: slot.payload) { sealIfDue(all: false) }
       }

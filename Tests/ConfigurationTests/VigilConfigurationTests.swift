@@ -244,11 +244,11 @@ private func parse(_ text: String) throws -> VigilConfiguration {
     ),
     (
       "store: { master_key: s3cret }",
-      "1:22: `master_key` must be env:NAME or file:PATH: a secret is never written here"
+      "1:22: `master_key` must be env:NAME, file:PATH or command:/PATH WORDS: a key is never written here"
     ),
     (
-      "store: { master_key: file:master.key }",
-      "1:10: encryption at rest is not in this release: remove `master_key`"
+      "store: { master_key: \"command:kms key-7\" }",
+      "1:22: `master_key` must be env:NAME, file:PATH or command:/PATH WORDS: a key is never written here"
     ),
     ("journal: { commit_max: 0 }", "1:24: `commit_max` must be a whole number from 1 to 1000000, not `0`"),
     ("http: { listen: 8080 }", "1:17: `listen` must be host:port, not `8080`"),
@@ -318,7 +318,7 @@ private func parse(_ text: String) throws -> VigilConfiguration {
 }
 
 @Suite struct ProductionProfileTests {
-  private let encryption = "encryption at rest is not in this release: run with profile: development"
+  private let encryption = "production needs `store.master_key`: patient data is not kept in the clear"
 
   @Test func everythingProductionRefuses() throws {
     let text = """
@@ -348,20 +348,21 @@ private func parse(_ text: String) throws -> VigilConfiguration {
       ])
   }
 
-  @Test(arguments: ["", "store: { master_key: file:master.key }\n"])
-  func withAllElseInOrderOneLineRemains(_ store: String) throws {
-    let text =
-      store + """
-        profile: production
-        brokers: [{ url: "mqtts://broker.example" }]
-        receivers:
-          - { name: a, url: "https://a.example", secret: env:KEY }
-          - { name: b, url: "https://b.example", secret: env:KEY, payload: full, agreement: A-1 }
-        routes:
-          - { match: { priority: high }, to: a }
-          - { to: b }
-        heartbeat: { receiver: b }
-        """
-    #expect(try check(text) == ["v.yaml:\(store.isEmpty ? 1 : 2):1: \(encryption)"])
+  @Test(arguments: ["env:KEY", "file:master.key", "command:/usr/bin/kms decrypt key-7"])
+  func withAllElseInOrderTheKeyRemains(_ key: String) throws {
+    let rest = """
+      profile: production
+      brokers: [{ url: "mqtts://broker.example" }]
+      receivers:
+        - { name: a, url: "https://a.example", secret: env:KEY }
+        - { name: b, url: "https://b.example", secret: env:KEY, payload: full, agreement: A-1 }
+      routes:
+        - { match: { priority: high }, to: a }
+        - { to: b }
+      heartbeat: { receiver: b }
+      """
+    #expect(try check(rest) == ["v.yaml:1:1: \(encryption)"])
+    #expect(try check("store: { master_key: \"\(key)\" }\n" + rest) == [])
+    #expect(MasterKeyReference(key)?.description == key)
   }
 }
