@@ -5,9 +5,8 @@ import KeyValueStore
 package struct ChunkCheck {
   private let decoder: ChunkDecoder
 
-  package init() throws(SeriesError) {
-    decoder = try decoding { () throws(ChunkError) in try ChunkDecoder() }
-  }
+  /// - Parameter store: whose chunks they are.
+  package init(_ store: Store) throws(SeriesError) { decoder = try SealCodec(store).makeDecoder() }
 
   /// Why a chunk cannot be used; nil when it can.
   ///

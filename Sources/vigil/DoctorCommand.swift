@@ -61,6 +61,7 @@ struct Doctor {
     guard let configuration = configuration(arguments) else { return StoreMemory() }
     rules(configuration)
     let path = arguments.value("--store") ?? configuration.storePath
+    key(configuration, arguments, path)
     store(path, arguments)
     room(path)
     files()
@@ -99,6 +100,19 @@ struct Doctor {
     } catch {
       let text = error.description.split(separator: "\n").first.map(String.init) ?? "cannot be read"
       note("rules", .fail, text, "`vigil check` shows all; name the directory with rules.path")
+    }
+  }
+
+  private mutating func key(_ configuration: VigilConfiguration, _ arguments: Arguments, _ path: String) {
+    do throws(CommandFailure) {
+      guard try StoreAccess.masterKey(arguments, store: path) != nil else {
+        let advice = "`vigil keys generate` makes a key; name it with store.master_key"
+        note("encryption", .warn, "no master key is configured: patient data is kept in the clear", advice)
+        return
+      }
+      note("encryption", .ok, "the master key can be read")
+    } catch {
+      note("encryption", .fail, error.line, "without its master key an encrypted store cannot be read by anybody")
     }
   }
 

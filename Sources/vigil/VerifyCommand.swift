@@ -52,7 +52,7 @@ enum VerifyCommand {
     defer { bar.finish() }
     var done = 0
     do {
-      let chunks = try ChunkCheck()
+      let chunks = try ChunkCheck(store.store)
       let verification = StoreVerification(store, committed: committed) { family, key, value, numbers in
         switch family {
         case "chunks":
