@@ -88,8 +88,8 @@ let package = Package(
       dependencies: [
         "RingBufferModule", "Decoding", "VitalModel", "ChunkCoding", "SeriesStore", "KeyValueStore", "Service",
         "MQTTIngress", "HTTPAPI", "Configuration", "Evaluation", "Pipeline", "RuleLanguage", "Recordings",
-        "Suppression",
-        "CAllocationCount",
+        "Suppression", "AlertJournal", "Simulation", "Compression", "Instrumentation",
+        "CAllocationCount", "CZstd",
       ],
       path: "Benchmarks/VigilBenchmarks"),
     .target(name: "CAllocationCount", path: "Benchmarks/CAllocationCount"),

@@ -66,7 +66,7 @@ package final class VigilService: @unchecked Sendable {
   private var http: HTTPServer?
   private(set) var watch: Monitor?
   private var control: ControlSocket?
-  private let controlLane: GuardedLane
+  let controlLane: GuardedLane
   /// The deployment in force; held while another is put in its place.
   let rules: Mutex<RuleDeployment>
   private var rosterText: [UInt8]?
