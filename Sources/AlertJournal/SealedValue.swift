@@ -73,7 +73,8 @@ struct Table: Sendable {
       try isReversed ? iterator.seekToLast() : iterator.seekToFirst()
     }
     while isAtRow {
-      guard try visit(iterator.key, iterator.value) else { return }
+      let value = try storing { () throws(StoreError) in try iterator.value }
+      guard try visit(iterator.key, value) else { return }
       isAtRow = try storing { () throws(StoreError) in try isReversed ? iterator.previous() : iterator.next() }
     }
   }

@@ -5,7 +5,7 @@
 import Compression
 import KeyValueStore
 
-/// The column families of a store; `chunks` and `audit` are written by other rooms.
+/// The column families of a store; `chunks` and `rollups` are written by another room.
 package struct StoreFamilies: Sendable {
   package let journal: Family
   package let chunks: Family
@@ -16,6 +16,9 @@ package struct StoreFamilies: Sendable {
   package let registry: Family
   package let quarantine: Family
   package let audit: Family
+  package let states: Family
+  package let rollups: Family
+  package let keys: Family
   package let meta: Family
 
   init(of store: Store) throws(StoreError) {
@@ -28,6 +31,9 @@ package struct StoreFamilies: Sendable {
     registry = try store.family("registry")
     quarantine = try store.family("quarantine")
     audit = try store.family("audit")
+    states = try store.family("states")
+    rollups = try store.family("rollups")
+    keys = try store.family("keys")
     meta = try store.family("meta")
   }
 
@@ -48,7 +54,13 @@ package struct StoreFamilies: Sendable {
     FamilySpec("registry", compression: .zstd(level: 3), writeBufferBytes: 2 << 20),
     FamilySpec("quarantine", compression: .zstd(level: 3), writeBufferBytes: 4 << 20),
     FamilySpec("audit", compression: .zstd(level: 3), writeBufferBytes: 1 << 20),
-    FamilySpec("meta", compression: .none, writeBufferBytes: 64 << 10),
+    // Start states of the chunk codec, by set; immutable.
+    FamilySpec("states", compression: .none, writeBufferBytes: 64 << 10),
+    // Counts, means and extremes of stretches of chunks; packed by their own coding.
+    FamilySpec("rollups", compression: .none, writeBufferBytes: 4 << 20, bloomBitsPerKey: 10),
+    // Wrapped keys, each sealed under the key above it: never guarded twice.
+    FamilySpec("keys", compression: .none, writeBufferBytes: 1 << 20, isGuarded: false),
+    FamilySpec("meta", compression: .none, writeBufferBytes: 64 << 10, isGuarded: false),
   ]
 
   static var options: StoreOptions {
@@ -76,6 +88,7 @@ package final class VigilStore: Sendable {
   package let outbox: OutboxTable
   package let quarantine: QuarantineTable
   package let actions: ActionTable
+  package let audit: AuditTable
 
   /// Opens a store for reading and writing, making it and what it lacks if needed; the folder above must exist.
   ///
@@ -115,6 +128,7 @@ package final class VigilStore: Sendable {
     alerts = AlertTable(table: Table(store: store, family: families.alerts))
     ledger = LedgerTable(table: Table(store: store, family: families.ledger))
     actions = ActionTable(table: Table(store: store, family: families.registry))
+    audit = AuditTable(table: Table(store: store, family: families.audit))
     do throws(JournalError) {
       outbox = try OutboxTable(table: Table(store: store, family: families.outbox), alerts: alerts)
       quarantine = try QuarantineTable(table: Table(store: store, family: families.quarantine))

@@ -162,12 +162,7 @@ package enum AlertingFile {
   package static func parse(
     _ text: String, file: String, isConfiguration: Bool
   ) throws(TextProblems) -> AlertingSettings {
-    let root: YAMLNode
-    do throws(TextProblem) {
-      root = try YAMLDocument.parse(text, file: file)
-    } catch {
-      throw TextProblems([error])
-    }
+    let root = try YAMLDocument.root(text, file: file)
     var problems = Problems(file: file)
     var reader = AlertingReader()
     let isWhole = isConfiguration || root["alerting"] != nil

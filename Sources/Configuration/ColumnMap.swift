@@ -53,12 +53,7 @@ package struct ColumnMap: Hashable, Sendable {
   package static func parse(
     _ text: String, file: String, registry: VitalRegistry
   ) throws(TextProblems) -> ColumnMap {
-    let root: YAMLNode
-    do throws(TextProblem) {
-      root = try YAMLDocument.parse(text, file: file)
-    } catch {
-      throw TextProblems([error])
-    }
+    let root = try YAMLDocument.root(text, file: file)
     var problems = Problems(file: file)
     var map = ColumnMap(name: "")
     if let top = YAMLMapping(root, of: "map", keys: ["map", "columns", "ignore"], &problems) {

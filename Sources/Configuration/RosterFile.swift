@@ -18,12 +18,7 @@ package enum RosterFile {
     _ text: String, file: String, registry: VitalRegistry? = nil, rules: [RuleDefinition]? = nil,
     isOfOneSet: Bool = true
   ) throws(TextProblems) -> Roster {
-    let root: YAMLNode
-    do throws(TextProblem) {
-      root = try YAMLDocument.parse(text, file: file)
-    } catch {
-      throw TextProblems([error])
-    }
+    let root = try YAMLDocument.root(text, file: file)
     var problems = Problems(file: file)
     var reader = RosterReader(registry: registry)
     var settings: [RosterSetting] = []

@@ -10,12 +10,7 @@ package enum VitalRegistryFile {
 
   /// - Throws: every problem of the file at once.
   package static func parse(_ text: String, file: String) throws(TextProblems) -> VitalRegistry {
-    let root: YAMLNode
-    do throws(TextProblem) {
-      root = try YAMLDocument.parse(text, file: file)
-    } catch {
-      throw TextProblems([error])
-    }
+    let root = try YAMLDocument.root(text, file: file)
     var problems = Problems(file: file)
     var reader = RegistryReader()
     if let top = YAMLMapping(root, of: "registry", keys: ["version", "vitals"], &problems) {

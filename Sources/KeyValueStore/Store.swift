@@ -8,6 +8,8 @@ import Synchronization
 package struct Family: Hashable, Sendable {
   package let name: String
   let index: Int
+  /// Whether its values pass the store's guard.
+  let isGuarded: Bool
 }
 
 /// An open store. Every call may be made from any thread, beside every other.
@@ -19,6 +21,7 @@ package final class Store: Sendable {
   /// The secondary instance's own folder; nil for the writer.
   private let scratch: String?
   private let state: Mutex<State>
+  private let guardBox = AtomicLazyReference<GuardBox>()
 
   private enum State {
     case open(Session)
@@ -68,9 +71,19 @@ package final class Store: Sendable {
   package func family(_ name: String) throws(StoreError) -> Family {
     try withSession { (session) throws(StoreError) in
       guard let index = session.names.firstIndex(of: name) else { throw .unknownFamily(name) }
-      return Family(name: name, index: index)
+      let isGuarded = families.first { $0.name == name }?.isGuarded ?? true
+      return Family(name: name, index: index, isGuarded: isGuarded)
     }
   }
+
+  /// Sets the guard that all values of guarded families pass from now on; once, before anything else is read or written.
+  package func use(_ guardian: any ValueGuard) {
+    let box = GuardBox(guardian)
+    precondition(guardBox.storeIfNil(box) === box, "a store has one guard for its life")
+  }
+
+  /// The guard of a family's values; nil where they are kept as they are.
+  func guardian(_ family: Family) -> (any ValueGuard)? { family.isGuarded ? guardBox.load()?.guardian : nil }
 
   /// Names of all open families, in no promised order.
   package func familyNames() throws(StoreError) -> [String] { try withSession { $0.names } }
@@ -81,11 +94,12 @@ package final class Store: Sendable {
   ///
   /// - Throws: `.noSpace` or `.io`: the batch does not show, and further writes fail until `reopen()`. When it was the
   ///   sync that failed the batch may be in the log and show after all then, whole; so write it again unchanged. `.closed`
-  ///   also when the store was closed while the batch was being filled.
+  ///   also when the store was closed while the batch was being filled. `.sealed` when the guard refused a value.
   package func write(_ batch: WriteBatch, sync: Bool) throws(StoreError) {
     precondition(batch.store === self, "a batch belongs to the store it was made by")
+    if batch.isGuarded { try guardBox.load()?.guardian.willWrite(to: self) }
     try writing { (session) throws(StoreError) in
-      guard !batch.isIncomplete else { throw .closed }
+      if let failure = batch.failure { throw failure }
       try checked(path: path) { status in
         rocksdb_write(session.database, sync ? session.syncedWrite : session.unsyncedWrite, batch.batch, status)
       }
@@ -120,7 +134,12 @@ package final class Store: Sendable {
       defer { if let pinned { rocksdb_pinnableslice_destroy(pinned) } }
       var count = 0
       guard let pinned, let start = rocksdb_pinnableslice_value(pinned, &count) else { return body(nil) }
-      return withExtendedLifetime(snapshot) { body(UnsafeRawBufferPointer(start: start, count: count)) }
+      let kept = UnsafeRawBufferPointer(start: start, count: count)
+      if let guardian = guardian(family) {
+        let opened = try guardian.open(kept, family: family.name, key: key)
+        return opened.withUnsafeBytes { body($0) }
+      }
+      return withExtendedLifetime(snapshot) { body(kept) }
     }
   }
 
@@ -149,7 +168,8 @@ package final class Store: Sendable {
   ) throws(StoreError) -> StoreIterator {
     try withSession(of: snapshot) {
       StoreIterator(
-        session: $0, family: family, lower: lower, upper: upper, snapshot: snapshot, withinPrefix: withinPrefix)
+        session: $0, family: family, guardian: guardian(family), lower: lower, upper: upper, snapshot: snapshot,
+        withinPrefix: withinPrefix)
     }
   }
 

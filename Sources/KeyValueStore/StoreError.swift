@@ -20,6 +20,8 @@ package enum StoreError: Error, Equatable, Sendable {
   case busy
   /// A write was asked of a store opened for reading only.
   case readOnly
+  /// A value could not be sealed or opened by the store's guard; the text names family and reason, never content.
+  case sealed(String)
   /// The store has been closed.
   case closed
 }
@@ -37,6 +39,7 @@ extension StoreError: CustomStringConvertible {
     case .unknownFamily(let name): "the store has no column family \(name)"
     case .busy: "the store is changing too fast to be read beside its writer"
     case .readOnly: "the store is open for reading only"
+    case .sealed(let text): "the store's encryption: \(text)"
     case .closed: "the store is closed"
     }
   }

@@ -34,6 +34,10 @@ package final class Snapshot: @unchecked Sendable {
 /// files and memory: call `close()` when done. Not for use from two threads at once.
 package final class StoreIterator {
   private var open: Open?
+  private let family: Family
+  private let guardian: (any ValueGuard)?
+  /// The opened value of the key the iterator is at; its memory has one byte at least.
+  private var opened: UnsafeRawBufferPointer?
 
   /// What `close()` lets go of.
   private struct Open {
@@ -47,8 +51,11 @@ package final class StoreIterator {
   }
 
   init(
-    session: Session, family: Family, lower: [UInt8]?, upper: [UInt8]?, snapshot: Snapshot?, withinPrefix: Bool
+    session: Session, family: Family, guardian: (any ValueGuard)?, lower: [UInt8]?, upper: [UInt8]?,
+    snapshot: Snapshot?, withinPrefix: Bool
   ) {
+    self.family = family
+    self.guardian = guardian
     let options: OpaquePointer = rocksdb_readoptions_create()
     let lowerBytes = lower.map(Self.kept)
     let upperBytes = upper.map(Self.kept)
@@ -76,6 +83,7 @@ package final class StoreIterator {
 
   /// Lets go of files and memory; the iterator is at no key from then on. Closing twice does nothing.
   package func close() {
+    forgetOpened()
     guard let open else { return }
     rocksdb_iter_destroy(open.iterator)
     rocksdb_readoptions_destroy(open.options)
@@ -140,7 +148,26 @@ package final class StoreIterator {
   package var key: UnsafeRawBufferPointer { current(rocksdb_iter_key) }
 
   /// The value the iterator is at, until the next move or `close()`; empty at no key.
-  package var value: UnsafeRawBufferPointer { current(rocksdb_iter_value) }
+  ///
+  /// - Throws: `.sealed` when the store's guard cannot open it.
+  package var value: UnsafeRawBufferPointer {
+    get throws(StoreError) {
+      guard let guardian, isValid else { return keptValue }
+      if let opened { return opened }
+      let bytes = try guardian.open(keptValue, family: family.name, key: key)
+      let memory = UnsafeRawBufferPointer(start: Self.kept(bytes).baseAddress, count: bytes.count)
+      opened = memory
+      return memory
+    }
+  }
+
+  /// The bytes on disk behind the value, which the guard does not open.
+  package var keptValue: UnsafeRawBufferPointer { current(rocksdb_iter_value) }
+
+  private func forgetOpened() {
+    opened?.baseAddress?.deallocate()
+    opened = nil
+  }
 
   private func current(
     _ field: (OpaquePointer?, UnsafeMutablePointer<Int>?) -> UnsafePointer<CChar>?
@@ -153,6 +180,7 @@ package final class StoreIterator {
 
   private func move(_ step: (OpaquePointer) -> Void) throws(StoreError) -> Bool {
     guard let open else { throw .closed }
+    forgetOpened()
     step(open.iterator)
     if rocksdb_iter_valid(open.iterator) != 0 { return true }
     try checked(path: open.session.path) { rocksdb_iter_get_error(open.iterator, $0) }

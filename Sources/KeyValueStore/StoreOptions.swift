@@ -23,10 +23,12 @@ package struct FamilySpec: Equatable, Sendable {
   package var bloomBitsPerKey: Double
   /// Bytes at the front of each key that the filter also covers, for scans within one prefix; 0 for none.
   package var prefixBytes: Int
+  /// Whether values pass the store's ``ValueGuard``, where it has one.
+  package var isGuarded: Bool
 
   package init(
     _ name: String, compression: FamilyCompression = .zstd(level: 3), blockBytes: Int = 16 << 10,
-    writeBufferBytes: Int = 64 << 20, bloomBitsPerKey: Double = 0, prefixBytes: Int = 0
+    writeBufferBytes: Int = 64 << 20, bloomBitsPerKey: Double = 0, prefixBytes: Int = 0, isGuarded: Bool = true
   ) {
     self.name = name
     self.compression = compression
@@ -34,6 +36,7 @@ package struct FamilySpec: Equatable, Sendable {
     self.writeBufferBytes = writeBufferBytes
     self.bloomBitsPerKey = bloomBitsPerKey
     self.prefixBytes = prefixBytes
+    self.isGuarded = isGuarded
   }
 }
 

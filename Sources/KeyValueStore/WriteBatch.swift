@@ -6,8 +6,10 @@ import CRocksDB
 package final class WriteBatch {
   let store: Store
   let batch: OpaquePointer
-  /// True when a change could not be taken because the store was closed at that moment: such a batch is never written.
-  private(set) var isIncomplete = false
+  /// Why a change could not be taken: such a batch is never written.
+  private(set) var failure: StoreError?
+  /// Whether a value in it has passed the store's guard.
+  private(set) var isGuarded = false
 
   /// An empty batch for one store.
   package init(for store: Store) {
@@ -32,6 +34,18 @@ package final class WriteBatch {
 
   /// Sets the value under a key.
   package func put(_ family: Family, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+    guard let guardian = store.guardian(family) else { return putAsKept(family, key: key, value: value) }
+    isGuarded = true
+    do throws(StoreError) {
+      let sealed = try guardian.seal(value, family: family.name, key: key)
+      sealed.withUnsafeBytes { putAsKept(family, key: key, value: $0) }
+    } catch {
+      failure = error
+    }
+  }
+
+  /// Sets the bytes kept under a key, which the guard does not see: for copying rows, and for guards themselves.
+  package func putAsKept(_ family: Family, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
     record(family) { rocksdb_writebatch_put_cf(batch, $0, key.chars, key.count, value.chars, value.count) }
   }
 
@@ -63,14 +77,15 @@ package final class WriteBatch {
   /// Forgets all changes and keeps the memory.
   package func clear() {
     rocksdb_writebatch_clear(batch)
-    isIncomplete = false
+    failure = nil
+    isGuarded = false
   }
 
   private func record(_ family: Family, _ change: (OpaquePointer) -> Void) {
     do throws(StoreError) {
       try store.withSession { change($0.handles[family.index]) }
     } catch {
-      isIncomplete = true
+      failure = error
     }
   }
 }

@@ -258,7 +258,8 @@ extension Engine {
   ///
   /// - Parameter entry: the entry that brings it: alerts that end with it end at its time, on every shard and in replay.
   /// - Precondition: the new registry begins with the vitals of the old one, in their order.
-  package func adoptPlan(_ new: PlanLayout, at entry: Slot? = nil) {
+  package func adoptPlan(_ given: PlanLayout, at entry: Slot? = nil) {
+    let new = Engine.judged(given, options)
     finishMessage()
     if let entry {
       noteEntry(entry)

@@ -322,14 +322,7 @@ extension Engine {
       out.field("for", DurationText.format(hold(patient, rule: rule, now: context.now)))
       out.field("clear", definition.clear?.text)
       out.field("bypass", definition.bypass?.text)
-      out.field("evaluated_at", Timestamp.format(context.now))
-      out.field("clock", options.clock.rawValue)
-      out.object("parameters") { out in
-        for parameter in definition.parameters {
-          out.field(parameter.name, value(of: parameter, rule: definition, patient, now: context.now).value)
-        }
-      }
-      writeSettings(definition, patient, now: context.now, to: &out)
+      writeTerms(definition, patient, now: context.now, to: &out)
       writeRaises(rule, subject: subject, patient, now: context.now, to: &out)
       if definition.applies != nil, patient.pointee.age.isNaN { out.field("age", "unknown, counts as applying") }
       out.array("inputs") { out in
@@ -370,6 +363,20 @@ extension Engine {
       $0.field("input", feature.describe(layout.plan.registry))
       $0.field("value", value.isNaN ? nil : value)
     }
+  }
+
+  /// When and by which clock a rule was evaluated, with the parameters and settings in force for the patient.
+  func writeTerms(
+    _ definition: RuleDefinition, _ patient: UnsafeMutablePointer<PatientState>, now: Int64, to out: inout JSONText
+  ) {
+    out.field("evaluated_at", Timestamp.format(now))
+    out.field("clock", options.clock.rawValue)
+    out.object("parameters") { out in
+      for parameter in definition.parameters {
+        out.field(parameter.name, value(of: parameter, rule: definition, patient, now: now).value)
+      }
+    }
+    writeSettings(definition, patient, now: now, to: &out)
   }
 
   /// What persons set for this patient and is in force, with who and why.

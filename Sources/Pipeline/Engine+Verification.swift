@@ -86,14 +86,7 @@ extension Engine {
         if answer != .unsupported { out.field("supported", definition.check?.supported.text) }
         if answer != .supported { out.field("unsupported", definition.check?.unsupported.text) }
       }
-      out.field("evaluated_at", Timestamp.format(context.now))
-      out.field("clock", options.clock.rawValue)
-      out.object("parameters") { out in
-        for parameter in definition.parameters {
-          out.field(parameter.name, value(of: parameter, rule: definition, patient, now: context.now).value)
-        }
-      }
-      writeSettings(definition, patient, now: context.now, to: &out)
+      writeTerms(definition, patient, now: context.now, to: &out)
       if definition.applies != nil, patient.pointee.age.isNaN { out.field("age", "unknown, counts as applying") }
       out.array("inputs") { out in
         for feature in layout.rules[rule].features { write(feature, patient, rule: rule, now: context.now, to: &out) }

@@ -67,7 +67,8 @@ package final class Engine {
   /// Numbers of the vitals that are pressures of one pair or another.
   private let pressureCodes: [Int]
 
-  package init(layout: PlanLayout, options: EngineOptions, names: any NameSource) {
+  package init(layout given: PlanLayout, options: EngineOptions, names: any NameSource) {
+    let layout = Engine.judged(given, options)
     self.layout = layout
     codes = layout.codes
     self.options = options
@@ -80,6 +81,11 @@ package final class Engine {
     }
     touched.reserveCapacity(64)
     adopt(layout)
+  }
+
+  /// The layout rules are judged by: an ablation of smoothing runs rules without it, whoever brings them.
+  static func judged(_ layout: PlanLayout, _ options: EngineOptions) -> PlanLayout {
+    options.without.contains(.smoothing) ? PlanLayout(plan: layout.plan.withoutSmoothing()) : layout
   }
 
   deinit {

@@ -68,7 +68,7 @@ struct ChunkSearch {
       // A chunk spans at most `spanMax`, so nothing before this one reaches the best so far.
       let bound = newest ?? floor
       if bound != .min, key.firstTime < bound.subtractingClamped(SealPolicy.spanMax) { break }
-      let value = iterator.value
+      let value = try storing { () throws(StoreError) in try iterator.value }
       let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: true) }
       for column in header.columns where column.column.code == code && column.column.source == source {
         if column.lastTime > bound || newest == nil && column.lastTime >= floor {
@@ -92,7 +92,7 @@ struct ChunkSearch {
     while isAt {
       let key = try ChunkKey(iterator.key)
       if key.firstTime < time.subtractingClamped(SealPolicy.spanMax) { break }
-      let value = iterator.value
+      let value = try storing { () throws(StoreError) in try iterator.value }
       let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: false) }
       let mayHold = header.columns.contains {
         $0.column.code == code && $0.column.source == source && $0.lastTime >= time

@@ -34,7 +34,8 @@ package struct ReadPlan: Sendable {
     var sealed: [SeriesGroup: UInt64] = [:]
     var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
     while isAt {
-      sealed[try StateKey.group(iterator.key)] = try ReadPlan.position(Array(iterator.value))
+      let value = try storing { () throws(StoreError) in try iterator.value }
+      sealed[try StateKey.group(iterator.key)] = try ReadPlan.position(Array(value))
       isAt = try storing { () throws(StoreError) in try iterator.next() }
     }
     self.sealed = sealed

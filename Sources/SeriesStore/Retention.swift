@@ -34,7 +34,7 @@ package struct Retention: Sendable {
         isAt = try storing { () throws(StoreError) in try iterator.seek(next) }
         continue
       }
-      let value = iterator.value
+      let value = try storing { () throws(StoreError) in try iterator.value }
       let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: false) }
       if header.lastTime < time {
         batch.delete(families.chunks, key: iterator.key)

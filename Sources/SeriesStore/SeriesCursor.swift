@@ -137,7 +137,7 @@ package final class SeriesCursor {
   }
 
   private func loadChunk() throws(SeriesError) {
-    let value = iterator.value
+    let value = try storing { () throws(StoreError) in try iterator.value }
     let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: false) }
     if header.lastTime >= from { add(try decoding { () throws(ChunkError) in try decoder.decode(value) }) }
     try step { () throws(StoreError) in try iterator.next() }

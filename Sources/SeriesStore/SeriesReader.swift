@@ -100,7 +100,7 @@ package struct SeriesReader: Sendable {
     var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
     while isAt {
       guard try ChunkKey(iterator.key).firstTime < to else { break }
-      let value = iterator.value
+      let value = try storing { () throws(StoreError) in try iterator.value }
       let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: true) }
       if header.lastTime >= from { headers.append(header) }
       isAt = try storing { () throws(StoreError) in try iterator.next() }
@@ -120,7 +120,7 @@ package struct SeriesReader: Sendable {
     var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
     while isAt {
       let key = try ChunkKey(iterator.key)
-      let value = iterator.value
+      let value = try storing { () throws(StoreError) in try iterator.value }
       let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: true) }
       if verify {
         let rows = try decoding { () throws(ChunkError) in try decoder.decode(value) }

@@ -83,3 +83,20 @@ package enum AlertHistory {
     if let given = acknowledgement.kind { outcome.judgement = given }
   }
 }
+
+extension DeliveryAttempt {
+  /// One object of a list of deliveries.
+  ///
+  /// - Parameter isDetailed: also what the receiver or the network said, which may be long.
+  package func write(to list: inout JSONText, isDetailed: Bool) {
+    list.object {
+      $0.field("sequence", sequence)
+      $0.field("receiver", receiver)
+      $0.field("attempt", attempt)
+      $0.field("time", Timestamp.format(timeMs))
+      $0.field("status", status)
+      $0.field("delivered", isDelivered)
+      if isDetailed { $0.field("detail", detail) }
+    }
+  }
+}

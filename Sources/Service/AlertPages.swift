@@ -90,22 +90,11 @@ struct AlertPages: Sendable {
             }
           }
         }
-        out.array("deliveries") { out in for attempt in deliveries { AlertPages.write(attempt, to: &out) } }
+        out.array("deliveries") { out in for attempt in deliveries { attempt.write(to: &out, isDetailed: false) } }
       }
       return .json(out.bytes)
     } catch {
       return .problem(503, "not readable", detail: error.description)
-    }
-  }
-
-  private static func write(_ attempt: DeliveryAttempt, to out: inout JSONText) {
-    out.object {
-      $0.field("sequence", attempt.sequence)
-      $0.field("receiver", attempt.receiver)
-      $0.field("attempt", attempt.attempt)
-      $0.field("time", Timestamp.format(attempt.timeMs))
-      $0.field("status", attempt.status)
-      $0.field("delivered", attempt.isDelivered)
     }
   }
 

@@ -104,9 +104,7 @@ package final class ReplaySession {
     directory = Directory(registry: plan.registry)
     // A roster given to a replay describes patients; a recording says itself whose each row is.
     intake = Intake(directory: directory, options: .init(identity: .payload, clock: .stream), history: nil)
-    let isSmooth = !options.engine.without.contains(.smoothing)
-    engine = Engine(
-      layout: PlanLayout(plan: isSmooth ? plan : plan.withoutSmoothing()), options: options.engine, names: directory)
+    engine = Engine(layout: PlanLayout(plan: plan), options: options.engine, names: directory)
     tally = ReplayTally(onTransition: onTransition, onLedger: onLedger)
     if let roster = options.roster { engine.adoptRoster(directory.adopt(roster)) }
   }

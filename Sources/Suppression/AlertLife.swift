@@ -110,8 +110,6 @@ package struct AlertLife: Sendable, Equatable, BitwiseCopyable {
   /// When something is due if nothing happens before; `Int64.max`: never.
   package var nextDue: Int64 { min(respondBy, realarmAt, quietAt) }
 
-  package var responsibility: Responsibility { stage == .accepted ? .accepted : .undefined }
-
   /// What documents show.
   package var state: AlertState {
     if stage == .ended { return .inactive }

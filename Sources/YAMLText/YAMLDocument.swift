@@ -21,6 +21,11 @@ package enum YAMLDocument {
     return documents.first ?? YAMLNode(.null, line: 1, column: 1)
   }
 
+  /// As ``parse(_:file:)``, for readers that gather all problems of a file: one that is no YAML has one problem.
+  package static func root(_ text: String, file: String) throws(TextProblems) -> YAMLNode {
+    do throws(TextProblem) { return try parse(text, file: file) } catch { throw TextProblems([error]) }
+  }
+
   /// Every document of a text, in order.
   package static func parseAll(_ text: String, file: String) throws(TextProblem) -> [YAMLNode] {
     var copy = text

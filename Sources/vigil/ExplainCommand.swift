@@ -225,7 +225,7 @@ struct AlertExplanation {
         $0.field("text", rule?.text)
       }
       out.array("held") { list in for row in held { list.rawElement(row.document) } }
-      out.array("deliveries") { list in for attempt in deliveries { write(attempt, to: &list) } }
+      out.array("deliveries") { list in for attempt in deliveries { attempt.write(to: &list, isDetailed: true) } }
       let responsible = responsible
       out.object("responsible") {
         $0.field("reached", responsible.reached)
@@ -234,17 +234,5 @@ struct AlertExplanation {
       }
     }
     return out.text
-  }
-
-  private func write(_ attempt: DeliveryAttempt, to list: inout JSONText) {
-    list.object {
-      $0.field("sequence", attempt.sequence)
-      $0.field("receiver", attempt.receiver)
-      $0.field("attempt", attempt.attempt)
-      $0.field("time", Timestamp.format(attempt.timeMs))
-      $0.field("status", attempt.status)
-      $0.field("delivered", attempt.isDelivered)
-      $0.field("detail", attempt.detail)
-    }
   }
 }

@@ -74,7 +74,7 @@ private final class Progress: Sendable {
     #expect(try reader.get(family, key: [2]) == nil)
     let iterator = try reader.iterator(family)
     try iterator.seekToFirst()
-    #expect(Array(iterator.value) == [2])
+    #expect(try Array(iterator.value) == [2])
     #expect(try !iterator.next())
   }
 

@@ -243,7 +243,7 @@ import VitalModel
     let iterator = try scratch.store.iterator(family)
     #expect(try iterator.seekToFirst())
     let batch = WriteBatch(for: scratch.store)
-    var value = Array(iterator.value)
+    var value = Array(try iterator.value)
     value[value.count - 6] ^= 1
     batch.put(family, key: Array(iterator.key), value: value)
     iterator.close()

@@ -120,7 +120,7 @@ private let terms = AlertLife.Terms(latches: true, realarm: 600_000, waits: [60_
     #expect(life.apply(.rejected, now: 101_000, terms: terms) == .noted)
     #expect(life.nextDue == 701_000, "at its end the ladder is climbed anew after the re-alarm time")
     #expect(life.apply(.accepted, now: 102_000, terms: terms) == .noted)
-    #expect(life.nextDue == 702_000 && life.responsibility == .accepted)
+    #expect(life.nextDue == 702_000 && life.stage == .accepted)
   }
 
   @Test("D5: accepted or acknowledged alerts re-alarm if still true after the time of their priority")
