@@ -59,7 +59,7 @@ let package = Package(
 
     // Layer 3: shells.
     room("MQTTIngress", ["VitalModel", "Instrumentation", "CMosquitto"]),
-    room("SeriesStore", ["VitalModel", "ChunkCoding", "KeyValueStore"]),
+    room("SeriesStore", ["VitalModel", "ChunkCoding", "KeyValueStore", "Digests"]),
     room("AlertJournal", ["VitalModel", "Pipeline", "KeyValueStore", "Compression", "Digests"]),
     room("Delivery", ["VitalModel", "Instrumentation", "Digests", "CCurl"]),
     room("HTTPAPI", ["Instrumentation", "CMicrohttpd"]),

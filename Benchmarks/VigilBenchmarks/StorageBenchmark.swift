@@ -1,5 +1,6 @@
 import ChunkCoding
 import Glibc
+import SeriesStore
 import VitalModel
 
 /// How small samples get on disk, and how fast, beside zstd on the same chunks: synthetic vitals, the product's simulator
@@ -130,7 +131,13 @@ struct StorageTrial {
   private static func codecs(
     _ set: StorageSet, rows: Int, lessons: [StorageGroup], names: StorageNames
   ) throws -> [any StorageCodec] {
-    var codecs: [any StorageCodec] = [StorageProductCodec("plain", try PlainCodec())]
+    let states = try trained(set, lessons: lessons, names: names)
+    var codecs: [any StorageCodec] = [
+      try StorageProductCodec(
+        "modelled, trained", try ModelledCodec(states: states) { names.key($0) }, states: [states]),
+      try StorageProductCodec("modelled, untrained", try ModelledCodec(states: .untrained) { names.key($0) }),
+      try StorageProductCodec("plain", try PlainCodec()),
+    ]
     let finest = StorageVarints.finest(set.training + set.test)
     let training = StorageChunks(rowsMax: rows, areMarked: false).chunks(set.training)
     var samples = training.map { StorageVarints.body($0, finest: finest) }
@@ -145,6 +152,19 @@ struct StorageTrial {
     }
     codecs.append(StorageZstdCodec("varint, zstd-19", finest: finest))
     return codecs
+  }
+
+  /// First the simulator, then the set's own people: what came last counts most.
+  private static func trained(
+    _ set: StorageSet, lessons: [StorageGroup], names: StorageNames
+  ) throws -> StartStates {
+    let trainer = StatesTrainer()
+    for groups in [lessons, set.training] {
+      for rows in StorageChunks(rowsMax: 3600, areMarked: false).chunks(groups) {
+        try trainer.add(rows: rows) { names.key($0) }
+      }
+    }
+    return try trainer.finish(id: StatesShelf.ownNumberMin)
   }
 
   func run() throws -> [StorageReport.Row] {

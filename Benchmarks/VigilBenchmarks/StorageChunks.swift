@@ -70,18 +70,23 @@ protocol StorageCodec: AnyObject {
   func headerBytes(_ bytes: [UInt8]) throws -> Int
 }
 
-/// A codec of the product, as the sealer calls it.
+/// A codec of the product, as sealer and readers call it.
 final class StorageProductCodec: StorageCodec {
   let name: String
   private let codec: any ChunkCodec
+  private let decoder: ChunkDecoder
+  private var chunk = DecodedChunk()
 
-  init(_ name: String, _ codec: any ChunkCodec) {
+  /// - Parameter states: the set it writes with.
+  init(_ name: String, _ codec: any ChunkCodec, states: [StartStates] = []) throws {
     self.name = name
     self.codec = codec
+    decoder = try ChunkDecoder(states: states)
   }
 
   func encode(_ rows: ChunkRows) throws -> [UInt8] { try codec.encode(rows) }
-  func decode(_ bytes: [UInt8]) throws { _ = try codec.decode(bytes) }
+  /// Stamps and numbers as flat columns: what a replay reads.
+  func decode(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try decoder.decode($0, into: &chunk) } }
   func matches(_ bytes: [UInt8], _ rows: ChunkRows) throws -> Bool { try codec.decode(bytes) == rows }
   func headerBytes(_ bytes: [UInt8]) throws -> Int {
     try bytes.withUnsafeBytes { try ChunkHeader($0, checksum: false).byteCount } + 4
