@@ -5,28 +5,41 @@ import VitalModel
 
 /// What the built-in start states learned from.
 extension CodecLessons {
-  /// People, and seconds of each.
-  private static let simulatedPatients = 40
-  private static let simulatedSeconds = 7200
+  private enum Lesson: CaseIterable {
+    /// Spot measurements alone, over a longer time: a cuff every quarter of an hour, a round every few hours.
+    case spots
+    /// Every message as it is stamped.
+    case stamped
+    /// Every message with a network's noise on its stamp.
+    case delivered
 
-  /// Learns from the simulator's ward: each message as it is stamped, and again with a network's noise on the stamp. The
-  /// same seed teaches the same on every machine.
+    var patients: Int { 40 }
+    var seconds: Int { self == .spots ? 24 * 3600 : 2 * 3600 }
+  }
+
+  /// Nearer to its device's last message than this, a message is no spot measurement; ms.
+  private static let spotGapMin: Int64 = 10_000
+
+  /// Learns from the simulator's ward. The same seed teaches the same on every machine.
   ///
   /// - Parameter advance: called now and then.
   package func simulate(seed: UInt64, registry: VitalRegistry, advance: () -> Void = {}) throws {
-    for isDelivered in [false, true] {
+    for lesson in Lesson.allCases {
       try begin(keys: registry.vitals.map(\.key))
       var settings = WardSettings(
-        seed: seed, patients: CodecLessons.simulatedPatients, start: 1_577_836_800_000)
+        seed: seed, patients: lesson.patients, start: 1_577_836_800_000)
       settings.plans = WardSettings.mix(patients: settings.patients, first: 60, spacing: 120)
       var ward = Ward(settings)
       var numbers: [String: UInt32] = [:]
       var sources: [String: UInt16] = ["": 0]
+      var last: [String: Int64] = [:]
       var random = SeededGenerator(seed: seed, stream: 1)
-      for _ in 0..<CodecLessons.simulatedSeconds {
+      for _ in 0..<lesson.seconds {
         for message in ward.next() {
           guard case .vitals(let observations) = message.content else { continue }
-          let noise = isDelivered ? CodecLessons.noise(&random) : 0
+          let before = last.updateValue(message.sentAt, forKey: message.device) ?? 0
+          if lesson == .spots, message.sentAt - before < CodecLessons.spotGapMin { continue }
+          let noise = lesson == .delivered ? CodecLessons.noise(&random) : 0
           for observation in observations {
             guard case .number(let value) = observation.value, let code = registry.code(observation.key) else {
               continue

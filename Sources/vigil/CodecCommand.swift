@@ -47,7 +47,7 @@ enum CodecCommand {
 
   private static func list(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
     let access = try StoreAccess(arguments)
-    let sets = try access.reading { try sets(of: access.store.store) }
+    let sets: [StartStates] = try access.reading { try CodecCommand.sets(of: access.store.store) }
     let chosen = sets.last?.id
     if arguments.has("--json") {
       for set in sets {
@@ -60,10 +60,11 @@ enum CodecCommand {
       }
       return ExitCode.ok
     }
-    let rows = sets.map { set in
-      [
+    let rows = sets.map { set -> [String] in
+      let use = set.id == chosen ? "new chunks start from it" : ""
+      return [
         String(set.id), origin(set), String(set.valueNames.count), String(set.stampKinds.count),
-        String(set.bytes.count), set.id == chosen ? "new chunks start from it" : "",
+        String(set.bytes.count), use,
       ]
     }
     printLine(TextTable.format([["SET", "FROM", "VALUE MODELS", "STAMP MODELS", "BYTES", ""]] + rows))
@@ -84,7 +85,8 @@ enum CodecCommand {
   }
 
   private static func show(_ name: String, _ arguments: Arguments) throws(CommandFailure) -> Int32 {
-    let set = try UInt32(name).map { try find($0, arguments) } ?? read(name)
+    let set: StartStates
+    if let id = UInt32(name) { set = try find(id, arguments) } else { set = try read(name) }
     if arguments.has("--json") {
       var out = JSONText()
       out.object { out in

@@ -1,5 +1,6 @@
 import ChunkCoding
 import Foundation
+import Pipeline
 import Recordings
 import SeriesStore
 import Service

@@ -18,7 +18,7 @@ import VitalModel
     for (number, name) in people.enumerated() {
       var random = SeededGenerator(seed: seed &+ UInt64(number))
       var rate: Int64 = 72
-      for second in 0..<3000 {
+      for second in 0..<800 {
         rate += Int64(random.next() % 3) - 1
         var slot = Slot()
         slot.kind = .sample
@@ -57,8 +57,8 @@ import VitalModel
     // First those who teach, so that their numbers and noise are the same with and without the others.
     let order = people.filter { !held.contains($0) } + held
     try teach(lessons, people: order, seed: 7)
-    #expect(lessons.samples == (order.count - held.count) * 3000)
-    #expect(lessons.heldOutSamples == held.count * 3000)
+    #expect(lessons.samples == (order.count - held.count) * 800)
+    #expect(lessons.heldOutSamples == held.count * 800)
     #expect(try lessons.finish(id: 1000)?.bytes == learned(order.filter { !held.contains($0) }).bytes)
   }
 
