@@ -19,17 +19,20 @@ struct BitModel {
     rate = LogisticTables.shared.rate
   }
 
-  /// Moves a slot towards the bit it met.
+  /// Moves a slot towards the bit it met: `mask` is all ones above the count for a 1, else 0.
+  ///
+  /// Turned over for a 1, the probability is the distance to what was met, of which at most 5/8 and a half are taken away:
+  /// it stays in its 22 bits.
   @inline(__always)
-  private func learn(_ slot: UnsafeMutablePointer<UInt32>, _ bit: UInt32) {
-    let state = slot.pointee
+  private func learn(_ slot: UnsafeMutablePointer<UInt32>, _ mask: UInt32) {
+    let state = slot.pointee ^ mask
     let count = state & 1023
-    let probability = Int32(bitPattern: state &>> 10)
-    let target: Int32 = bit != 0 ? 4_194_303 : 0
-    let step = (((target &- probability) &>> 6) &* Int32(rate[Int(count)]) &+ 128) &>> 8
-    let moved = min(4_194_240, max(64, probability &+ step))
-    slot.pointee = (UInt32(bitPattern: moved) &<< 10) | (count &+ (count < 1023 ? 1 : 0))
+    let step = ((state &>> 16) &* UInt32(rate[Int(count)]) &+ 128) &>> 8
+    slot.pointee = (state &- step &<< 10 &+ (count != 1023 ? 1 : 0)) ^ mask
   }
+
+  @inline(__always)
+  private func mask(_ bit: UInt32) -> UInt32 { (0 &- bit) &<< 10 }
 
   /// Codes a bit by one slot.
   @inline(__always)
@@ -37,7 +40,7 @@ struct BitModel {
     let pointer = words + slot
     let probability = min(65_504, max(32, pointer.pointee &>> 16))
     let found = coder.code(bit, probability)
-    learn(pointer, found)
+    learn(pointer, mask(found))
     return found
   }
 
@@ -54,19 +57,29 @@ struct BitModel {
     return result
   }
 
+  /// Where the slots of seven contexts begin, and the weights that mix them.
+  struct Contexts {
+    var slots: (Int, Int, Int, Int, Int, Int, Int)
+    /// Eight words for each node, the last for a constant input; signed, 65,536 is 1.
+    var weights: Int
+  }
+
   /// Codes a bit by seven slots: their logits, weighted and summed, are the logit of the prediction. The weights then move
-  /// along the gradient of the coding cost, and every slot learns.
+  /// along the gradient of the coding cost, and every slot learns. Weights are small numbers; were one to grow beyond
+  /// what 32 bits take, the sum would wrap, alike on every machine.
   ///
-  /// - Parameter weights: eight words, the last for a constant input; signed, 65,536 is 1.
+  /// - Parameter node: the slot of each context; of the last one at most 3.
   @inline(__always)
   func mixed<Coder: BitCoder>(
-    _ coder: inout Coder, _ slots: (Int, Int, Int, Int, Int, Int, Int), weights: Int, _ bit: UInt32
+    _ coder: inout Coder, _ contexts: Contexts, _ node: Int, _ bit: UInt32
   ) -> UInt32 {
-    let (p0, p1, p2, p3) = (words + slots.0, words + slots.1, words + slots.2, words + slots.3)
-    let (p4, p5, p6) = (words + slots.4, words + slots.5, words + slots.6)
+    let base = words + node
+    let (p0, p1, p2) = (base + contexts.slots.0, base + contexts.slots.1, base + contexts.slots.2)
+    let (p3, p4, p5) = (base + contexts.slots.3, base + contexts.slots.4, base + contexts.slots.5)
+    let p6 = words + (contexts.slots.6 &+ min(node, 3))
     let inputs = SIMD8<Int32>(
       logit(p0), logit(p1), logit(p2), logit(p3), logit(p4), logit(p5), logit(p6), 256)
-    let memory = UnsafeMutableRawPointer(words + weights)
+    let memory = UnsafeMutableRawPointer(words + (contexts.weights &+ node &* 8))
     let weight = memory.loadUnaligned(as: SIMD8<Int32>.self)
     let sum = ((weight &>> 2) &* inputs).wrappedSum() &>> 14
     let logit = min(LogisticTables.logitMax, max(-LogisticTables.logitMax, sum))
@@ -75,14 +88,15 @@ struct BitModel {
     // The error in 1/4096, so that its product with a logit stays within 32 bits.
     let error = (Int32(bitPattern: found &<< 16) &- Int32(bitPattern: probability)) &>> 4
     let moved = weight &+ ((inputs &* SIMD8(repeating: error) &+ 512) &>> 10)
-    memory.storeBytes(of: moved.clamped(lowerBound: BitModel.weightMin, upperBound: BitModel.weightMax), as: SIMD8<Int32>.self)
-    learn(p0, found)
-    learn(p1, found)
-    learn(p2, found)
-    learn(p3, found)
-    learn(p4, found)
-    learn(p5, found)
-    learn(p6, found)
+    memory.storeBytes(of: moved, as: SIMD8<Int32>.self)
+    let mask = mask(found)
+    learn(p0, mask)
+    learn(p1, mask)
+    learn(p2, mask)
+    learn(p3, mask)
+    learn(p4, mask)
+    learn(p5, mask)
+    learn(p6, mask)
     return found
   }
 
@@ -101,21 +115,16 @@ struct BitModel {
     let found = coder.code(bit, probability)
     let error = (Int32(bitPattern: found &<< 16) &- Int32(bitPattern: probability)) &>> 4
     let moved = weight &+ ((inputs &* SIMD4(repeating: error) &+ 512) &>> 10)
-    memory.storeBytes(
-      of: moved.clamped(lowerBound: .init(repeating: -weightLimit), upperBound: .init(repeating: weightLimit)),
-      as: SIMD4<Int32>.self)
-    learn(p0, found)
-    learn(p1, found)
-    learn(p2, found)
+    memory.storeBytes(of: moved, as: SIMD4<Int32>.self)
+    let mask = mask(found)
+    learn(p0, mask)
+    learn(p1, mask)
+    learn(p2, mask)
     return found
   }
 
   @inline(__always)
   private func logit(_ slot: UnsafeMutablePointer<UInt32>) -> Int32 { Int32(stretch[Int(slot.pointee &>> 20)]) }
-
-  // Within these the weighted sum of eight logits stays within 32 bits: 8 x 65,535 x 2047 < 2^31.
-  private static var weightMin: SIMD8<Int32> { SIMD8(repeating: -weightLimit) }
-  private static var weightMax: SIMD8<Int32> { SIMD8(repeating: weightLimit) }
 
   /// Codes a non-negative number in Elias gamma form: how many bits it has in unary under `lengths` (32 slots), then the
   /// bits below the first, the upper three under `bits` (32 x 8 slots).
@@ -146,9 +155,6 @@ struct BitModel {
     return (result &<< UInt64(left)) | plain(&coder, value, bits: left)
   }
 }
-
-/// The largest weight: 4 (and the least, -4).
-let weightLimit: Int32 = (1 << 18) - 1
 
 extension Bool {
   /// 1 or 0.

@@ -138,7 +138,7 @@ struct StoredStates {
     let start = planes.startIndex
     for slot in start..<(start + slots) {
       let probability = UInt32(planes[slot + slots]) << 24 | UInt32(planes[slot + 2 * slots]) << 16
-      words.append(max(1 << 16, probability) | UInt32(planes[slot]))
+      words.append(probability | UInt32(planes[slot]))
     }
     var next = start + 3 * slots
     for _ in slots..<wordCount {

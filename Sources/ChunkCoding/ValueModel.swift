@@ -159,27 +159,22 @@ struct ValueCoder {
     let rhythm = ValueModel.rhythm &+ ((runBefore &* 10 &+ run) &* 2 &+ turn) &* ValueModel.nodes
     let level = ValueModel.level &+ Int(truncatingIfNeeded: guess & 127) &* ValueModel.levelNodes
     let weights = ValueModel.weights &+ (run < 1 ? 0 : run < 5 ? 1 : 2) &* ValueModel.nodes &* 8
-    @inline(__always)
-    func node(_ node: Int, _ bit: Bool) -> Bool {
-      let slots = (
-        recent &+ node, still &+ node, mean &+ node, motion &+ node, range &+ node, rhythm &+ node,
-        level &+ min(node, 3)
-      )
-      return model.mixed(&coder, slots, weights: weights &+ node &* 8, bit.bit) != 0
-    }
+    let contexts = BitModel.Contexts(
+      slots: (recent, still, mean, motion, range, rhythm, level), weights: weights)
 
     // What the range rules out is not coded.
     let canFall = guess > frame.low || !frame.isBounded
     let canRise = guess < frame.high || !frame.isBounded
     let canStay = (guess >= frame.low && guess <= frame.high) || !frame.isBounded
-    if canStay, !(canFall || canRise) || !node(0, difference != 0) { return 0 }
-    let falls = canFall && canRise ? node(1, difference < 0) : canFall
+    if canStay, !(canFall || canRise) || model.mixed(&coder, contexts, 0, (difference != 0).bit) == 0 { return 0 }
+    let falls = canFall && canRise ? model.mixed(&coder, contexts, 1, (difference < 0).bit) != 0 : canFall
     let distance = UInt64(bitPattern: falls ? guess &- frame.low : frame.high &- guess)
     let room = frame.isBounded ? distance : .max
     let magnitude = difference.magnitude
     var found: UInt64 = 1
     while found < 11 {
-      if found == room || !node(Int(found) &+ 1, magnitude > found) { break }
+      if found == room { break }
+      if model.mixed(&coder, contexts, Int(truncatingIfNeeded: found) &+ 1, (magnitude > found).bit) == 0 { break }
       found &+= 1
     }
     if found == 11 {
