@@ -73,7 +73,7 @@ private struct Twin {
 @Suite struct SeriesWindowsTests {
   @Test(
     "B4: every aggregate over every window under random out-of-order insertion equals the in-order result",
-    arguments: 0..<10)
+    arguments: 0..<4)
   func windowsEqualTheNaive(seed: Int) {
     var generator = SeededGenerator(seed: UInt64(seed))
     let layout = testLayout(features)
@@ -117,7 +117,7 @@ private struct Twin {
     twin.check(now: origin + 49_500, features)
   }
 
-  @Test("B4: windows continue identically after they are restored", arguments: 0..<10)
+  @Test("B4: windows continue identically after they are restored", arguments: 0..<6)
   func restoredWindows(seed: Int) {
     var generator = SeededGenerator(seed: UInt64(seed))
     let layout = testLayout(features)
