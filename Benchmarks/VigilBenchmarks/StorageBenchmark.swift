@@ -178,14 +178,15 @@ struct StorageTrial {
   }
 
   private func sizes(_ codec: any StorageCodec) throws -> StorageReport.Row {
-    let packed = try packed(bare, codec)
     var row = StorageReport.Row(codec: codec.name, rows: rows)
+    let packed = try packed(bare, codec, &row)
     row.samples = bare.reduce(0) { $0 + $1.cellCount }
     row.chunks = bare.count
     row.bytes = packed.reduce(0) { $0 + $1.bytes.count }
     row.headerBytes = try packed.reduce(0) { $0 + (try codec.headerBytes($1.bytes)) }
     guard codec is StorageProductCodec else { return row }
-    let withMarks = try self.packed(marked, codec)
+    var unused = row
+    let withMarks = try self.packed(marked, codec, &unused)
     row.markBytes = withMarks.reduce(0) { $0 + $1.bytes.count } - row.bytes
     let folder = try StorageFolder.make()
     defer { StorageFolder.remove(folder) }
@@ -195,9 +196,12 @@ struct StorageTrial {
   }
 
   /// Packed, unpacked, compared.
-  private func packed(_ chunks: [ChunkRows], _ codec: any StorageCodec) throws -> [(rows: ChunkRows, bytes: [UInt8])] {
+  private func packed(
+    _ chunks: [ChunkRows], _ codec: any StorageCodec, _ row: inout StorageReport.Row
+  ) throws -> [(rows: ChunkRows, bytes: [UInt8])] {
     try chunks.map { rows in
       let bytes = try codec.encode(rows)
+      if let stamps = codec.stampBytes { row.stampBytes = (row.stampBytes ?? 0) + stamps }
       guard try codec.matches(bytes, rows) else {
         throw StorageTrialError.notTheSame(set.name, codec.name, patient: rows.patient, time: rows.times.first ?? 0)
       }

@@ -68,6 +68,8 @@ protocol StorageCodec: AnyObject {
   func matches(_ bytes: [UInt8], _ rows: ChunkRows) throws -> Bool
   /// Bytes of a chunk that are neither stamps nor values: header and checksum.
   func headerBytes(_ bytes: [UInt8]) throws -> Int
+  /// Of the chunk encoded last, the bytes of the stamps; nil where it cannot tell.
+  var stampBytes: Int? { get }
 }
 
 /// A codec of the product, as sealer and readers call it.
@@ -85,6 +87,7 @@ final class StorageProductCodec: StorageCodec {
   }
 
   func encode(_ rows: ChunkRows) throws -> [UInt8] { try codec.encode(rows) }
+  var stampBytes: Int? { (codec as? ModelledCodec)?.sizes.stamps }
   /// Stamps and numbers as flat columns: what a replay reads.
   func decode(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try decoder.decode($0, into: &chunk) } }
   func matches(_ bytes: [UInt8], _ rows: ChunkRows) throws -> Bool { try codec.decode(bytes) == rows }

@@ -11,6 +11,8 @@ struct StorageReport {
     var bytes = 0
     /// Of ``bytes``, what is neither stamps nor values.
     var headerBytes = 0
+    /// Of ``bytes``, the stamps, where the codec tells.
+    var stampBytes: Int?
     /// What the marks of messages as they come add.
     var markBytes: Int?
     /// Table files of the product's store.
@@ -48,12 +50,13 @@ struct StorageReport {
         + " B/sample; stamps: \(Self.number(entropy.stampBits.delta, 2)) bit by difference, "
         + "\(Self.number(entropy.stampBits.second, 2)) by second difference"
         + (reference.map { "; reference \(Self.number($0, 4)) B/sample" } ?? ""),
-      "  rows  codec                        values+stamps header  chunk  marks    SST  with marks   encode  decode",
+      "  rows  codec                        values+stamps (stamps) header  chunk  marks    SST  with marks   encode  decode",
     ]
     for row in rows {
       let cells = [
         Self.padded(String(row.rows), 6), "  ", row.codec + String(repeating: " ", count: max(1, 29 - row.codec.count)),
         Self.padded(Self.number(row.each(row.bytes - row.headerBytes), 4), 13),
+        Self.padded(row.stampBytes.map { Self.number(row.each($0), 4) } ?? "", 9),
         Self.padded(Self.number(row.each(row.headerBytes), 4), 7),
         Self.padded(Self.number(row.each(row.bytes), 4), 7),
         Self.padded(row.markBytes.map { Self.number(row.each($0), 4) } ?? "", 7),
@@ -80,6 +83,7 @@ struct StorageReport {
       $0.field("samples", row.samples)
       $0.field("chunks", row.chunks)
       $0.field("values_and_stamps", row.each(row.bytes - row.headerBytes))
+      if let stamps = row.stampBytes { $0.field("stamps", row.each(stamps)) }
       $0.field("header", row.each(row.headerBytes))
       $0.field("chunk", row.each(row.bytes))
       if let marks = row.markBytes { $0.field("marks", row.each(marks)) }

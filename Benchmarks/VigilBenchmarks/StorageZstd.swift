@@ -53,6 +53,7 @@ final class StorageZstdCodec: StorageCodec {
   }
 
   func headerBytes(_ bytes: [UInt8]) throws -> Int { 0 }
+  var stampBytes: Int? { nil }
 
   private func unpacked(_ bytes: [UInt8]) throws -> [UInt8] {
     try [UInt8](unsafeUninitializedCapacity: 1 << 20) { buffer, count in
