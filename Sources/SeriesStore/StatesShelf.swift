@@ -40,6 +40,12 @@ package struct StatesShelf: Sendable {
     return sets
   }
 
+  /// Every set that chunks of this store may name, by number.
+  package func all() throws(SeriesError) -> [StartStates] { StatesShelf.own + (try installed()) }
+
+  /// The set that new chunks start from: the one with the highest number.
+  package func inUse() throws(SeriesError) -> StartStates { try all().last ?? .untrained }
+
   /// What became of a set.
   package enum Outcome: Sendable {
     case added

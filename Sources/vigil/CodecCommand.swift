@@ -47,7 +47,7 @@ enum CodecCommand {
 
   private static func list(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
     let access = try StoreAccess(arguments)
-    let sets: [StartStates] = try access.reading { try CodecCommand.sets(of: access.store.store) }
+    let sets: [StartStates] = try access.reading { try StatesShelf(access.store.store).all() }
     let chosen = sets.last?.id
     if arguments.has("--json") {
       for set in sets {
@@ -61,19 +61,14 @@ enum CodecCommand {
       return ExitCode.ok
     }
     let rows = sets.map { set -> [String] in
-      let use = set.id == chosen ? "new chunks start from it" : ""
+      let use = set.id == chosen ? "for new chunks" : ""
       return [
         String(set.id), origin(set), String(set.valueNames.count), String(set.stampKinds.count),
         String(set.bytes.count), use,
       ]
     }
-    printLine(TextTable.format([["SET", "FROM", "VALUE MODELS", "STAMP MODELS", "BYTES", ""]] + rows))
+    printLine(TextTable.format([["SET", "FROM", "VALUE MODELS", "STAMP MODELS", "BYTES", "USED"]] + rows))
     return ExitCode.ok
-  }
-
-  /// Every set a store's chunks may name, by number: those of the program and those it keeps.
-  private static func sets(of store: Store) throws -> [StartStates] {
-    StatesShelf.own + (try StatesShelf(store).installed())
   }
 
   private static func origin(_ set: StartStates) -> String {
@@ -143,7 +138,10 @@ enum CodecCommand {
         ExitCode.usage, "\(file): number \(set.id) is the program's own; train with --id 1000 or above")
     }
     let path = try StoreAccess.path(arguments)
-    let check = try check(set, arguments)
+    guard let check = try check(set, arguments) else {
+      printError("set \(set.id) is installed already")
+      return ExitCode.ok
+    }
     let isWorth = check.samples > 0 && check.saving >= CodecLessons.savingMin
     guard isWorth || arguments.has("--force") else {
       let found =
@@ -157,14 +155,15 @@ enum CodecCommand {
     return ExitCode.ok
   }
 
-  /// What the set makes of the store's people that no training sees.
-  private static func check(_ set: StartStates, _ arguments: Arguments) throws(CommandFailure) -> CodecLessons.Check {
+  /// What the set makes of the store's people that no training sees; nil where it is there already.
+  private static func check(_ set: StartStates, _ arguments: Arguments) throws(CommandFailure) -> CodecLessons.Check? {
     let access = try StoreAccess(arguments)
     let lessons = CodecLessons(learns: false)
     return try access.reading {
+      let installed = try StatesShelf(access.store.store).installed()
+      if installed.contains(where: { $0.id == set.id && $0.bytes == set.bytes }) { return nil }
       try CodecTraining.read(access, into: lessons, heldOutOnly: true)
-      let before = try sets(of: access.store.store).last ?? .untrained
-      return try lessons.check(set, against: before)
+      return try lessons.check(set, against: try StatesShelf(access.store.store).inUse())
     }
   }
 
