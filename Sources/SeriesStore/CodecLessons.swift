@@ -94,10 +94,15 @@ package final class CodecLessons {
         heldOut.append((rows, sources.count - 1))
         heldOutSamples += rows.cellCount
       } else {
-        try trainer?.add(rows: rows) { CodecLessons.key($0, keys) }
-        samples += rows.cellCount
+        try learn(rows, keys: keys)
       }
     }
+  }
+
+  /// Learns from a chunk of nobody who could be held out.
+  package func learn(_ rows: ChunkRows, keys: [String]) throws {
+    try trainer?.add(rows: rows) { CodecLessons.key($0, keys) }
+    samples += rows.cellCount
   }
 
   private static func key(_ code: VitalCode, _ keys: [String]) -> String? {

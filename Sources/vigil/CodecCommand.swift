@@ -17,7 +17,7 @@ enum CodecCommand {
       Flag("--output", "FILE", "train: where the set goes"),
       Flag("--id", "N", "train: the set's number, 1000 to 4294967295 (default 1000)"),
       Flag("--simulator", "train: from the simulator instead of inputs, as the built-in set 1"),
-      Flag("--seed", "S", "train: of the simulator (default 1)"),
+      Flag("--seed", "S", "train: of the simulator (default 11: the built-in set)"),
       Flag("--rules", "DIR", "train: rules, for the vitals (default Rules)"),
       Flag("--columns", "NAME", "train: column map in Rules/maps (default: by the recording's folder)"),
       Flag("--map", "COLUMN=KEY[:UNIT]", repeats: true, "train: what a column holds"),

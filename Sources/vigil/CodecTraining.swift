@@ -20,11 +20,8 @@ enum CodecTraining {
     let lessons = CodecLessons()
     let progress = ProgressBar(total: 0, label: "samples learned from")
     if fromSimulator {
-      let seed = try arguments.value("--seed", as: "a whole number from 0") { UInt64($0) } ?? 1
-      try learning {
-        try lessons.simulate(seed: seed, registry: try RuleFiles.read(arguments.value("--rules") ?? "Rules").registry())
-        { progress.advance(to: lessons.samples) }
-      }
+      let seed = try arguments.value("--seed", as: "a whole number from 0") { UInt64($0) } ?? CodecLessons.builtInSeed
+      try learning { try lessons.simulate(seed: seed) { progress.advance(to: lessons.samples) } }
     }
     for input in inputs { try read(input, arguments, into: lessons) { progress.advance(to: lessons.samples) } }
     progress.finish()
@@ -145,7 +142,7 @@ enum CodecTraining {
     }
     printLine(
       "set \(states.id): \(states.valueNames.count) value and \(states.stampKinds.count) stamp models from "
-        + "\(lessons.samples) samples of \(lessons.people) people, \(states.bytes.count) bytes in \(output)")
+        + "\(lessons.samples) samples, \(states.bytes.count) bytes in \(output)")
     guard check.samples > 0 else { return printLine("nobody was held out to check it on") }
     let before = String(format: "%.4f", Double(check.bytesBefore) / Double(check.samples))
     let after = String(format: "%.4f", Double(check.bytesAfter) / Double(check.samples))
