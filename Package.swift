@@ -111,7 +111,7 @@ let package = Package(
     tests("Evaluation", ["VitalModel", "TestSupport"]),
     .testTarget(
       name: "SuppressionTests", dependencies: ["Suppression", "VitalModel", "TestSupport"], exclude: ["Golden"]),
-    tests("ChunkCoding", ["VitalModel"]),
+    tests("ChunkCoding", ["VitalModel", "Simulation"]),
     tests("Simulation", ["VitalModel"]),
     tests("Statistics", ["VitalModel"]),
     tests("WebhookFormats", ["VitalModel"]),

@@ -45,12 +45,28 @@ struct ChunkBody {
     writer.append(delayModel != nil)
     if let delayModel { writer.append(golomb: UInt64(delayModel), order: Order.stampModel) }
     for column in columns {
-      writer.append(column.scale != .uniform)
-      if column.scale != .uniform { writer.append(column.scale == .bare) }
+      append(column.scale, to: &writer)
       writer.append(golomb: UInt64(column.model), order: Order.model)
     }
     writer.append(packing.rawValue, bits: 2)
     if packing != .none { writer.append(golomb: UInt64(marksByteCount), order: Order.marks) }
+  }
+
+  private func append(_ scale: ColumnPlan.Scale, to writer: inout BitWriter) {
+    switch scale {
+    case .uniform: writer.append(0, bits: 1)
+    case .stripped(let ceiling):
+      writer.append(0b10, bits: 2)
+      writer.append(UInt64(-Int(ceiling)), bits: 3)
+    case .scaled: writer.append(0b110, bits: 3)
+    case .bare: writer.append(0b111, bits: 3)
+    }
+  }
+
+  /// A scale other than the uniform one.
+  private static func scale(_ reader: inout BitReader) throws(ChunkError) -> ColumnPlan.Scale {
+    if try !reader.flag() { return .stripped(ceiling: -Int8(try reader.bits(3))) }
+    return try reader.flag() ? .bare : .scaled
   }
 
   /// - Parameter limit: bytes there are.
@@ -67,7 +83,7 @@ struct ChunkBody {
     columns.reserveCapacity(header.columns.count)
     for _ in header.columns {
       var column = Column()
-      if try reader.flag() { column.scale = try reader.flag() ? .bare : .scaled }
+      if try reader.flag() { column.scale = try ChunkBody.scale(&reader) }
       column.model = try reader.golomb(order: Order.model, limit: StartStates.modelsMax)
       columns.append(column)
     }

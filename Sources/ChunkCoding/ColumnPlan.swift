@@ -3,13 +3,21 @@ import VitalModel
 /// What an encoder finds out about one column before it codes it.
 struct ColumnPlan {
   /// How mantissas and exponents become the coded numbers.
-  enum Scale: UInt64 {
+  enum Scale: Equatable {
     /// Every cell has the exponent of the header's figures; the numbers are the mantissas.
     case uniform
+    /// The numbers are in the exponent of the header's figures; a cell's own is the smallest without a zero at the end of
+    /// its digits, and at most `ceiling`, 0...-7. So 82.5, 94.67, 116 are written by most programs.
+    case stripped(ceiling: Int8)
     /// The numbers are in the smallest exponent; the cells' own exponents are among the marks.
     case scaled
-    /// The numbers are the mantissas, which have no common exponent in 64 bits.
+    /// The numbers are the mantissas, which have no common exponent in 64 bits; the exponents are among the marks.
     case bare
+
+    /// Whether the cells' exponents stand among the marks.
+    var listsExponents: Bool { self == .scaled || self == .bare }
+    /// Whether it takes the header's figures to know the exponents.
+    var needsFigures: Bool { !listsExponents }
   }
 
   var scale = Scale.uniform
@@ -55,8 +63,30 @@ struct ColumnPlan {
       }
       values[index] = number
     }
-    guard scale == .bare else { return }
-    for index in cells.indices { values[index] = cells[index].mantissa }
+    if scale == .bare {
+      for index in cells.indices { values[index] = cells[index].mantissa }
+    } else if figures != nil, let ceiling = ColumnPlan.ceiling(of: cells) {
+      scale = .stripped(ceiling: ceiling)
+    }
+  }
+
+  /// The largest exponent, if every smaller one is due to its digits.
+  private static func ceiling(of cells: UnsafeBufferPointer<ChunkCell>) -> Int8? {
+    let ceiling = cells.reduce(Int8.min) { max($0, $1.exponent) }
+    guard (-7...0).contains(ceiling) else { return nil }
+    return cells.allSatisfy { $0.exponent == ceiling || $0.mantissa % 10 != 0 } ? ceiling : nil
+  }
+
+  /// Takes the zeros off the end of a number's digits.
+  static func stripped(_ number: Int64, exponent: Int8, ceiling: Int8) -> DecimalValue {
+    var value = DecimalValue(mantissa: number, exponent: exponent)
+    while value.exponent < ceiling {
+      let (quotient, rest) = value.mantissa.quotientAndRemainder(dividingBy: 10)
+      if rest != 0 { break }
+      value.mantissa = quotient
+      value.exponent += 1
+    }
+    return value
   }
 
   /// Divides by the largest of the divisors that leaves no rest anywhere.

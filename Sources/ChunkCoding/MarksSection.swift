@@ -37,7 +37,7 @@ struct MarksSection {
   /// The section's bytes; none where every mark is the usual one.
   func bytes(_ rows: ChunkRows, scales: [ColumnPlan.Scale], codesDelays: Bool) -> [UInt8] {
     var writer = ByteWriter()
-    for (column, scale) in zip(rows.columns, scales) where scale != .uniform {
+    for (column, scale) in zip(rows.columns, scales) where scale.listsExponents {
       writer.append(column: column.cells.count) { UInt64(UInt8(bitPattern: column.cells[$0].exponent)) }
     }
     var isUsual = writer.count == 0 && !codesDelays
@@ -106,12 +106,12 @@ struct MarksSection {
   /// Marks that are all the usual ones.
   init(rowCount: Int) { marks = RowMarks(rowCount: rowCount) }
 
-  /// Reads the exponents of the columns whose scale is not uniform; they stand first.
+  /// Reads the exponents of the columns whose scale lists them; they stand first.
   static func exponents(
     _ reader: inout ByteReader, _ header: ChunkHeader, scales: [ColumnPlan.Scale]
   ) throws(ChunkError) -> [[Int8]] {
     var columns = [[Int8]](repeating: [], count: header.columns.count)
-    for (index, scale) in scales.enumerated() where scale != .uniform {
+    for (index, scale) in scales.enumerated() where scale.listsExponents {
       var exponents: [Int8] = []
       let count = header.columns[index].cellCount
       exponents.reserveCapacity(count)

@@ -27,7 +27,7 @@ package final class ModelledCodec: ChunkCodec {
   }
 
   /// - Parameters:
-  ///   - states: the set to write with; reading back also knows set 0.
+  ///   - states: the set to write with; reading back also knows set 0 and the built-in one.
   ///   - names: the registry's key of a code, by which its model is found.
   /// - Throws: `.outOfMemory`.
   package init(states: StartStates, names: @escaping (VitalCode) -> String?) throws(ChunkError) {

@@ -7,9 +7,9 @@ final class ModelledDecoder {
   private let memory = CodecMemory()
   private let decompressor: ZstdDecompressor
 
-  /// - Parameter states: the sets besides set 0, which is always known.
+  /// - Parameter states: the sets besides set 0 and the built-in one, which are always known.
   init(states: [StartStates]) throws(ChunkError) {
-    sets = [0: .untrained]
+    sets = [StartStates.untrained.id: .untrained, StartStates.builtIn.id: .builtIn]
     for set in states { sets[set.id] = set }
     do throws(CompressionError) { decompressor = try ZstdDecompressor() } catch { throw .outOfMemory }
   }
@@ -56,7 +56,7 @@ final class ModelledDecoder {
     var cursor = Cursor(memory)
     for (index, summary) in header.columns.enumerated() {
       let values = try decodeColumn(&parts, header, index, &cursor)
-      rows.columns.append(column(summary, header, cursor, values))
+      rows.columns.append(column(summary, parts.body.columns[index].scale, header, cursor, values))
     }
     try decodeMarks(&parts, header, into: &rows)
     guard parts.coder.isAtEnd else { throw .corrupt("bytes after the last column") }
@@ -124,21 +124,25 @@ final class ModelledDecoder {
     }
     let values = cursor.values
     cursor.values += count
-    guard parts.body.columns[index].scale != .uniform || summary.figures != nil,
+    guard !parts.body.columns[index].scale.needsFigures || summary.figures != nil,
       ColumnCoder.decode(&parts.coder, model: model, summary.figures, values, count: count)
     else { throw .corrupt("a column's figures") }
     return values
   }
 
   private func column(
-    _ summary: ColumnSummary, _ header: ChunkHeader, _ cursor: Cursor, _ values: UnsafeMutablePointer<Int64>
+    _ summary: ColumnSummary, _ scale: ColumnPlan.Scale, _ header: ChunkHeader, _ cursor: Cursor,
+    _ values: UnsafeMutablePointer<Int64>
   ) -> ChunkColumnCells {
     let count = summary.cellCount
     let exponent = summary.figures?.exponent ?? 0
     let cells = [ChunkCell](unsafeUninitializedCapacity: count) { buffer, filled in
       for index in 0..<count {
-        buffer.initializeElement(
-          at: index, to: ChunkCell(value: DecimalValue(mantissa: values[index], exponent: exponent)))
+        var value = DecimalValue(mantissa: values[index], exponent: exponent)
+        if case .stripped(let ceiling) = scale {
+          value = ColumnPlan.stripped(values[index], exponent: exponent, ceiling: ceiling)
+        }
+        buffer.initializeElement(at: index, to: ChunkCell(value: value))
       }
       filled = count
     }
@@ -185,12 +189,12 @@ final class ModelledDecoder {
     var section = MarksSection(rowCount: header.rowCount)
     var codesDelays = false
     if parts.body.packing == .none {
-      guard parts.scales.allSatisfy({ $0 == .uniform }) else { throw .corrupt("exponents") }
+      guard !parts.scales.contains(where: \.listsExponents) else { throw .corrupt("exponents") }
     } else {
       let scales = parts.scales
       codesDelays = try withMarks(parts, header) { reader throws(ChunkError) in
         let exponents = try MarksSection.exponents(&reader, header, scales: scales)
-        for index in rows.columns.indices where scales[index] != .uniform {
+        for index in rows.columns.indices where scales[index].listsExponents {
           try ModelledDecoder.restore(&rows.columns[index].cells, exponents[index], isScaled: scales[index] == .scaled)
         }
         return try section.read(&reader, header, into: &rows)
@@ -228,7 +232,7 @@ final class ModelledDecoder {
     chunk.times.append(contentsOf: try decodeTimes(&parts, header))
     let scales = parts.scales
     let exponents =
-      scales.allSatisfy { $0 == .uniform }
+      !scales.contains(where: \.listsExponents)
       ? []
       : try withMarks(parts, header) { reader throws(ChunkError) in
         try MarksSection.exponents(&reader, header, scales: scales)
@@ -246,13 +250,23 @@ final class ModelledDecoder {
       if let bitmap = cursor.current {
         chunk.columns[index].rows.append(contentsOf: rowNumbers(bitmap, rowCount: header.rowCount, count: count))
       }
-      guard scales[index] != .uniform else { continue }
+      if case .stripped(let ceiling) = scales[index] { chunk.columns[index].strip(ceiling: ceiling) }
+      guard scales[index].listsExponents else { continue }
       try chunk.columns[index].restore(exponents[index], isScaled: scales[index] == .scaled)
     }
   }
 }
 
 extension DecodedChunk.Column {
+  fileprivate mutating func strip(ceiling: Int8) {
+    exponents.reserveCapacity(values.count)
+    for index in values.indices {
+      let value = ColumnPlan.stripped(values[index], exponent: exponent, ceiling: ceiling)
+      values[index] = value.mantissa
+      exponents.append(value.exponent)
+    }
+  }
+
   /// Gives cells their own exponents back.
   fileprivate mutating func restore(_ exponents: [Int8], isScaled: Bool) throws(ChunkError) {
     let smallest = exponents.min() ?? 0

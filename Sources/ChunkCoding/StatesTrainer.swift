@@ -24,7 +24,7 @@ package final class StatesTrainer {
   }
 
   /// Cells or stamps a model must have seen to be kept: fewer would teach it chance.
-  package static let seenMin = 2000
+  package static let seenMin = 500
 
   private var values: [StartStates.Name: Model] = [:]
   private var stamps: [StartStates.StampKind: Model] = [:]
