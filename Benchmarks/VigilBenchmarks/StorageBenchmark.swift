@@ -135,6 +135,7 @@ struct StorageTrial {
     var codecs: [any StorageCodec] = [
       try StorageProductCodec(
         "modelled, trained", try ModelledCodec(states: states) { names.key($0) }, states: [states]),
+      try StorageProductCodec("modelled, built-in", try ModelledCodec(states: .builtIn) { names.key($0) }),
       try StorageProductCodec("modelled, untrained", try ModelledCodec(states: .untrained) { names.key($0) }),
       try StorageProductCodec("plain", try PlainCodec()),
     ]

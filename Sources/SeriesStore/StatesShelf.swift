@@ -10,7 +10,7 @@ package struct StatesShelf: Sendable {
   package static let ownNumberMin: UInt32 = 1000
 
   /// The sets every program has, which no store need keep.
-  package static let own: [StartStates] = [.untrained]
+  package static let own: [StartStates] = [.untrained, .builtIn]
 
   private let store: Store
   private let family: Family
@@ -44,7 +44,7 @@ package struct StatesShelf: Sendable {
   package func all() throws(SeriesError) -> [StartStates] { StatesShelf.own + (try installed()) }
 
   /// The set that new chunks start from: the one with the highest number.
-  package func inUse() throws(SeriesError) -> StartStates { try all().last ?? .untrained }
+  package func inUse() throws(SeriesError) -> StartStates { try installed().last ?? .builtIn }
 
   /// What became of a set.
   package enum Outcome: Sendable {
