@@ -52,6 +52,7 @@ let package = Package(
     room("Simulation", ["VitalModel"]),
     room("Statistics", ["VitalModel"]),
     room("WebhookFormats", ["VitalModel"]),
+    room("TabularFormats", ["VitalModel"]),
 
     // Layer 2: joints.
     room("Pipeline", ["VitalModel", "Evaluation", "Suppression", "Digests", "Compression"]),
@@ -59,7 +60,7 @@ let package = Package(
 
     // Layer 3: shells.
     room("MQTTIngress", ["VitalModel", "Instrumentation", "CMosquitto"]),
-    room("SeriesStore", ["VitalModel", "ChunkCoding", "KeyValueStore", "Digests"]),
+    room("SeriesStore", ["VitalModel", "ChunkCoding", "Compression", "KeyValueStore", "Digests"]),
     room("AlertJournal", ["VitalModel", "Pipeline", "KeyValueStore", "Compression", "Digests"]),
     room("Delivery", ["VitalModel", "Instrumentation", "Digests", "CCurl"]),
     room("HTTPAPI", ["Instrumentation", "CMicrohttpd"]),
@@ -73,7 +74,8 @@ let package = Package(
         "VitalModel", "Instrumentation", "RingBufferModule", "RuleLanguage", "Configuration", "Decoding", "Pipeline",
         "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI",
         "Recordings",
-        "Simulation", "Statistics", "Digests", "Compression", "Evaluation", "YAMLText", "WebhookFormats", "CSystemd",
+        "Simulation", "Statistics", "Digests", "Compression", "Evaluation", "YAMLText", "WebhookFormats",
+        "TabularFormats", "CSystemd",
       ]),
     .executableTarget(
       name: "vigil",
@@ -81,7 +83,7 @@ let package = Package(
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
         "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
         "Decoding", "RuleLanguage", "Digests", "Evaluation", "Compression", "RuleTesting", "WebhookFormats",
-        "Statistics",
+        "Statistics", "TabularFormats",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
@@ -115,24 +117,28 @@ let package = Package(
     tests("Simulation", ["VitalModel"]),
     tests("Statistics", ["VitalModel"]),
     tests("WebhookFormats", ["VitalModel"]),
+    .testTarget(
+      name: "TabularFormatsTests", dependencies: ["TabularFormats", "VitalModel", "TestSupport"], exclude: ["Golden"]),
     tests(
       "Pipeline",
       ["VitalModel", "RuleLanguage", "Evaluation", "Suppression", "Configuration", "TestSupport", "YAMLText"]),
     tests("KeyValueStore", ["TestSupport"]),
     tests("MQTTIngress", ["VitalModel", "Instrumentation", "TestSupport"]),
-    tests("SeriesStore", ["VitalModel", "KeyValueStore", "TestSupport"]),
+    tests("SeriesStore", ["VitalModel", "ChunkCoding", "Compression", "KeyValueStore", "TestSupport"]),
     tests("AlertJournal", ["VitalModel", "KeyValueStore", "TestSupport"]),
     tests("Delivery", ["VitalModel", "Instrumentation", "HTTPAPI", "TestSupport"]),
     tests("HTTPAPI", ["Instrumentation", "TestSupport"]),
     tests("Recordings", ["VitalModel", "TestSupport"]),
     tests("RuleTesting", ["VitalModel", "YAMLText", "RuleLanguage"]),
-    tests(
-      "Service",
-      [
+    .testTarget(
+      name: "ServiceTests",
+      dependencies: [
+        "Service",
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
-        "Digests", "RuleLanguage", "Statistics", "WebhookFormats",
-      ]),
+        "Digests", "RuleLanguage", "Statistics", "WebhookFormats", "TabularFormats", "ChunkCoding",
+      ],
+      exclude: ["Fixtures"]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],
   swiftLanguageModes: [.v6],

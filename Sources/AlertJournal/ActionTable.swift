@@ -51,8 +51,8 @@ package struct ActionMark: Hashable, Sendable {
 package struct ActionTable: Sendable {
   let table: Table
 
-  private static let silencePrefix: UInt8 = 0x30
-  private static let endPrefix: UInt8 = 0x31
+  static let silencePrefix: UInt8 = 0x30
+  static let endPrefix: UInt8 = 0x31
   private static let markPrefix: UInt8 = 0x32
   private static let expiryPrefix: UInt8 = 0x33
 
@@ -68,7 +68,7 @@ package struct ActionTable: Sendable {
     case .silence(let silence): try put(silence, patient: patient, position: position, in: batch)
     case .endSilence(let id, let by):
       batch.put(
-        table.family, key: try ActionTable.key(ActionTable.endPrefix, id),
+        table.family, key: try self.key(ActionTable.endPrefix, id),
         value: SealedValue.seal { out in
           out.append(littleEndian: time)
           out.append(counted: by)
@@ -100,7 +100,7 @@ package struct ActionTable: Sendable {
       out.append(littleEndian: silence.from)
       out.append(littleEndian: silence.until)
     }
-    batch.put(table.family, key: try ActionTable.key(ActionTable.silencePrefix, silence.id), value: value)
+    batch.put(table.family, key: try self.key(ActionTable.silencePrefix, silence.id), value: value)
   }
 
   private func put(_ mark: ActionMark, in batch: WriteBatch) {
@@ -121,7 +121,7 @@ package struct ActionTable: Sendable {
   /// One silence; nil when there is none of this id.
   package func silence(_ id: String) throws(JournalError) -> StoredSilence? {
     guard id.utf8.count <= 200 else { return nil }
-    let key = try ActionTable.key(ActionTable.silencePrefix, id)
+    let key = try self.key(ActionTable.silencePrefix, id)
     let found = try table.read(key, position: 0) { (reader) throws(ByteError) in
       try ActionTable.silence(id, &reader)
     }
@@ -134,7 +134,7 @@ package struct ActionTable: Sendable {
     guard limit > 0 else { return found }
     // Ids begin with the time they were given, so that their order is that of setting.
     try table.scan(prefix: [ActionTable.silencePrefix], isReversed: true) { (key, value) throws(JournalError) in
-      let id = try table.parse(key) { (reader) throws(KeyError) in try reader.string() }
+      let id = try self.id(ofKey: key)
       let row = try table.open(value, position: 0) { (reader) throws(ByteError) in
         try ActionTable.silence(id, &reader)
       }
@@ -170,7 +170,7 @@ package struct ActionTable: Sendable {
 
   private func withEnd(_ row: StoredSilence) throws(JournalError) -> StoredSilence {
     var row = row
-    let key = try ActionTable.key(ActionTable.endPrefix, row.silence.id)
+    let key = try self.key(ActionTable.endPrefix, row.silence.id)
     let end = try table.read(key, position: 0) { (reader) throws(ByteError) in
       (time: try reader.littleEndian(Int64.self), by: try reader.countedString())
     }
@@ -202,13 +202,13 @@ package struct ActionTable: Sendable {
       }
     }
     try table.scan(prefix: [ActionTable.silencePrefix]) { (key, value) throws(JournalError) in
-      let id = try table.parse(key) { (reader) throws(KeyError) in try reader.string() }
+      let id = try self.id(ofKey: key)
       let row = try table.open(value, position: 0) { (reader) throws(ByteError) in
         try ActionTable.silence(id, &reader)
       }
       guard row.silence.until < silencesOver else { return false }
       batch.delete(table.family, key: key)
-      batch.delete(table.family, key: try ActionTable.key(ActionTable.endPrefix, id))
+      batch.delete(table.family, key: try self.key(ActionTable.endPrefix, id))
       return true
     }
   }
@@ -234,11 +234,27 @@ package struct ActionTable: Sendable {
     return StoredSilence(silence: silence, patient: patient, position: position)
   }
 
-  private static func key(_ prefix: UInt8, _ id: String) throws(JournalError) -> [UInt8] {
+  /// Key of a silence's row, or of its end's.
+  func key(_ prefix: UInt8, _ id: String) throws(JournalError) -> [UInt8] {
     try makeKey { (key) throws(KeyError) in
       key.append(prefix)
-      try key.append(id)
+      // A sealed id says nothing of its time any more: it goes in front, so that keys stay in that order.
+      if table.vault != nil { key.append(ActionTable.time(inID: id)) }
+      try table.append(id, to: &key)
     }
+  }
+
+  func id(ofKey key: UnsafeRawBufferPointer) throws(JournalError) -> String {
+    try table.parse(key) { (reader) throws(KeyError) in
+      if table.vault != nil { _ = try reader.uint64() }
+      return try table.text(&reader)
+    }
+  }
+
+  /// Milliseconds in an id, `s-` and 12 hexadecimal digits at its front; 0 in any other.
+  private static func time(inID id: String) -> UInt64 {
+    guard id.hasPrefix("s-") else { return 0 }
+    return UInt64(id.dropFirst(2).prefix(12), radix: 16) ?? 0
   }
 
   private static func markKey(_ kind: ActionMark.Kind, _ digest: [UInt8]) -> [UInt8] {

@@ -13,7 +13,7 @@ extension AlertTable {
     let key = try makeKey { (key) throws(KeyError) in
       key.append(AlertTable.activePrefix)
       key.append(patient)
-      try key.append(alertID)
+      try table.append(alertID, to: &key)
     }
     if isActive {
       batch.put(table.family, key: key, value: SealedValue.seal { _ in })
@@ -32,7 +32,7 @@ extension AlertTable {
     try table.scan(prefix: [AlertTable.activePrefix]) { (key, _) throws(JournalError) in
       let alertID = try table.parse(key) { (reader) throws(KeyError) in
         _ = try reader.uint32()
-        return try reader.string()
+        return try table.text(&reader)
       }
       // The transitions decide: a row of the index only says where to look.
       if let newest = try newest(alertID: alertID), newest.state != .inactive { found.append(newest) }

@@ -56,10 +56,10 @@ package struct DeliveryAttempt: Hashable, Sendable {
 package struct AlertTable: Sendable {
   let table: Table
 
-  private static let transitionPrefix: UInt8 = 0x01
-  private static let patientPrefix: UInt8 = 0x02
-  private static let timePrefix: UInt8 = 0x03
-  private static let deliveryPrefix: UInt8 = 0x04
+  static let transitionPrefix: UInt8 = 0x01
+  static let patientPrefix: UInt8 = 0x02
+  static let timePrefix: UInt8 = 0x03
+  static let deliveryPrefix: UInt8 = 0x04
   static let activePrefix: UInt8 = 0x05
 
   // MARK: Writing
@@ -69,16 +69,16 @@ package struct AlertTable: Sendable {
     let document = transition.document
     let sequence = UInt32(clamping: document.sequence)
     batch.put(
-      table.family, key: try AlertTable.key(transition.patient, document.alertID, sequence),
+      table.family, key: try self.key(transition.patient, document.alertID, sequence),
       value: AlertTable.value(transition))
     batch.put(
-      table.family, key: try AlertTable.patientKey(document.alertID),
+      table.family, key: try patientKey(document.alertID),
       value: SealedValue.seal { $0.append(littleEndian: transition.patient) })
     let time = try makeKey { (key) throws(KeyError) in
       key.append(AlertTable.timePrefix)
       key.append(document.detectedTime)
       key.append(transition.patient)
-      try key.append(document.alertID)
+      try table.append(document.alertID, to: &key)
       key.append(sequence)
     }
     batch.put(
@@ -91,9 +91,9 @@ package struct AlertTable: Sendable {
   package func put(_ attempt: DeliveryAttempt, alertID: String, in batch: WriteBatch) throws(JournalError) {
     let key = try makeKey { (key) throws(KeyError) in
       key.append(AlertTable.deliveryPrefix)
-      try key.append(alertID)
+      try table.append(alertID, to: &key)
       key.append(UInt32(clamping: attempt.sequence))
-      try key.append(attempt.receiver)
+      try table.append(attempt.receiver, to: &key)
       key.append(UInt32(clamping: attempt.attempt))
       key.append(attempt.timeMs)
     }
@@ -111,7 +111,7 @@ package struct AlertTable: Sendable {
   package func transitions(alertID: String) throws(JournalError) -> [StoredTransition] {
     var found: [StoredTransition] = []
     guard let patient = try patient(ofAlert: alertID) else { return found }
-    try table.scan(prefix: try AlertTable.alertPrefix(patient, alertID)) { (key, value) throws(JournalError) in
+    try table.scan(prefix: try alertPrefix(patient, alertID)) { (key, value) throws(JournalError) in
       found.append(try transition(key, value))
       return true
     }
@@ -122,7 +122,7 @@ package struct AlertTable: Sendable {
   package func newest(alertID: String) throws(JournalError) -> StoredTransition? {
     guard let patient = try patient(ofAlert: alertID) else { return nil }
     var found: StoredTransition?
-    let prefix = try AlertTable.alertPrefix(patient, alertID)
+    let prefix = try alertPrefix(patient, alertID)
     try table.scan(prefix: prefix, isReversed: true) { (key, value) throws(JournalError) in
       found = try transition(key, value)
       return false
@@ -132,7 +132,7 @@ package struct AlertTable: Sendable {
 
   /// The patient an alert is about; nil when the alert is unknown.
   package func patient(ofAlert alertID: String) throws(JournalError) -> UInt32? {
-    try table.read(try AlertTable.patientKey(alertID), position: 0) { (reader) throws(ByteError) in
+    try table.read(try patientKey(alertID), position: 0) { (reader) throws(ByteError) in
       try reader.littleEndian(UInt32.self)
     }
   }
@@ -169,9 +169,9 @@ package struct AlertTable: Sendable {
     try table.scan(lower: lower, upper: upper, isReversed: newestFirst) { (key, _) throws(JournalError) in
       let (patient, alertID, sequence) = try table.parse(key) { (reader) throws(KeyError) in
         _ = try reader.int64()
-        return (try reader.uint32(), try reader.string(), try reader.uint32())
+        return (try reader.uint32(), try table.text(&reader), try reader.uint32())
       }
-      let primary = try AlertTable.key(patient, alertID, sequence)
+      let primary = try self.key(patient, alertID, sequence)
       let value = try storing { () throws(StoreError) in try table.store.get(table.family, key: primary) }
       guard let value else { throw .damaged(family: table.family.name, position: 0, .malformed("the time index")) }
       found.append(
@@ -196,12 +196,12 @@ package struct AlertTable: Sendable {
       guard phase == wanted else { return true }
       let (patient, alertID) = try table.parse(key) { (reader) throws(KeyError) in
         _ = try reader.int64()
-        let found = (try reader.uint32(), try reader.string())
+        let found = (try reader.uint32(), try table.text(&reader))
         _ = try reader.uint32()
         return found
       }
       var transitions: [StoredTransition] = []
-      try table.scan(prefix: try AlertTable.alertPrefix(patient, alertID)) { (key, value) throws(JournalError) in
+      try table.scan(prefix: try alertPrefix(patient, alertID)) { (key, value) throws(JournalError) in
         transitions.append(try transition(key, value))
         return true
       }
@@ -230,14 +230,14 @@ package struct AlertTable: Sendable {
   package func deliveries(alertID: String) throws(JournalError) -> [DeliveryAttempt] {
     let prefix = try makeKey { (key) throws(KeyError) in
       key.append(AlertTable.deliveryPrefix)
-      try key.append(alertID)
+      try table.append(alertID, to: &key)
     }
     var found: [DeliveryAttempt] = []
     try table.scan(prefix: prefix) { (key, value) throws(JournalError) in
       var attempt = try table.parse(key) { (reader) throws(KeyError) in
-        _ = try reader.string()
+        _ = try table.text(&reader)
         return DeliveryAttempt(
-          sequence: Int(try reader.uint32()), receiver: try reader.string(), attempt: Int(try reader.uint32()),
+          sequence: Int(try reader.uint32()), receiver: try table.text(&reader), attempt: Int(try reader.uint32()),
           timeMs: try reader.int64(), status: 0, isDelivered: false)
       }
       (attempt.status, attempt.isDelivered, attempt.detail) = try table.open(value, position: 0) {
@@ -252,23 +252,23 @@ package struct AlertTable: Sendable {
 
   // MARK: Keys and values
 
-  private static func alertPrefix(_ patient: UInt32, _ alertID: String) throws(JournalError) -> [UInt8] {
+  private func alertPrefix(_ patient: UInt32, _ alertID: String) throws(JournalError) -> [UInt8] {
     try makeKey { (key) throws(KeyError) in
-      key.append(transitionPrefix)
+      key.append(AlertTable.transitionPrefix)
       key.append(patient)
-      try key.append(alertID)
+      try table.append(alertID, to: &key)
     }
   }
-  private static func key(_ patient: UInt32, _ alertID: String, _ sequence: UInt32) throws(JournalError) -> [UInt8] {
+  private func key(_ patient: UInt32, _ alertID: String, _ sequence: UInt32) throws(JournalError) -> [UInt8] {
     var key = KeyBuilder()
     key.append(raw: try alertPrefix(patient, alertID))
     key.append(sequence)
     return key.bytes
   }
-  private static func patientKey(_ alertID: String) throws(JournalError) -> [UInt8] {
+  func patientKey(_ alertID: String) throws(JournalError) -> [UInt8] {
     try makeKey { (key) throws(KeyError) in
-      key.append(patientPrefix)
-      try key.append(alertID)
+      key.append(AlertTable.patientPrefix)
+      try table.append(alertID, to: &key)
     }
   }
   private static func timeKey(_ time: Int64) -> [UInt8] {
@@ -295,11 +295,11 @@ package struct AlertTable: Sendable {
     }
   }
 
-  private func transition(
+  func transition(
     _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
   ) throws(JournalError) -> StoredTransition {
     let (patient, alertID, sequence) = try table.parse(key) { (reader) throws(KeyError) in
-      (try reader.uint32(), try reader.string(), Int(try reader.uint32()))
+      (try reader.uint32(), try table.text(&reader), Int(try reader.uint32()))
     }
     return try table.open(value, position: UInt64(patient)) { (reader) throws(ByteError) in
       let position: UInt64 = try reader.littleEndian()

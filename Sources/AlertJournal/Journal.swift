@@ -7,6 +7,7 @@ import VitalModel
 package struct Journal: Sendable {
   let table: Table
   let registry: Family
+  var vault: Vault?
 
   /// What ``trim(olderThan:maxBytes:keepFrom:)`` did.
   package struct Trimmed: Hashable, Sendable {
@@ -23,6 +24,7 @@ package struct Journal: Sendable {
   /// Puts a batch, with the directory entries and texts in it, into a write.
   package func append(_ encoded: EncodedBatch, to batch: WriteBatch) throws(JournalError) {
     batch.put(table.family, key: Journal.key(encoded.header.first), value: encoded.bytes)
+    batch.note(JournalNote(encoded.header).bytes)
     for entry in encoded.entries {
       batch.put(registry, key: RegistryTable.key(entry), value: RegistryTable.value(entry))
     }
@@ -131,6 +133,16 @@ package struct Journal: Sendable {
     return found
   }
 
+  /// Last position of the batches wholly received by a time, milliseconds: where a restore to that time ends. 0 when even
+  /// the first came later.
+  package func lastPosition(receivedBy time: Int64) throws(JournalError) -> UInt64 {
+    var last: UInt64 = 0
+    try readBatches(from: 0, onDamage: { _ in }) { (_, header) throws(Damage) in
+      if header.ingestTimes.upperBound <= time { last = max(last, header.last) }
+    }
+    return last
+  }
+
   // MARK: Size and retention
 
   /// About how many bytes of files the batches take; what is only in the log yet is not counted, nor what has been
@@ -182,6 +194,10 @@ package struct Journal: Sendable {
     }
     if let boundary { try drop(through: min(boundary, newest - 1)) }
     result.firstPosition = try firstPosition()
+    if boundary != nil, let vault, let first = result.firstPosition {
+      // What was dropped cannot be read again from any copy.
+      _ = try storing { () throws(StoreError) in try vault.ring.retireHours(before: first) }
+    }
     return result
   }
 

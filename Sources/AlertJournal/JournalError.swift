@@ -29,6 +29,7 @@ package enum JournalError: Error, Equatable, Sendable {
 extension Damage: CustomStringConvertible {
   package var description: String {
     switch self {
+    case .tooShort(0): "empty, or sealed and not to be opened: damaged, moved, or its key is gone"
     case .tooShort(let bytes): "only \(bytes) bytes long"
     case .checksum: "the checksum does not match"
     case .laterVersion(let version): "written in version \(version), which this program does not know"

@@ -10,12 +10,15 @@ package enum DeadLetterReason: UInt8, Sendable, CaseIterable {
   case parked = 2
   /// No receiver of this name is configured any more.
   case unconfigured = 3
+  /// Owed by a restored store, and held by whoever restored it.
+  case restored = 4
 
   package var text: String {
     switch self {
     case .refused: "refused"
     case .parked: "parked"
     case .unconfigured: "unconfigured"
+    case .restored: "restored"
     }
   }
 }
@@ -161,7 +164,7 @@ extension OutboxTable {
       guard try parkedSince(receiver: receiver) == nil else { return false }
       try write { batch throws(JournalError) in
         batch.put(
-          table.family, key: try OutboxTable.parkedKey(receiver),
+          table.family, key: try parkedKey(receiver),
           value: SealedValue.seal { $0.append(littleEndian: timeMs) })
       }
       return true
@@ -173,7 +176,7 @@ extension OutboxTable {
     _ = try change { () throws(JournalError) in
       guard try parkedSince(receiver: receiver) != nil else { return false }
       try write { batch throws(JournalError) in
-        batch.delete(table.family, key: try OutboxTable.parkedKey(receiver))
+        batch.delete(table.family, key: try parkedKey(receiver))
       }
       return true
     }
@@ -181,7 +184,7 @@ extension OutboxTable {
 
   /// Since when a receiver has been parked, milliseconds since 1970; nil when it is not.
   package func parkedSince(receiver: String) throws(JournalError) -> Int64? {
-    try table.read(try OutboxTable.parkedKey(receiver), position: 0) { (reader) throws(ByteError) in
+    try table.read(try parkedKey(receiver), position: 0) { (reader) throws(ByteError) in
       try reader.littleEndian(Int64.self)
     }
   }
@@ -192,10 +195,10 @@ extension OutboxTable {
     try storing { () throws(StoreError) in try table.store.write(batch, sync: false) }
   }
 
-  private static func parkedKey(_ receiver: String) throws(JournalError) -> [UInt8] {
+  private func parkedKey(_ receiver: String) throws(JournalError) -> [UInt8] {
     try makeKey { (key) throws(KeyError) in
-      key.append(parkedPrefix)
-      try key.append(receiver)
+      key.append(OutboxTable.parkedPrefix)
+      try table.append(receiver, to: &key)
     }
   }
 }

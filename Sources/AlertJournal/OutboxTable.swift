@@ -62,10 +62,10 @@ package final class OutboxTable: Sendable {
 
   private static let nextKey: [UInt8] = [0x00]
   static let rowPrefix: UInt8 = 0x01
-  private static let indexPrefix: UInt8 = 0x02
-  private static let markPrefix: UInt8 = 0x03
+  static let indexPrefix: UInt8 = 0x02
+  static let markPrefix: UInt8 = 0x03
   /// The version of a row: 2 has content type and headers; rows of version 1 are JSON without.
-  private static let rowVersion: UInt8 = 2
+  static let rowVersion: UInt8 = 2
 
   init(table: Table, alerts: AlertTable) throws(JournalError) {
     self.table = table
@@ -91,7 +91,7 @@ package final class OutboxTable: Sendable {
     var queued: [QueuedRow] = []
     var seen: Set<[UInt8]> = []
     for row in rows {
-      let index = try OutboxTable.indexKey(row.receiver, row.webhookID)
+      let index = try indexKey(row.receiver, row.webhookID)
       guard seen.insert(index).inserted, try !table.holds(index) else { continue }
       let order = nextOrder.wrappingAdd(1, ordering: .relaxed).oldValue
       let entry = QueuedRow(order: order, row: row, attempts: 0, lastAttemptMs: 0)
@@ -135,7 +135,7 @@ package final class OutboxTable: Sendable {
 
   /// Whether a receiver's webhook id is queued, or marked as delivered.
   package func isKnown(receiver: String, webhookID: String) throws(JournalError) -> Bool {
-    try table.holds(try OutboxTable.indexKey(receiver, webhookID))
+    try table.holds(try indexKey(receiver, webhookID))
   }
 
   /// A row still owed; nil when there is none of this order.
@@ -205,13 +205,13 @@ package final class OutboxTable: Sendable {
     let mark = try makeKey { (key) throws(KeyError) in
       key.append(OutboxTable.markPrefix)
       key.append(timeMs)
-      try key.append(row.receiver)
-      try key.append(row.webhookID)
+      try table.append(row.receiver, to: &key)
+      try table.append(row.webhookID, to: &key)
     }
     batch.put(table.family, key: mark, value: SealedValue.seal { _ in })
     // Order 0: settled.
     batch.put(
-      table.family, key: try OutboxTable.indexKey(row.receiver, row.webhookID),
+      table.family, key: try indexKey(row.receiver, row.webhookID),
       value: SealedValue.seal { $0.append(littleEndian: UInt64(0)) })
   }
 
@@ -227,10 +227,10 @@ package final class OutboxTable: Sendable {
     try table.scan(lower: [OutboxTable.markPrefix], upper: upper.bytes) { (key, _) throws(JournalError) in
       let (receiver, webhookID) = try table.parse(key) { (reader) throws(KeyError) in
         _ = try reader.int64()
-        return (try reader.string(), try reader.string())
+        return (try table.text(&reader), try table.text(&reader))
       }
       batch.delete(table.family, key: key)
-      batch.delete(table.family, key: try OutboxTable.indexKey(receiver, webhookID))
+      batch.delete(table.family, key: try indexKey(receiver, webhookID))
       count += 1
       return count < 100_000
     }
@@ -247,11 +247,11 @@ package final class OutboxTable: Sendable {
     return key.bytes
   }
 
-  private static func indexKey(_ receiver: String, _ webhookID: String) throws(JournalError) -> [UInt8] {
+  func indexKey(_ receiver: String, _ webhookID: String) throws(JournalError) -> [UInt8] {
     try makeKey { (key) throws(KeyError) in
-      key.append(indexPrefix)
-      try key.append(receiver)
-      try key.append(webhookID)
+      key.append(OutboxTable.indexPrefix)
+      try table.append(receiver, to: &key)
+      try table.append(webhookID, to: &key)
     }
   }
 

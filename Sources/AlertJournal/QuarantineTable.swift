@@ -122,11 +122,29 @@ package final class QuarantineTable: Sendable {
     return true
   }
 
+  /// Messages received before a time, milliseconds.
+  package func count(olderThan timeMs: Int64) throws(JournalError) -> Int {
+    var count = 0
+    try scan(from: nil) { entry in
+      guard entry.id.receivedMs < timeMs else { return false }
+      count += 1
+      return true
+    }
+    return count
+  }
+
   /// Drops messages received before a time, milliseconds.
   package func trim(olderThan timeMs: Int64, in batch: WriteBatch) {
     let end = QuarantineID(receivedMs: timeMs, ordinal: 0)
     for prefix in [QuarantineTable.entryPrefix, QuarantineTable.bytesPrefix] {
       batch.deleteRange(table.family, start: [prefix], end: QuarantineTable.key(prefix, end))
+    }
+  }
+
+  /// Drops one message.
+  func delete(_ id: QuarantineID, in batch: WriteBatch) {
+    for prefix in [QuarantineTable.entryPrefix, QuarantineTable.bytesPrefix] {
+      batch.delete(table.family, key: QuarantineTable.key(prefix, id))
     }
   }
 

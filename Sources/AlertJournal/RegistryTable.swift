@@ -33,13 +33,38 @@ package struct RegistryTable: Sendable {
     }
   }
 
+  /// Gives all entries of one kind, by rising number.
+  func eachEntry(_ kind: EntryKind, _ body: (UInt64, DirectoryEntry) -> Void) throws(JournalError) {
+    try table.scan(prefix: [kind.rawValue]) { (key, value) throws(JournalError) in
+      let number = try number(ofKey: key, kind)
+      body(
+        number,
+        try table.open(value, position: number) { (reader) throws(ByteError) in
+          try RegistryTable.entry(kind, number, &reader)
+        })
+      return true
+    }
+  }
+
+  /// Numbers of the patients of an id, with their tenants; of one tenant or all.
+  package func patients(
+    named id: String, tenant: String? = nil
+  ) throws(JournalError) -> [(number: UInt32, tenant: String)] {
+    var found: [(number: UInt32, tenant: String)] = []
+    try eachEntry(.patient) { _, entry in
+      guard case .patient(let number, let owner, let name) = entry, name == id, tenant ?? owner == owner else { return }
+      found.append((number, owner))
+    }
+    return found
+  }
+
   private func number(ofKey key: UnsafeRawBufferPointer, _ kind: EntryKind) throws(JournalError) -> UInt64 {
     try table.parse(key) { (reader) throws(KeyError) in
       kind == .source ? UInt64(try reader.uint16()) : UInt64(try reader.uint32())
     }
   }
 
-  private static func entry(
+  static func entry(
     _ kind: EntryKind, _ number: UInt64, _ reader: inout ByteReader
   ) throws(ByteError) -> DirectoryEntry? {
     let short = UInt32(truncatingIfNeeded: number)

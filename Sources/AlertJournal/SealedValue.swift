@@ -1,4 +1,5 @@
 import Compression
+import Digests
 import KeyValueStore
 
 /// The frame around every value but a journal batch, whose header has the same two ends.
@@ -61,6 +62,8 @@ enum SealedValue {
 struct Table: Sendable {
   let store: Store
   let family: Family
+  /// Nil in a store without encryption.
+  var vault: Vault?
 
   /// Lends each row with a key in `lower..<upper` in order, or in reverse, until `visit` returns false.
   func scan(
@@ -73,9 +76,19 @@ struct Table: Sendable {
       try isReversed ? iterator.seekToLast() : iterator.seekToFirst()
     }
     while isAtRow {
-      let value = try storing { () throws(StoreError) in try iterator.value }
-      guard try visit(iterator.key, value) else { return }
+      guard try visit(iterator.key, try value(of: iterator)) else { return }
       isAtRow = try storing { () throws(StoreError) in try isReversed ? iterator.previous() : iterator.next() }
+    }
+  }
+
+  /// The value an iterator is at. One that does not open is lent as no bytes, which no table takes for a value: it is
+  /// damage of that row and does not hide the others.
+  private func value(of iterator: StoreIterator) throws(JournalError) -> UnsafeRawBufferPointer {
+    do throws(StoreError) {
+      return try iterator.value
+    } catch {
+      guard case .sealed = error else { throw .store(error) }
+      return UnsafeRawBufferPointer(start: nil, count: 0)
     }
   }
 
@@ -92,7 +105,13 @@ struct Table: Sendable {
     _ key: [UInt8], position: UInt64, newest: UInt8 = SealedValue.version,
     _ read: (inout ByteReader) throws(ByteError) -> Content?
   ) throws(JournalError) -> Content? {
-    let value = try storing { () throws(StoreError) in try store.get(family, key: key) }
+    let value: [UInt8]?
+    do throws(StoreError) {
+      value = try store.get(family, key: key)
+    } catch {
+      guard case .sealed = error else { throw .store(error) }
+      throw .damaged(family: family.name, position: position, .tooShort(bytes: 0))
+    }
     guard let value else { return nil }
     return try lending(value) { (raw) throws(JournalError) in
       try SealedValue.open(raw, family: family.name, position: position, newest: newest, read)
@@ -108,7 +127,39 @@ struct Table: Sendable {
 
   /// Whether a key is there.
   func holds(_ key: [UInt8]) throws(JournalError) -> Bool {
-    try storing { () throws(StoreError) in try store.withValue(family, key: key) { $0 != nil } }
+    do throws(StoreError) {
+      return try store.withValue(family, key: key) { $0 != nil }
+    } catch {
+      // It is there, and its value does not open.
+      if case .sealed = error { return true }
+      throw .store(error)
+    }
+  }
+
+  // MARK: Texts in keys
+
+  /// What stands for a text in a key of this family: its UTF-8 bytes, or in an encrypted store bytes that only its keys
+  /// tell apart from chance. Equal texts are equal bytes.
+  func keyText(_ text: String) throws(KeyError) -> [UInt8] {
+    guard let vault else { return Array(text.utf8) }
+    // Checked before, so that the error speaks of the text the caller gave.
+    guard text.utf8.count <= 0xFFFF - NameCipher.tagBytes else { throw .partTooLong(bytes: text.utf8.count) }
+    do throws(StoreError) {
+      return try vault.sealName(text, family: family.name)
+    } catch {
+      // Libcrypto has no memory: nothing can be sealed any more.
+      preconditionFailure("a name cannot be sealed: \(error)")
+    }
+  }
+
+  /// Appends a text to a key as ``keyText(_:)`` says.
+  func append(_ text: String, to key: inout KeyBuilder) throws(KeyError) { try key.append(counted: keyText(text)) }
+
+  /// Takes a text that ``append(_:to:)`` put into a key.
+  func text(_ reader: inout KeyReader) throws(KeyError) -> String {
+    guard let vault else { return try reader.string() }
+    guard let text = vault.openName([UInt8](try reader.counted()), family: family.name) else { throw .notUTF8 }
+    return text
   }
 
   /// Reads the parts of a key after its first byte.

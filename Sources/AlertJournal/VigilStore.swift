@@ -37,7 +37,7 @@ package struct StoreFamilies: Sendable {
     meta = try store.family("meta")
   }
 
-  /// Layouts. At most two write buffers a family are in memory: with the block cache about 150 MiB at the very most.
+  /// Layouts. The sizes of write buffers are shares of what ``StoreMemory`` has for them.
   static let specs: [FamilySpec] = [
     // Batches come packed.
     FamilySpec("journal", compression: .none, blockBytes: 64 << 10, writeBufferBytes: 16 << 20),
@@ -63,6 +63,14 @@ package struct StoreFamilies: Sendable {
     FamilySpec("meta", compression: .none, writeBufferBytes: 64 << 10, isGuarded: false),
   ]
 
+  /// As ``specs``, for values that come sealed, and packed before that.
+  static let sealedSpecs: [FamilySpec] = specs.map { spec in
+    guard spec.isGuarded else { return spec }
+    var sealed = spec
+    sealed.compression = .none
+    return sealed
+  }
+
   static var options: StoreOptions {
     var options = StoreOptions()
     options.blockCacheBytes = 32 << 20
@@ -75,7 +83,7 @@ package struct StoreFamilies: Sendable {
 /// An open store with its tables. May be used from any thread; what one thread must own says so.
 package final class VigilStore: Sendable {
   /// The format this program writes, and the newest it reads.
-  package static let formatVersion: UInt32 = 1
+  package static let formatVersion: UInt32 = 2
 
   /// The store beneath, for rooms with families of their own.
   package let store: Store
@@ -89,14 +97,34 @@ package final class VigilStore: Sendable {
   package let quarantine: QuarantineTable
   package let actions: ActionTable
   package let audit: AuditTable
+  package let holds: HoldTable
+  /// Nil in a store without encryption.
+  let vault: Vault?
 
   /// Opens a store for reading and writing, making it and what it lacks if needed; the folder above must exist.
   ///
-  /// - Throws: `.inUse`, `.noSpace`, `.io`; `.formatTooNew`, naming both versions; `.corruption`.
-  package static func open(path: String) throws(StoreError) -> VigilStore {
-    let store = try Store.open(path: path, families: StoreFamilies.specs, options: StoreFamilies.options)
+  /// A store of an earlier format is brought to this one, see ``StoreUpgrade``.
+  ///
+  /// - Parameters:
+  ///   - key: the master key of an encrypted store; a store made now is encrypted if there is one.
+  ///   - memory: what blocks read back and write buffers may take.
+  ///   - keepsLog: whether the log of changes stays readable for a ``LogArchive``; nil: as the store's archive, if it has
+  ///     one, needs it.
+  /// - Throws: `.inUse`, `.noSpace`, `.io`; `.formatTooNew`, naming both versions; `.corruption`; `.sealed` where key and
+  ///   store do not go together.
+  package static func open(
+    path: String, key: MasterKey? = nil, memory: StoreMemory = StoreMemory(), keepsLog: Bool? = nil
+  ) throws(StoreError) -> VigilStore {
+    try open(path: path, key: key, memory: memory, keepsLog: keepsLog, accepting: [.sealed])
+  }
+
+  static func open(
+    path: String, key: MasterKey?, memory: StoreMemory = StoreMemory(), keepsLog: Bool? = nil,
+    accepting states: Set<KeyHeader.State>
+  ) throws(StoreError) -> VigilStore {
+    let store = try openStore(path: path, isSealed: key != nil, memory: memory, keepsLog: keepsLog)
     do throws(StoreError) {
-      return try VigilStore(store)
+      return try VigilStore(store, key: key, accepting: states)
     } catch {
       store.close()
       throw error
@@ -106,32 +134,53 @@ package final class VigilStore: Sendable {
   /// Opens a store for reading, beside its writer or without one; `scratch` is a folder of this reader's own.
   ///
   /// - Throws: as `open`, and `.notFound`, `.busy`.
-  package static func openReadOnly(path: String, scratch: String) throws(StoreError) -> VigilStore {
+  package static func openReadOnly(
+    path: String, scratch: String, key: MasterKey? = nil
+  ) throws(StoreError) -> VigilStore {
     let store = try Store.openReadOnlySecondary(
-      path: path, scratch: scratch, families: StoreFamilies.specs, options: StoreFamilies.options)
+      path: path, scratch: scratch, families: key == nil ? StoreFamilies.specs : StoreFamilies.sealedSpecs,
+      options: StoreFamilies.options)
     do throws(StoreError) {
-      return try VigilStore(store)
+      return try VigilStore(store, key: key)
     } catch {
       store.close()
       throw error
     }
   }
 
-  private init(_ store: Store) throws(StoreError) {
+  static func openStore(
+    path: String, isSealed: Bool, memory: StoreMemory = StoreMemory(), keepsLog: Bool? = nil
+  ) throws(StoreError) -> Store {
+    var options = StoreFamilies.options
+    options.blockCacheBytes = memory.cacheBytes
+    options.logKeptSeconds = keepsLog ?? LogArchive.isKept(storePath: path) ? LogArchive.logKeptSeconds : 0
+    let specs = isSealed ? StoreFamilies.sealedSpecs : StoreFamilies.specs
+    return try Store.open(path: path, families: memory.sized(specs), options: options)
+  }
+
+  private init(
+    _ store: Store, key: MasterKey?, accepting states: Set<KeyHeader.State> = [.sealed]
+  ) throws(StoreError) {
+    let format = try Self.checkFormat(store, try store.family("meta"))
     let families = try StoreFamilies(of: store)
-    try Self.checkFormat(store, families.meta)
+    let vault = try VaultOpening(store: store, families: families).vault(key, accepting: states)
+    if let vault { store.use(vault) }
     self.store = store
     self.families = families
-    journal = Journal(table: Table(store: store, family: families.journal), registry: families.registry)
-    registry = RegistryTable(table: Table(store: store, family: families.registry))
-    state = StateTable(table: Table(store: store, family: families.state))
-    alerts = AlertTable(table: Table(store: store, family: families.alerts))
-    ledger = LedgerTable(table: Table(store: store, family: families.ledger))
-    actions = ActionTable(table: Table(store: store, family: families.registry))
-    audit = AuditTable(table: Table(store: store, family: families.audit))
+    self.vault = vault
+    func table(_ family: Family) -> Table { Table(store: store, family: family, vault: vault) }
+    journal = Journal(table: table(families.journal), registry: families.registry, vault: vault)
+    registry = RegistryTable(table: table(families.registry))
+    state = StateTable(table: table(families.state))
+    alerts = AlertTable(table: table(families.alerts))
+    ledger = LedgerTable(table: table(families.ledger))
+    actions = ActionTable(table: table(families.registry))
+    audit = AuditTable(table: table(families.audit))
+    holds = HoldTable(table: table(families.keys))
     do throws(JournalError) {
-      outbox = try OutboxTable(table: Table(store: store, family: families.outbox), alerts: alerts)
-      quarantine = try QuarantineTable(table: Table(store: store, family: families.quarantine))
+      outbox = try OutboxTable(table: table(families.outbox), alerts: alerts)
+      quarantine = try QuarantineTable(table: table(families.quarantine))
+      if format < VigilStore.formatVersion { try StoreUpgrade.run(from: format, journal: journal, audit: audit, store) }
       if !store.isReadOnly { try alerts.indexActive() }
     } catch {
       throw error.asStoreError
@@ -147,9 +196,13 @@ package final class VigilStore: Sendable {
   /// Closes the store for good.
   package func close() { store.close() }
 
-  private static let formatKey = Array("format".utf8)
+  static let formatKey = Array("format".utf8)
 
-  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) {
+  /// Whether values are encrypted at rest.
+  package var isEncrypted: Bool { vault != nil }
+
+  /// The format the store has; a new store gets the newest.
+  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32 {
     let table = Table(store: store, family: meta)
     let found: UInt32?
     do throws(JournalError) {
@@ -163,11 +216,19 @@ package final class VigilStore: Sendable {
       guard found <= formatVersion else {
         throw .formatTooNew("store format \(found), and this program knows formats up to \(formatVersion)")
       }
-      return
+      guard found == formatVersion || !store.isReadOnly else {
+        throw .formatTooOld("store format \(found); `vigil run` brings it to format \(formatVersion) at its next start")
+      }
+      return found
     }
     guard !store.isReadOnly else { throw .corruption("the store names no format version") }
     let batch = WriteBatch(for: store)
-    batch.put(meta, key: formatKey, value: SealedValue.seal { $0.append(littleEndian: formatVersion) })
+    put(format: formatVersion, meta, in: batch)
     try store.write(batch, sync: true)
+    return formatVersion
+  }
+
+  static func put(format: UInt32, _ meta: Family, in batch: WriteBatch) {
+    batch.put(meta, key: formatKey, value: SealedValue.seal { $0.append(littleEndian: format) })
   }
 }

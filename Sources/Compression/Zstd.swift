@@ -6,13 +6,21 @@ import CZstd
 package final class ZstdCompressor {
   private let context: OpaquePointer
 
-  /// - Parameter level: 1 (fast) to 19 (small); values outside are clamped by the library.
+  /// - Parameters:
+  ///   - level: 1 (fast) to 19 (small); values outside are clamped by the library.
+  ///   - dictionary: bytes that what is packed resembles; whoever unpacks must have the same. Empty: none.
+  ///   - hasChecksum: whether frames carry their checksum: not needed inside what is checked anyway.
   /// - Throws: `.outOfMemory`.
-  package init(level: Int32 = 3) throws(CompressionError) {
+  package init(level: Int32 = 3, dictionary: [UInt8] = [], hasChecksum: Bool = true) throws(CompressionError) {
     guard let context = ZSTD_createCCtx() else { throw .outOfMemory }
     self.context = context
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)
-    _ = ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+    _ = ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, hasChecksum ? 1 : 0)
+    if !dictionary.isEmpty {
+      // Copied and digested once, for every frame.
+      let status = ZSTD_CCtx_loadDictionary(context, dictionary, dictionary.count)
+      if ZSTD_isError(status) != 0 { throw zstdError(status) }
+    }
   }
 
   deinit { ZSTD_freeCCtx(context) }
@@ -43,10 +51,14 @@ package final class ZstdCompressor {
 package final class ZstdDecompressor {
   private let context: OpaquePointer
 
+  /// - Parameter dictionary: the bytes it was packed with; empty: none.
   /// - Throws: `.outOfMemory`.
-  package init() throws(CompressionError) {
+  package init(dictionary: [UInt8] = []) throws(CompressionError) {
     guard let context = ZSTD_createDCtx() else { throw .outOfMemory }
     self.context = context
+    guard !dictionary.isEmpty else { return }
+    let status = ZSTD_DCtx_loadDictionary(context, dictionary, dictionary.count)
+    if ZSTD_isError(status) != 0 { throw zstdError(status) }
   }
 
   deinit { ZSTD_freeDCtx(context) }

@@ -8,7 +8,6 @@ struct ConfigurationPlaces {
   var identity = start
   var http = start
   var routes = start
-  var masterKey: YAMLNode?
   var brokers: [YAMLNode] = []
   var receivers: [String: YAMLNode] = [:]
   var receiverURLs: [String: YAMLNode] = [:]
@@ -19,13 +18,11 @@ extension ConfigurationReader {
   mutating func checkProfile() {
     switch configuration.profile {
     case .development:
-      // A key that is accepted and not used would promise an encryption that is not there.
-      if let place = places.masterKey {
-        problems.add(place, "encryption at rest is not in this release: remove `master_key`")
-      }
       warnOfDisclosures()
     case .production:
-      problems.add(places.root, "encryption at rest is not in this release: run with profile: development")
+      if configuration.masterKey == nil {
+        problems.add(places.root, "production needs `store.master_key`: patient data is not kept in the clear")
+      }
       checkTransports()
       checkRoutes()
     }

@@ -1,6 +1,7 @@
-/// Room `Digests`: what proves that bytes are the same, or came from somebody who holds a key. SHA-256, HMAC, base64,
-/// hexadecimal, comparison in constant time, random bytes from the system, and one stable non-cryptographic hash. It
-/// keeps no keys, prints no keys, and knows nothing of what the bytes mean. The only importer of OpenSSL.
+/// Room `Digests`: what proves that bytes are the same, or came from somebody who holds a key, and what hides them from
+/// everybody else. SHA-256, HMAC, AES-GCM, AES-SIV, base64, hexadecimal, comparison in constant time, random bytes from the
+/// system, and one stable non-cryptographic hash. It keeps no keys longer than their owners do, prints no keys, and knows
+/// nothing of what the bytes mean. The only importer of OpenSSL.
 import COpenSSL
 
 /// Why a digest could not be made or random bytes not be had.

@@ -45,6 +45,14 @@ package struct KeyBuilder: Sendable {
     bytes.append(contentsOf: text.utf8)
   }
 
+  /// Appends a two-byte count, then those bytes, as a text's are.
+  /// - Throws: `.partTooLong`; the key is then unchanged.
+  package mutating func append(counted part: [UInt8]) throws(KeyError) {
+    guard let count = UInt16(exactly: part.count) else { throw .partTooLong(bytes: part.count) }
+    appendBigEndian(count)
+    bytes.append(contentsOf: part)
+  }
+
   /// Appends bytes as they are: for the last part only, as nothing marks their end.
   package mutating func append(raw part: [UInt8]) { bytes.append(contentsOf: part) }
 
@@ -90,18 +98,24 @@ package struct KeyReader {
   /// Takes a counted text.
   package mutating func string() throws(KeyError) -> String {
     let start = offset
+    guard let text = String(validating: try counted(), as: UTF8.self) else {
+      offset = start
+      throw .notUTF8
+    }
+    return text
+  }
+
+  /// Takes counted bytes; they are the key's own memory.
+  package mutating func counted() throws(KeyError) -> UnsafeRawBufferPointer {
+    let start = offset
     let count = Int(try uint16())
     guard left >= count else {
       let rest = left
       offset = start
       throw .truncated(needed: count, left: rest)
     }
-    guard let text = String(validating: bytes[offset..<(offset + count)], as: UTF8.self) else {
-      offset = start
-      throw .notUTF8
-    }
-    offset += count
-    return text
+    defer { offset += count }
+    return UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + count)])
   }
 
   /// Takes all that is left.

@@ -82,6 +82,8 @@ final class ControlSocket: @unchecked Sendable {
     var request: ActionRequest?
     /// Whose deliveries.
     var receiver: String?
+    /// What is done with keys.
+    var keys: KeysRequest?
   }
 
   private func reply(to line: [UInt8]) -> String {
@@ -98,13 +100,27 @@ final class ControlSocket: @unchecked Sendable {
       return "{\"ok\":true,\"resubmitted\":\(service.resubmit(ids))}"
     case "deliveries-replay": return replay(request)
     case "rules-deploy": return deploy(request.deployment)
+    case "checkpoint": return service.checkpointReply()
+    case "backup-made": return service.noteBackup(request.ids ?? [])
     case "act": return act(request.request)
+    case "keys": return keys(request.keys)
     default: return "{\"error\":\"unknown command\"}"
     }
   }
 }
 
 extension ControlSocket {
+  fileprivate func keys(_ request: KeysRequest?) -> String {
+    var out = JSONText()
+    do throws(KeysRefusal) {
+      guard let request else { throw KeysRefusal("the request says nothing to do") }
+      return try KeysDesk(store: service.store, now: Int64(Date().timeIntervalSince1970 * 1000)).answer(request).json
+    } catch {
+      out.object { $0.field("error", error.line) }
+      return out.text
+    }
+  }
+
   fileprivate func act(_ request: ActionRequest?) -> String {
     var out = JSONText()
     guard let request else {

@@ -9,14 +9,14 @@ package enum OfflineActions {
   /// - Parameter tenant: of patients named without one.
   /// - Returns: nil when a service has the store.
   package static func write(
-    _ request: ActionRequest, store path: String, tenant: String, now: Int64
+    _ request: ActionRequest, store path: String, key: MasterKey? = nil, tenant: String, now: Int64
   ) throws(ActionRefusal) -> ActionReceipt? {
     guard FileManager.default.fileExists(atPath: path + "/CURRENT") else {
       throw ActionRefusal(.unknown, "\(path): no store here; name one with --store PATH or -c vigil.yaml")
     }
     let store: VigilStore
     do throws(StoreError) {
-      store = try VigilStore.open(path: path)
+      store = try VigilStore.open(path: path, key: key)
     } catch {
       if case .inUse = error { return nil }
       throw ActionRefusal(.unavailable, "\(path): \(error.description)")

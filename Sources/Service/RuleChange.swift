@@ -214,11 +214,11 @@ extension RuleDeployment {
 package enum OfflineRules {
   /// - Returns: its journal position; nil when a service has the store.
   package static func write(
-    _ deployment: RuleDeployment, store path: String, isProduction: Bool, now: Int64
+    _ deployment: RuleDeployment, store path: String, key: MasterKey? = nil, isProduction: Bool, now: Int64
   ) throws(RuleRefusal) -> UInt64? {
     let store: VigilStore
     do throws(StoreError) {
-      store = try VigilStore.open(path: path)
+      store = try VigilStore.open(path: path, key: key)
     } catch {
       if case .inUse = error { return nil }
       throw RuleRefusal("\(path): \(error.description)")

@@ -10,8 +10,11 @@ enum ActionSender {
     let store = arguments.value("--store") ?? configuration.storePath
     if let reply = ControlClient.ask(try line(request), store: store) { return try receipt(reply) }
     let now = Int64(Date().timeIntervalSince1970 * 1000)
+    let key = try StoreAccess.masterKey(arguments, store: store)
     do throws(ActionRefusal) {
-      if let receipt = try OfflineActions.write(request, store: store, tenant: configuration.tenant, now: now) {
+      if let receipt = try OfflineActions.write(
+        request, store: store, key: key, tenant: configuration.tenant, now: now)
+      {
         return receipt
       }
     } catch {

@@ -203,7 +203,7 @@ enum DeliveriesCommand {
       count = replayed
       if let receiver { note = "; \(receiver) is being tried now" }
     } else {
-      count = try replayAtRest(orders, receiver, path: path)
+      count = try replayAtRest(orders, receiver, path: path, key: StoreAccess.masterKey(arguments, store: path))
     }
     if arguments.has("--json") {
       printLine("{\"replayed\":\(count)}")
@@ -224,13 +224,13 @@ enum DeliveriesCommand {
   }
 
   private static func replayAtRest(
-    _ orders: [UInt64]?, _ receiver: String?, path: String
+    _ orders: [UInt64]?, _ receiver: String?, path: String, key: MasterKey?
   ) throws(CommandFailure) -> Int {
     guard FileManager.default.fileExists(atPath: path + "/CURRENT") else {
       throw CommandFailure(ExitCode.usage, "\(path): no store here; name one with --store PATH or -c vigil.yaml")
     }
     do {
-      let store = try VigilStore.open(path: path)
+      let store = try VigilStore.open(path: path, key: key)
       defer { store.close() }
       let letters = try store.outbox.deadLetters(receiver: receiver).map(\.queued.order)
       let wanted = orders.map(Set.init)

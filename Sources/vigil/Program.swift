@@ -43,7 +43,8 @@ enum Program {
     SimulateCommand.command, ExportCommand.command, ScoreCommand.command, ExplainCommand.command,
     QuarantineCommand.command, DeliveriesCommand.command, RulesCommand.command, TestCommand.command,
     AlertCommand.command, SilenceCommand.command, CodecCommand.command,
-    StatsCommand.command,
+    StatsCommand.command, StoreCommand.command, DoctorCommand.command, KeysCommand.command,
+    BackupCommand.command, RestoreCommand.command, VerifyCommand.command, AuditCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {

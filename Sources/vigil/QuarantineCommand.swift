@@ -159,7 +159,7 @@ enum QuarantineCommand {
     for text in texts { ids.append(try parse(text)) }
     let reason = try reason(arguments)
     if arguments.has("--all") {
-      let access = try StoreAccess(path: path)
+      let access = try StoreAccess(path: path, arguments)
       ids = try access.reading {
         try access.store.quarantine.list(reason: reason, device: arguments.value("--device"), limit: .max)
           .filter { !$0.isResubmitted }.map(\.id)

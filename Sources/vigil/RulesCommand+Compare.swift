@@ -59,7 +59,7 @@ extension RulesCommand {
   private static func replay(
     store path: String, _ version: Version, _ arguments: Arguments
   ) throws(CommandFailure) -> Told {
-    let access = try StoreAccess(path: path)
+    let access = try StoreAccess(path: path, arguments)
     let old = access.registry.vitals.map(\.key)
     guard Array(version.plan.registry.vitals.map(\.key).prefix(old.count)) == old else {
       throw CommandFailure(

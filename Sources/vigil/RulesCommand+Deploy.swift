@@ -49,7 +49,7 @@ extension RulesCommand {
     let configuration = try RunCommand.load(arguments)
     let path = arguments.value("--store") ?? configuration.storePath
     let now = Int64(Date().timeIntervalSince1970 * 1000)
-    let history = try history(ofStore: path)
+    let history = try history(ofStore: path, arguments)
     var deployment: RuleDeployment
     do throws(RuleRefusal) {
       deployment = try make(history, now)
@@ -58,7 +58,8 @@ extension RulesCommand {
     } catch {
       throw CommandFailure(ExitCode.badConfiguration, error.line)
     }
-    let position = try send(deployment, store: path, configuration, now: now)
+    let position = try send(
+      deployment, store: path, arguments, isProduction: configuration.profile == .production, now: now)
     if arguments.has("--json") {
       let verdict = deployment.verdict.rawValue
       printLine(json(deployment, position: position, signature: verdict, isCurrent: true))
@@ -70,8 +71,10 @@ extension RulesCommand {
     return ExitCode.ok
   }
 
-  private static func history(ofStore path: String) throws(CommandFailure) -> [RuleDeployment] {
-    let access = try StoreAccess(path: path)
+  private static func history(
+    ofStore path: String, _ arguments: Arguments
+  ) throws(CommandFailure) -> [RuleDeployment] {
+    let access = try StoreAccess(path: path, arguments)
     return try access.reading { try RuleHistory.read(access.store) }
   }
 
@@ -84,7 +87,7 @@ extension RulesCommand {
   }
 
   private static func send(
-    _ deployment: RuleDeployment, store: String, _ configuration: VigilConfiguration, now: Int64
+    _ deployment: RuleDeployment, store: String, _ arguments: Arguments, isProduction: Bool, now: Int64
   ) throws(CommandFailure) -> UInt64 {
     var request = JSONText()
     request.object {
@@ -97,9 +100,11 @@ extension RulesCommand {
       else { throw CommandFailure(ExitCode.failed, refusal(reply)) }
       return UInt64(position)
     }
+    let key = try StoreAccess.masterKey(arguments, store: store)
     do throws(RuleRefusal) {
-      let isProduction = configuration.profile == .production
-      if let position = try OfflineRules.write(deployment, store: store, isProduction: isProduction, now: now) {
+      if let position = try OfflineRules.write(
+        deployment, store: store, key: key, isProduction: isProduction, now: now)
+      {
         return position
       }
     } catch {

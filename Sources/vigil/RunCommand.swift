@@ -11,6 +11,7 @@ enum RunCommand {
     flags: [
       Flag("-c", "FILE", "configuration (default ./vigil.yaml, else defaults)"),
       Flag("--store", "PATH", "store directory (overrides store.path)"),
+      StoreAccess.masterKeyFlag,
       Flag("--clock", "wall|stream", "which clock moves evaluation (overrides clock)"),
       Flag("--wait-for-broker", "TIME", "how long the first broker connection may take (default 60s, 0s: for ever)"),
     ], positional: "", run: run)
@@ -20,6 +21,11 @@ enum RunCommand {
     try arguments.expectPositional(0...0, "run [-c FILE]")
     var configuration = try load(arguments)
     if let store = arguments.value("--store") { configuration.storePath = store }
+    if let reference = try arguments.value(
+      "--master-key", as: "env:NAME, file:PATH or command:/PATH WORDS", { MasterKeyReference($0) })
+    {
+      configuration.masterKey = reference
+    }
     if let clock = try arguments.value(
       "--clock", as: "`wall` or `stream`", VigilConfiguration.ClockMode.init(rawValue:))
     {

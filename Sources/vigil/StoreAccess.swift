@@ -23,7 +23,30 @@ final class StoreAccess {
   static let flags = [
     Flag("--store", "PATH", "store directory (default: store.path of the configuration)"),
     Flag("-c", "FILE", "configuration (default ./vigil.yaml, else defaults)"),
+    masterKeyFlag,
   ]
+
+  static let masterKeyFlag = Flag(
+    "--master-key", "REF", "env:NAME, file:PATH or command:/PATH (default: store.master_key of the configuration)")
+
+  /// The key of the store at a path: `--master-key`, else the configuration's.
+  ///
+  /// The configuration at hand, not named by `-c`, is asked only where it is about the same store.
+  static func masterKey(_ arguments: Arguments, store path: String) throws(CommandFailure) -> MasterKey? {
+    var reference = try arguments.value("--master-key", as: "env:NAME, file:PATH or command:/PATH WORDS") {
+      MasterKeyReference($0)
+    }
+    if reference == nil, arguments.value("-c") != nil {
+      reference = try RunCommand.load(arguments).masterKey
+    } else if reference == nil, let configuration = try? RunCommand.load(arguments), configuration.storePath == path {
+      reference = configuration.masterKey
+    }
+    do throws(MasterKeySource.Failure) {
+      return try MasterKeySource.load(reference)
+    } catch {
+      throw CommandFailure(ExitCode.badConfiguration, error.line)
+    }
+  }
 
   /// `--store`, else the configuration's store.
   static func path(_ arguments: Arguments) throws(CommandFailure) -> String {
@@ -31,11 +54,16 @@ final class StoreAccess {
     return try RunCommand.load(arguments).storePath
   }
 
-  convenience init(_ arguments: Arguments) throws(CommandFailure) {
-    try self.init(path: try StoreAccess.path(arguments))
+  /// A folder without slashes at its end, so that a name can be put behind it.
+  static func folder(_ path: String) -> String {
+    String(path.reversed().drop { $0 == "/" }.reversed())
   }
 
-  init(path: String) throws(CommandFailure) {
+  convenience init(_ arguments: Arguments) throws(CommandFailure) {
+    try self.init(path: try StoreAccess.path(arguments), arguments)
+  }
+
+  init(path: String, _ arguments: Arguments) throws(CommandFailure) {
     self.path = path
     guard FileManager.default.fileExists(atPath: path + "/CURRENT") else {
       throw CommandFailure(ExitCode.usage, "\(path): no store here; name one with --store PATH or -c vigil.yaml")
@@ -43,7 +71,8 @@ final class StoreAccess {
     let scratch = try StoreAccess.makeScratch()
     self.scratch = scratch
     do {
-      let store = try StoreAccess.open(path, scratch: scratch)
+      let key = try StoreAccess.masterKey(arguments, store: path)
+      let store = try StoreAccess.open(path, scratch: scratch, key: key)
       self.store = store
       journaledRules = try store.registry.latestText(.rules).flatMap { RuleDeployment(journaled: $0.bytes) }
       registry = try journaledRules?.baseFiles.registry() ?? RuleFiles.read("Rules").registry()
@@ -61,10 +90,12 @@ final class StoreAccess {
   }
 
   /// Tries again while the writer keeps changing its files.
-  private static func open(_ path: String, scratch: String) throws(CommandFailure) -> VigilStore {
+  static func open(
+    _ path: String, scratch: String, key: MasterKey?
+  ) throws(CommandFailure) -> VigilStore {
     for attempt in 1...5 {
       do throws(StoreError) {
-        return try VigilStore.openReadOnly(path: path, scratch: scratch)
+        return try VigilStore.openReadOnly(path: path, scratch: scratch, key: key)
       } catch {
         guard error == .busy, attempt < 5 else {
           let code = error == .busy ? ExitCode.inUse : ExitCode.failed
@@ -76,7 +107,7 @@ final class StoreAccess {
   }
 
   /// A folder of this reader's own, for its owner only.
-  private static func makeScratch() throws(CommandFailure) -> String {
+  static func makeScratch() throws(CommandFailure) -> String {
     var template = Array("\(FileManager.default.temporaryDirectory.path)/vigil-read-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
       throw CommandFailure(ExitCode.unavailable, "no temporary folder can be made; set TMPDIR to one that is writable")

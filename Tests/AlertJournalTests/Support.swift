@@ -60,6 +60,10 @@ struct OpenStore {
   }
 
   func append(_ slots: [Slot], entries: [DirectoryEntry] = []) throws {
+    try OpenStore.append(slots, entries: entries, to: store)
+  }
+
+  static func append(_ slots: [Slot], entries: [DirectoryEntry] = [], to store: VigilStore) throws {
     var encoder = JournalBatchEncoder()
     for entry in entries { encoder.append(entry) }
     for slot in slots { encoder.append(slot) }

@@ -7,7 +7,7 @@ enum HouseMap {
     ["VitalModel", "Instrumentation", "RingBufferModule", "YAMLText", "Compression", "Digests"],
     [
       "RuleLanguage", "Configuration", "Decoding", "Evaluation", "Suppression", "ChunkCoding", "Simulation",
-      "Statistics", "WebhookFormats",
+      "Statistics", "WebhookFormats", "TabularFormats",
     ],
     ["Pipeline", "KeyValueStore"],
     ["MQTTIngress", "SeriesStore", "AlertJournal", "Delivery", "HTTPAPI", "Recordings", "RuleTesting"],

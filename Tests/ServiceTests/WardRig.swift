@@ -118,6 +118,8 @@ final class Ward {
     var store: String?
     /// Fields of `store.retain`.
     var retain = ""
+    /// Where the store's master key is; nil: it is not encrypted.
+    var masterKey: String?
     var rules = RepositoryRoot.path + "/Rules"
     var set = "adult-ward"
     /// Further receivers' entries, and who is told.
@@ -158,7 +160,8 @@ final class Ward {
     text += options.broker.map { "    " + $0 }
     text.append("rules: { path: \"\(options.rules)\", set: \(options.set) }")
     let path = options.store ?? folder.file("store")
-    text.append("store: { path: \"\(path)\", retain: { \(options.retain) } }")
+    let key = options.masterKey.map { "master_key: \"\($0)\", " } ?? ""
+    text.append("store: { path: \"\(path)\", \(key)retain: { \(options.retain) } }")
     text += ["engine: { shards: 2 }", "receivers:"]
     let secret = try folder.write("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\n", to: "secret")
     text.append(
