@@ -29,6 +29,27 @@ import VitalModel
     print("\(states.bytes.count) bytes, \(states.valueNames.map(\.description)), \(states.stampKinds)")
   }
 
+  /// The built-in set is what its page says, and is worth having on wards it was not trained on.
+  @Test func theBuiltInSetSavesBytes() throws {
+    let states = StartStates.builtIn
+    #expect(states.id == 1 && states.bytes.count < 150_000)
+    #expect(states.valueNames.contains { $0.vital == StartStates.genericVital })
+    let simulated = SimulatedChunks(seed: 5, patients: 3, seconds: 240, rowsMax: 120)
+    let trained = try ModelledCodec(states: states, names: simulated.name)
+    let untrained = try ModelledCodec(states: .untrained, names: simulated.name)
+    let decoder = try ChunkDecoder()
+    var bytes = (trained: 0, untrained: 0)
+    for rows in simulated.chunks {
+      let chunk = try trained.encode(rows)
+      #expect(try chunk.withUnsafeBytes { try decoder.decode($0) } == rows)
+      bytes.trained += trained.sizes.stamps + trained.sizes.values + trained.sizes.presence + trained.sizes.delays
+      _ = try untrained.encode(rows)
+      bytes.untrained +=
+        untrained.sizes.stamps + untrained.sizes.values + untrained.sizes.presence + untrained.sizes.delays
+    }
+    #expect(bytes.trained * 100 < bytes.untrained * 85, "\(bytes)")
+  }
+
   private func base64(_ bytes: [UInt8]) -> [UInt8] {
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     var text: [UInt8] = []
