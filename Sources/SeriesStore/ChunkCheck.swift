@@ -5,9 +5,8 @@ import KeyValueStore
 package struct ChunkCheck {
   private let decoder: ChunkDecoder
 
-  package init() throws(SeriesError) {
-    decoder = try decoding { () throws(ChunkError) in try ChunkDecoder() }
-  }
+  /// - Parameter store: whose chunks they are.
+  package init(_ store: Store) throws(SeriesError) { decoder = try SealCodec(store).makeDecoder() }
 
   /// Why a chunk cannot be used; nil when it can.
   ///
@@ -30,6 +29,20 @@ package struct ChunkCheck {
         return "its patient or device is not registered"
       }
       return nil
+    } catch {
+      return error.description
+    }
+  }
+
+  /// Why the rollups of a day cannot be used; nil when they can.
+  package func complaint(
+    rollups key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, patients: UInt32, devices: UInt32
+  ) -> String? {
+    do throws(SeriesError) {
+      let day = try RollupKey.day(key)
+      _ = try RollupDay(value, start: day.start)
+      return day.group.patient < patients && day.group.device < devices
+        ? nil : "its patient or device is not registered"
     } catch {
       return error.description
     }

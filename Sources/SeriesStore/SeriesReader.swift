@@ -59,13 +59,15 @@ package struct SeriesReader: Sendable {
   ///
   /// - Parameters:
   ///   - superseded: also gives values that a correction replaced.
+  ///   - codes: only these vitals; chunks without any are not decoded. Empty: all.
   ///   - tail: rows not sealed yet; those sealed by now are left out.
   package func rows(
-    _ group: SeriesGroup, from: Int64 = .min, to: Int64 = .max, superseded: Bool = false, tail: SeriesTail? = nil
+    _ group: SeriesGroup, from: Int64 = .min, to: Int64 = .max, superseded: Bool = false,
+    codes: Set<VitalCode> = [], tail: SeriesTail? = nil
   ) throws(SeriesError) -> SeriesCursor {
-    let feed = try DirectFeed(chunks, FeedRequest(group: group, from: from, to: to))
+    let feed = try DirectFeed(chunks, FeedRequest(group: group, from: from, to: to, codes: codes))
     let live = tail?.rows(group, plan: plan) ?? []
-    return try SeriesCursor(feed: feed, from: from, to: to, superseded: superseded, live: live)
+    return try SeriesCursor(feed: feed, from: from, to: to, superseded: superseded, codes: codes, live: live)
   }
 
   /// Stretches of event time in which a group has rows that may lie in `from..<to`, in no order: one a sealed chunk, from

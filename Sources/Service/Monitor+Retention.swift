@@ -90,7 +90,7 @@ extension Monitor {
   }
 
   /// Patients under legal hold: nothing of theirs goes.
-  private func heldPatients() throws -> Set<UInt32> { [] }
+  private func heldPatients() throws -> Set<UInt32> { Set(try service.store.holds.all().keys) }
 
   private func tenant(_ patient: UInt32) -> String { service.directory.patientKey(patient)?.tenant ?? "" }
 

@@ -91,7 +91,7 @@ package struct ServiceMeters: Sendable {
     checkpoints = registry.counter("vigil_checkpoints_total", "Patient states stored.")
     chunks = registry.counter("vigil_chunks_sealed_total", "Chunks sealed.")
     chunksMerged = registry.counter("vigil_chunks_merged_total", "Small or late chunks that went into larger ones.")
-    daysRolledUp = registry.counter("vigil_rollup_days_total", "Days of a patient and device rolled up.")
+    daysRolledUp = registry.counter("vigil_rollups_made_total", "Days of a patient and device rolled up.")
     retained = registry.counterFamily(
       "vigil_retention_deleted_total", "What retention deleted, by class of data.", labels: ["class"])
     reloads = registry.counterFamily("vigil_reloads_total", "Reloads of rules and configuration.", labels: ["outcome"])

@@ -61,7 +61,8 @@ struct Doctor {
     guard let configuration = configuration(arguments) else { return StoreMemory() }
     rules(configuration)
     let path = arguments.value("--store") ?? configuration.storePath
-    store(path)
+    key(configuration, arguments, path)
+    store(path, arguments)
     room(path)
     files()
     clock(path)
@@ -102,13 +103,26 @@ struct Doctor {
     }
   }
 
-  private mutating func store(_ path: String) {
+  private mutating func key(_ configuration: VigilConfiguration, _ arguments: Arguments, _ path: String) {
+    do throws(CommandFailure) {
+      guard try StoreAccess.masterKey(arguments, store: path) != nil else {
+        let advice = "`vigil keys generate` makes a key; name it with store.master_key"
+        note("encryption", .warn, "no master key is configured: patient data is kept in the clear", advice)
+        return
+      }
+      note("encryption", .ok, "the master key can be read")
+    } catch {
+      note("encryption", .fail, error.line, "without its master key an encrypted store cannot be read by anybody")
+    }
+  }
+
+  private mutating func store(_ path: String, _ arguments: Arguments) {
     guard FileManager.default.fileExists(atPath: path + "/CURRENT") else {
       note("store", .warn, "\(path): none yet", "`vigil run` makes it")
       return
     }
     do throws(CommandFailure) {
-      let access = try StoreAccess(path: path)
+      let access = try StoreAccess(path: path, arguments)
       let counts = access.directory.counts
       note("store", .ok, "\(path) opens: format \(VigilStore.formatVersion), \(counts.patients) patients")
     } catch {

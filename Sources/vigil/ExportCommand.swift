@@ -24,6 +24,9 @@ enum ExportCommand {
       Flag("--patients", "ID,...", repeats: true, "only these patients"),
       Flag("--codes", "KEY,...", repeats: true, "only these vitals"),
       Flag("--superseded", "also values that a correction replaced"),
+      Flag(
+        "--resolution", "raw|1m|15m|1h|auto",
+        "count, min, max, mean and last of such stretches instead of samples (csv, jsonl); auto: by the range"),
       Flag("--json", "counts as one JSON object on standard error"),
     ], positional: "", run: run)
 
@@ -40,18 +43,29 @@ enum ExportCommand {
     let groups = try access.reading {
       exportOrder(try series.groups().filter { patients?.contains($0.patient) ?? true }, access.directory)
     }
+    let resolution = try resolution(arguments, from: from, to: to)
+    var scan = SeriesScan()
+    (scan.groups, scan.codes, scan.resolution) = (groups, codes, resolution)
+    (scan.from, scan.to) = (from ?? .min, to ?? .max)
+    (scan.superseded, scan.decodesAhead) = (arguments.has("--superseded"), true)
+    if resolution != .raw {
+      return try RollupExport.run(scan, series, access, format, arguments)
+    }
     var export = try SeriesExport(
       access: access, groups: groups, format: format, isFull: arguments.has("--full"), codes: codes,
       output: arguments.value("--output") ?? "-")
     let progress = ProgressBar(total: 0, label: "samples exported")
     try access.reading {
-      for group in groups {
-        let cursor = try series.rows(group, from: from, to: to, superseded: arguments.has("--superseded"))
-        var row = SeriesRow()
-        while try cursor.next(&row) {
-          try export.append(row, group)
-          progress.advance(to: export.samples)
-        }
+      let cursor = try series.scan(scan)
+      defer { cursor.close() }
+      var scanned = ScannedRow()
+      var row = SeriesRow()
+      while try cursor.next(&scanned) {
+        row.time = scanned.time
+        swap(&row.cells, &scanned.samples)
+        try export.append(row, scanned.group)
+        swap(&row.cells, &scanned.samples)
+        progress.advance(to: export.samples)
       }
       try export.finish()
     }
@@ -73,6 +87,17 @@ enum ExportCommand {
       throw CommandFailure(ExitCode.usage, "arrow is binary: name a file with --output, or pipe it to what reads it")
     }
     return format
+  }
+
+  private static func resolution(
+    _ arguments: Arguments, from: Int64?, to: Int64?
+  ) throws(CommandFailure) -> SeriesResolution {
+    guard let name = arguments.value("--resolution") else { return .raw }
+    if name == "auto" { return .automatic(from: from ?? .min, to: to ?? .max) }
+    guard let resolution = SeriesResolution(rawValue: name) else {
+      throw CommandFailure(ExitCode.usage, "`--resolution` must be raw, 1m, 15m, 1h or auto, not `\(name)`")
+    }
+    return resolution
   }
 
   private static func codes(_ arguments: Arguments, _ registry: VitalRegistry) throws(CommandFailure) -> Set<VitalCode>

@@ -234,7 +234,6 @@ import VitalModel
     for number in 0..<30 { try ward.send("d-1", "hr", "72", at: base + Int64(number)) }
     _ = try ward.settle(30)
     try ward.restart()
-    #expect(try ward.storedSamples() == 30)
     let hour: Int64 = 3_600_000
     let store = try ward.running.store
     func entries(_ action: String) throws -> [String] {
