@@ -32,7 +32,8 @@ struct StoredStates {
       writer.append(value.name.unrest.rawValue)
     }
     for stamp in stamps { writer.append(stamp.kind.rawValue) }
-    let models = values.map { (words: $0.words, slots: ValueModel.slotCount) }
+    let models =
+      values.map { (words: $0.words, slots: ValueModel.slotCount) }
       + stamps.map { (words: $0.words, slots: StampModel.slotCount) }
     var planes: [UInt8] = []
     for model in models { append(model.words, slots: model.slots, to: &planes) }
@@ -51,7 +52,6 @@ struct StoredStates {
     for word in words[..<slots] { planes.append(UInt8(word >> 24)) }
     for word in words[..<slots] { planes.append(UInt8(word >> 16 & 255)) }
     for word in words[slots...] {
-      // What saturated inputs taught for long may be larger than it is kept.
       let weight = Int16(clamping: Int32(bitPattern: word) >> 3)
       planes.append(UInt8(truncatingIfNeeded: weight))
       planes.append(UInt8(truncatingIfNeeded: weight >> 8))

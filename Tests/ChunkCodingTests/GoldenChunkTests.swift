@@ -21,7 +21,12 @@ import VitalModel
       sampleSlot(code: 0, time: 1_700_000_001_000, mantissa: 74, sequence: 6),
       sampleSlot(code: 0, time: 1_700_000_002_000, mantissa: 73, sequence: 7, quality: 9_000),
     ]
-    try check(rows(of: slots, firstPosition: 300), .untrained, "G0")
+    try check(
+      rows(of: slots, firstPosition: 300), .untrained,
+      """
+      02 02 8f 26 80 94 5e 7f 2b 40 02 03 e8 40 4b 20 0f 40 11 09 97 0c 3b e8 3f e6 b5 20 8a 10 84 39 00 05 0a 02 50 00 \
+      12 01 ff ff 03 ff ff 03 a8 46 40 10 60 70 b0 65 69 2d 09
+      """)
   }
 
   @Test func steadyVitalsFromTheBuiltInSet() throws {
@@ -34,11 +39,13 @@ import VitalModel
     var rows = ModelledCodecTests().steadyRows(40)
     for index in rows.times.indices { rows.times[index] += Int64(index / 20 * 7000) + generator.bell(6) }
     for index in 0..<40 {
+      let delay = 30 + generator.bell(9)
       for column in rows.columns.indices {
-        rows.columns[column].cells[index].ingestTime = rows.times[index] + 30 + generator.bell(9)
+        rows.columns[column].cells[index].ingestTime = rows.times[index] + delay
         rows.columns[column].cells[index].sequence = Int64(index)
       }
-      rows.columns[3].cells[index].exponent = Int8(index % 3) - 2
+      // Few enough that the marks stay without zstd, whose bytes another release may change.
+      rows.columns[3].cells[index].exponent = index == 12 ? -2 : 0
     }
     rows.columns[0].rows.removeSubrange(5..<30)
     rows.columns[0].cells.removeSubrange(5..<30)
@@ -46,11 +53,15 @@ import VitalModel
       rows.columns[2].cells[index].mantissa /= 10
       rows.columns[2].cells[index].exponent = 0
     }
-    try check(rows, .builtIn, "G2")
+    try check(rows, .untrained, "G2")
   }
 
-  /// A start from set 0 and one from set 1 with the same rows differ in size only.
   @Test func oneRow() throws {
-    try check(ModelledCodecTests().steadyRows(1), .untrained, "G3")
+    try check(
+      ModelledCodecTests().steadyRows(1), .untrained,
+      """
+      02 02 43 49 a0 05 17 9f ca d0 00 80 00 01 04 24 04 57 d1 00 44 24 80 28 12 40 7f cd 82 48 08 04 f4 80 88 08 21 08 \
+      40 6b 5a b0 4f 3d 44 d6
+      """)
   }
 }
