@@ -52,6 +52,7 @@ let package = Package(
     room("Simulation", ["VitalModel"]),
     room("Statistics", ["VitalModel"]),
     room("WebhookFormats", ["VitalModel"]),
+    room("TabularFormats", ["VitalModel"]),
 
     // Layer 2: joints.
     room("Pipeline", ["VitalModel", "Evaluation", "Suppression", "Digests", "Compression"]),
@@ -59,7 +60,7 @@ let package = Package(
 
     // Layer 3: shells.
     room("MQTTIngress", ["VitalModel", "Instrumentation", "CMosquitto"]),
-    room("SeriesStore", ["VitalModel", "ChunkCoding", "KeyValueStore"]),
+    room("SeriesStore", ["VitalModel", "ChunkCoding", "Compression", "KeyValueStore", "Digests"]),
     room("AlertJournal", ["VitalModel", "Pipeline", "KeyValueStore", "Compression", "Digests"]),
     room("Delivery", ["VitalModel", "Instrumentation", "Digests", "CCurl"]),
     room("HTTPAPI", ["Instrumentation", "CMicrohttpd"]),
@@ -73,7 +74,8 @@ let package = Package(
         "VitalModel", "Instrumentation", "RingBufferModule", "RuleLanguage", "Configuration", "Decoding", "Pipeline",
         "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI",
         "Recordings",
-        "Simulation", "Statistics", "Digests", "Compression", "Evaluation", "YAMLText", "WebhookFormats", "CSystemd",
+        "Simulation", "Statistics", "Digests", "Compression", "Evaluation", "YAMLText", "WebhookFormats",
+        "TabularFormats", "CSystemd",
       ]),
     .executableTarget(
       name: "vigil",
@@ -81,15 +83,15 @@ let package = Package(
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
         "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
         "Decoding", "RuleLanguage", "Digests", "Evaluation", "Compression", "RuleTesting", "WebhookFormats",
-        "Statistics",
+        "Statistics", "TabularFormats",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
       dependencies: [
         "RingBufferModule", "Decoding", "VitalModel", "ChunkCoding", "SeriesStore", "KeyValueStore", "Service",
         "MQTTIngress", "HTTPAPI", "Configuration", "Evaluation", "Pipeline", "RuleLanguage", "Recordings",
-        "Suppression",
-        "CAllocationCount",
+        "Suppression", "AlertJournal", "Simulation", "Compression", "Instrumentation",
+        "CAllocationCount", "CZstd",
       ],
       path: "Benchmarks/VigilBenchmarks"),
     .target(name: "CAllocationCount", path: "Benchmarks/CAllocationCount"),
@@ -111,28 +113,32 @@ let package = Package(
     tests("Evaluation", ["VitalModel", "TestSupport"]),
     .testTarget(
       name: "SuppressionTests", dependencies: ["Suppression", "VitalModel", "TestSupport"], exclude: ["Golden"]),
-    tests("ChunkCoding", ["VitalModel"]),
+    tests("ChunkCoding", ["VitalModel", "Simulation"]),
     tests("Simulation", ["VitalModel"]),
     tests("Statistics", ["VitalModel"]),
     tests("WebhookFormats", ["VitalModel"]),
+    .testTarget(
+      name: "TabularFormatsTests", dependencies: ["TabularFormats", "VitalModel", "TestSupport"], exclude: ["Golden"]),
     tests(
       "Pipeline",
       ["VitalModel", "RuleLanguage", "Evaluation", "Suppression", "Configuration", "TestSupport", "YAMLText"]),
     tests("KeyValueStore", ["TestSupport"]),
     tests("MQTTIngress", ["VitalModel", "Instrumentation", "TestSupport"]),
-    tests("SeriesStore", ["VitalModel", "KeyValueStore", "TestSupport"]),
+    tests("SeriesStore", ["VitalModel", "ChunkCoding", "Compression", "KeyValueStore", "TestSupport"]),
     tests("AlertJournal", ["VitalModel", "KeyValueStore", "TestSupport"]),
     tests("Delivery", ["VitalModel", "Instrumentation", "HTTPAPI", "TestSupport"]),
     tests("HTTPAPI", ["Instrumentation", "TestSupport"]),
     tests("Recordings", ["VitalModel", "TestSupport"]),
     tests("RuleTesting", ["VitalModel", "YAMLText", "RuleLanguage"]),
-    tests(
-      "Service",
-      [
+    .testTarget(
+      name: "ServiceTests",
+      dependencies: [
+        "Service",
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
-        "Digests", "RuleLanguage", "Statistics", "WebhookFormats",
-      ]),
+        "Digests", "RuleLanguage", "Statistics", "WebhookFormats", "TabularFormats", "ChunkCoding",
+      ],
+      exclude: ["Fixtures"]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
   ],
   swiftLanguageModes: [.v6],

@@ -368,4 +368,5 @@ def is_idle(scene):
     return before and before.get(name) == after.get(name) and not any(depths)
 
 
-stage.main(check)
+if __name__ == "__main__":
+    stage.main(check)

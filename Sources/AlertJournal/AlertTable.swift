@@ -295,7 +295,7 @@ package struct AlertTable: Sendable {
     }
   }
 
-  private func transition(
+  func transition(
     _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
   ) throws(JournalError) -> StoredTransition {
     let (patient, alertID, sequence) = try table.parse(key) { (reader) throws(KeyError) in

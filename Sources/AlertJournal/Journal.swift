@@ -24,6 +24,7 @@ package struct Journal: Sendable {
   /// Puts a batch, with the directory entries and texts in it, into a write.
   package func append(_ encoded: EncodedBatch, to batch: WriteBatch) throws(JournalError) {
     batch.put(table.family, key: Journal.key(encoded.header.first), value: encoded.bytes)
+    batch.note(JournalNote(encoded.header).bytes)
     for entry in encoded.entries {
       batch.put(registry, key: RegistryTable.key(entry), value: RegistryTable.value(entry))
     }
@@ -130,6 +131,16 @@ package struct Journal: Sendable {
       return false
     }
     return found
+  }
+
+  /// Last position of the batches wholly received by a time, milliseconds: where a restore to that time ends. 0 when even
+  /// the first came later.
+  package func lastPosition(receivedBy time: Int64) throws(JournalError) -> UInt64 {
+    var last: UInt64 = 0
+    try readBatches(from: 0, onDamage: { _ in }) { (_, header) throws(Damage) in
+      if header.ingestTimes.upperBound <= time { last = max(last, header.last) }
+    }
+    return last
   }
 
   // MARK: Size and retention

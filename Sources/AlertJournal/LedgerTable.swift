@@ -88,9 +88,46 @@ package struct LedgerTable: Sendable {
     return count
   }
 
-  /// Drops rows detected before a time, milliseconds.
-  package func trim(olderThan timeMs: Int64, in batch: WriteBatch) {
-    batch.deleteRange(table.family, start: [], end: LedgerTable.key(timeMs))
+  /// Rows one trimming drops at most.
+  static let trimmedMax = 100_000
+
+  /// Drops rows detected before the time their patient's are kept from.
+  ///
+  /// - Parameters:
+  ///   - newest: no row detected at or after it is looked at, ms.
+  ///   - cutoff: by patient number, ms; nil: rows of this patient stay, whatever their age.
+  /// - Returns: rows dropped; more may be due at ``trimmedMax``.
+  package func trim(before newest: Int64, in batch: WriteBatch, cutoff: (UInt32) -> Int64?) throws(JournalError) -> Int
+  {
+    let iterator = try storing { () throws(StoreError) in
+      try table.store.iterator(table.family, upper: LedgerTable.key(newest))
+    }
+    defer { iterator.close() }
+    var old: [[UInt8]] = []
+    var isUnbroken = true
+    var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
+    while isAt, old.count < LedgerTable.trimmedMax {
+      let (time, patient) = try table.parse(iterator.key, skipping: 0) { (reader) throws(KeyError) in
+        let time = try reader.int64()
+        _ = try reader.uint64()
+        let patient = try reader.uint32()
+        _ = try reader.uint32()
+        return (time, patient)
+      }
+      if let cutoff = cutoff(patient), time < cutoff {
+        old.append(Array(iterator.key))
+      } else {
+        isUnbroken = false
+      }
+      isAt = try storing { () throws(StoreError) in try iterator.next() }
+    }
+    // A range deletion slows later reads of the range: only for many rows.
+    if isUnbroken, old.count >= 32, let last = old.last {
+      batch.deleteRange(table.family, start: [], end: last + [0])
+    } else {
+      for key in old { batch.delete(table.family, key: key) }
+    }
+    return old.count
   }
 
   private static func key(_ time: Int64) -> [UInt8] {

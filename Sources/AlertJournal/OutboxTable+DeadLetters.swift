@@ -10,12 +10,15 @@ package enum DeadLetterReason: UInt8, Sendable, CaseIterable {
   case parked = 2
   /// No receiver of this name is configured any more.
   case unconfigured = 3
+  /// Owed by a restored store, and held by whoever restored it.
+  case restored = 4
 
   package var text: String {
     switch self {
     case .refused: "refused"
     case .parked: "parked"
     case .unconfigured: "unconfigured"
+    case .restored: "restored"
     }
   }
 }

@@ -1,5 +1,6 @@
 import Compression
 import Digests
+import Glibc
 import KeyValueStore
 import Pipeline
 import Synchronization
@@ -82,7 +83,7 @@ package final class PatientErasure {
   package static func erase(
     path: String, key: MasterKey, _ order: Order, progress: @escaping (String, Int) -> Void = { _, _ in }
   ) throws(JournalError) -> Report {
-    let store = try storing { () throws(StoreError) in try VigilStore.open(path: path, key: key) }
+    let store = try storing { () throws(StoreError) in try VigilStore.open(path: path, key: key, keepsLog: false) }
     defer { store.close() }
     guard let vault = store.vault else { throw .store(.sealed("the store is not encrypted")) }
     guard try !store.holds.isHeld(order.patient) else {
@@ -99,7 +100,7 @@ package final class PatientErasure {
     path: String, key: MasterKey, progress: @escaping (String, Int) -> Void = { _, _ in }
   ) throws(JournalError) -> Report? {
     let store = try storing { () throws(StoreError) in
-      try VigilStore.open(path: path, key: key, accepting: [.sealed, .erasing])
+      try VigilStore.open(path: path, key: key, keepsLog: false, accepting: [.sealed, .erasing])
     }
     defer { store.close() }
     guard let vault = store.vault else { throw .store(.sealed("the store is not encrypted")) }
@@ -211,6 +212,10 @@ package final class PatientErasure {
       try store.flush()
       // The list of files names the first and last key of each; a new opening begins a new list.
       try store.reopen()
+      // Logs kept for an archive that had not taken them yet: it will find a gap, and needs a backup made after this.
+      for name in BackupFiles.names(store.path + "/archive") where name.hasSuffix(".log") {
+        unlink(store.path + "/archive/" + name)
+      }
     }
   }
 }

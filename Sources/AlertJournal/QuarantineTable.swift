@@ -122,6 +122,17 @@ package final class QuarantineTable: Sendable {
     return true
   }
 
+  /// Messages received before a time, milliseconds.
+  package func count(olderThan timeMs: Int64) throws(JournalError) -> Int {
+    var count = 0
+    try scan(from: nil) { entry in
+      guard entry.id.receivedMs < timeMs else { return false }
+      count += 1
+      return true
+    }
+    return count
+  }
+
   /// Drops messages received before a time, milliseconds.
   package func trim(olderThan timeMs: Int64, in batch: WriteBatch) {
     let end = QuarantineID(receivedMs: timeMs, ordinal: 0)

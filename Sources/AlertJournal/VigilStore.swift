@@ -37,7 +37,7 @@ package struct StoreFamilies: Sendable {
     meta = try store.family("meta")
   }
 
-  /// Layouts. At most two write buffers a family are in memory: with the block cache about 150 MiB at the very most.
+  /// Layouts. The sizes of write buffers are shares of what ``StoreMemory`` has for them.
   static let specs: [FamilySpec] = [
     // Batches come packed.
     FamilySpec("journal", compression: .none, blockBytes: 64 << 10, writeBufferBytes: 16 << 20),
@@ -83,7 +83,7 @@ package struct StoreFamilies: Sendable {
 /// An open store with its tables. May be used from any thread; what one thread must own says so.
 package final class VigilStore: Sendable {
   /// The format this program writes, and the newest it reads.
-  package static let formatVersion: UInt32 = 1
+  package static let formatVersion: UInt32 = 2
 
   /// The store beneath, for rooms with families of their own.
   package let store: Store
@@ -103,17 +103,26 @@ package final class VigilStore: Sendable {
 
   /// Opens a store for reading and writing, making it and what it lacks if needed; the folder above must exist.
   ///
-  /// - Parameter key: the master key of an encrypted store; a store made now is encrypted if there is one.
+  /// A store of an earlier format is brought to this one, see ``StoreUpgrade``.
+  ///
+  /// - Parameters:
+  ///   - key: the master key of an encrypted store; a store made now is encrypted if there is one.
+  ///   - memory: what blocks read back and write buffers may take.
+  ///   - keepsLog: whether the log of changes stays readable for a ``LogArchive``; nil: as the store's archive, if it has
+  ///     one, needs it.
   /// - Throws: `.inUse`, `.noSpace`, `.io`; `.formatTooNew`, naming both versions; `.corruption`; `.sealed` where key and
   ///   store do not go together.
-  package static func open(path: String, key: MasterKey? = nil) throws(StoreError) -> VigilStore {
-    try open(path: path, key: key, accepting: [.sealed])
+  package static func open(
+    path: String, key: MasterKey? = nil, memory: StoreMemory = StoreMemory(), keepsLog: Bool? = nil
+  ) throws(StoreError) -> VigilStore {
+    try open(path: path, key: key, memory: memory, keepsLog: keepsLog, accepting: [.sealed])
   }
 
   static func open(
-    path: String, key: MasterKey?, accepting states: Set<KeyHeader.State>
+    path: String, key: MasterKey?, memory: StoreMemory = StoreMemory(), keepsLog: Bool? = nil,
+    accepting states: Set<KeyHeader.State>
   ) throws(StoreError) -> VigilStore {
-    let store = try openStore(path: path, isSealed: key != nil)
+    let store = try openStore(path: path, isSealed: key != nil, memory: memory, keepsLog: keepsLog)
     do throws(StoreError) {
       return try VigilStore(store, key: key, accepting: states)
     } catch {
@@ -139,18 +148,25 @@ package final class VigilStore: Sendable {
     }
   }
 
-  static func openStore(path: String, isSealed: Bool) throws(StoreError) -> Store {
-    try Store.open(
-      path: path, families: isSealed ? StoreFamilies.sealedSpecs : StoreFamilies.specs, options: StoreFamilies.options)
+  static func openStore(
+    path: String, isSealed: Bool, memory: StoreMemory = StoreMemory(), keepsLog: Bool? = nil
+  ) throws(StoreError) -> Store {
+    var options = StoreFamilies.options
+    options.blockCacheBytes = memory.cacheBytes
+    options.logKeptSeconds = keepsLog ?? LogArchive.isKept(storePath: path) ? LogArchive.logKeptSeconds : 0
+    let specs = isSealed ? StoreFamilies.sealedSpecs : StoreFamilies.specs
+    let store = try Store.open(path: path, families: memory.sized(specs), options: options)
+    if options.logKeptSeconds == 0 { LogArchive.dropKept(storePath: path) }
+    return store
   }
 
   private init(
     _ store: Store, key: MasterKey?, accepting states: Set<KeyHeader.State> = [.sealed]
   ) throws(StoreError) {
+    let format = try Self.checkFormat(store, try store.family("meta"))
     let families = try StoreFamilies(of: store)
     let vault = try VaultOpening(store: store, families: families).vault(key, accepting: states)
     if let vault { store.use(vault) }
-    try Self.checkFormat(store, families.meta)
     self.store = store
     self.families = families
     self.vault = vault
@@ -166,6 +182,7 @@ package final class VigilStore: Sendable {
     do throws(JournalError) {
       outbox = try OutboxTable(table: table(families.outbox), alerts: alerts)
       quarantine = try QuarantineTable(table: table(families.quarantine))
+      if format < VigilStore.formatVersion { try StoreUpgrade.run(from: format, journal: journal, audit: audit, store) }
       if !store.isReadOnly { try alerts.indexActive() }
     } catch {
       throw error.asStoreError
@@ -181,12 +198,13 @@ package final class VigilStore: Sendable {
   /// Closes the store for good.
   package func close() { store.close() }
 
-  private static let formatKey = Array("format".utf8)
+  static let formatKey = Array("format".utf8)
 
   /// Whether values are encrypted at rest.
   package var isEncrypted: Bool { vault != nil }
 
-  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) {
+  /// The format the store has; a new store gets the newest.
+  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32 {
     let table = Table(store: store, family: meta)
     let found: UInt32?
     do throws(JournalError) {
@@ -200,11 +218,19 @@ package final class VigilStore: Sendable {
       guard found <= formatVersion else {
         throw .formatTooNew("store format \(found), and this program knows formats up to \(formatVersion)")
       }
-      return
+      guard found == formatVersion || !store.isReadOnly else {
+        throw .formatTooOld("store format \(found); `vigil run` brings it to format \(formatVersion) at its next start")
+      }
+      return found
     }
     guard !store.isReadOnly else { throw .corruption("the store names no format version") }
     let batch = WriteBatch(for: store)
-    batch.put(meta, key: formatKey, value: SealedValue.seal { $0.append(littleEndian: formatVersion) })
+    put(format: formatVersion, meta, in: batch)
     try store.write(batch, sync: true)
+    return formatVersion
+  }
+
+  static func put(format: UInt32, _ meta: Family, in batch: WriteBatch) {
+    batch.put(meta, key: formatKey, value: SealedValue.seal { $0.append(littleEndian: format) })
   }
 }

@@ -167,8 +167,13 @@ struct ConfigurationReader {
   }
 
   private mutating func store(_ top: YAMLMapping) {
-    if let entry = top.mapping("store", keys: ["path", "master_key", "retain"], &problems) {
+    let keys = ["path", "master_key", "memory", "retain", "archive", "free_warn"]
+    if let entry = top.mapping("store", keys: keys, &problems) {
       if let path = entry.string("path", &problems) { configuration.storePath = path }
+      if let archive = entry.string("archive", &problems) { configuration.archive = archive }
+      if let share = entry.read("free_warn", as: "a share of the disk from 0% to 90%", &problems, Self.share) {
+        configuration.freeWarn = share
+      }
       if let node = entry.value("master_key", &problems) {
         configuration.masterKey = node.scalar.flatMap(MasterKeyReference.init)
         if configuration.masterKey == nil {
@@ -176,22 +181,20 @@ struct ConfigurationReader {
             node, "`master_key` must be env:NAME, file:PATH or command:/PATH WORDS: a key is never written here")
         }
       }
-      if let retain = entry.mapping("retain", keys: ["chunks", "journal", "journal_bytes", "ledger"], &problems) {
-        let range: ClosedRange<Int64> = 3_600_000...3_155_760_000_000
-        let kept = configuration.retain
-        configuration.retain.chunks = retain.duration("chunks", in: range, &problems) ?? kept.chunks
-        configuration.retain.journal = retain.duration("journal", in: range, &problems) ?? kept.journal
-        if let bytes = retain.int("journal_bytes", in: 1_048_576...(1 << 50), &problems) {
-          configuration.retain.journalBytes = UInt64(bytes)
-        }
-        configuration.retain.ledger = retain.duration("ledger", in: range, &problems) ?? kept.ledger
-      }
+      if let memory = entry.bytes("memory", in: 32 << 20...(1 << 40), &problems) { configuration.storeMemory = memory }
+      retention(entry)
     }
     guard let journal = top.mapping("journal", keys: ["commit_interval", "commit_max"], &problems) else { return }
     if let interval = journal.duration("commit_interval", in: 1...1000, &problems) {
       configuration.commitInterval = interval
     }
     if let count = journal.int("commit_max", in: 1...1_000_000, &problems) { configuration.commitMax = count }
+  }
+
+  /// `10%` as 0.1.
+  private static func share(_ text: String) -> Double? {
+    guard text.hasSuffix("%"), let percent = Double(text.dropLast()), (0...90).contains(percent) else { return nil }
+    return percent / 100
   }
 
   private mutating func process(_ top: YAMLMapping) {

@@ -141,12 +141,42 @@ package struct VigilConfiguration: Hashable, Sendable {
   /// How long things are kept, milliseconds.
   package struct Retention: Hashable, Sendable {
     package var chunks: Int64 = 730 * 86_400_000
+    /// Nil: as long as chunks.
+    package var rollups: Int64?
+    /// Values that a correction replaced; nil: as long as chunks.
+    package var superseded: Int64?
     package var journal: Int64 = 7 * 86_400_000
     package var ledger: Int64 = 365 * 86_400_000
+    /// Nil: as long as the ledger.
+    package var quarantine: Int64?
+    /// What was delivered and not to be sent again; nil: as long as the journal.
+    package var outboxMarks: Int64?
     /// The journal is trimmed to about this many bytes, whatever its age; nil: by age only.
     package var journalBytes: UInt64?
+    /// Other lengths for what is one tenant's.
+    package var tenants: [String: Tenant] = [:]
 
     package init() {}
+
+    /// What may differ for one tenant; nil: as for all.
+    package struct Tenant: Hashable, Sendable {
+      package var chunks: Int64?
+      package var rollups: Int64?
+      package var superseded: Int64?
+      package var ledger: Int64?
+
+      package init() {}
+    }
+
+    /// How long each class of one tenant's data is kept.
+    package func lengths(tenant: String) -> (chunks: Int64, rollups: Int64, superseded: Int64, ledger: Int64) {
+      let own = tenants[tenant] ?? Tenant()
+      let chunks = own.chunks ?? chunks
+      return (
+        chunks, own.rollups ?? rollups ?? chunks, min(chunks, own.superseded ?? superseded ?? chunks),
+        own.ledger ?? ledger
+      )
+    }
   }
 
   package struct Heartbeat: Hashable, Sendable {
@@ -175,6 +205,12 @@ package struct VigilConfiguration: Hashable, Sendable {
   /// The key the store is encrypted under; nil: it is not encrypted.
   package var masterKey: MasterKeyReference?
   package var retain = Retention()
+  /// What the store may use for its block cache and write buffers, bytes.
+  package var storeMemory = 160 << 20
+  /// The backup set the log is archived into, as written; nil: not archived.
+  package var archive: String?
+  /// Share of the store's disk, 0 to 1: less free room than this is told; 0: never.
+  package var freeWarn = 0.1
   /// The longest an entry waits for its commit, milliseconds.
   package var commitInterval: Int64 = 2
   /// Entries of one commit at most.

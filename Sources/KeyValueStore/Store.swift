@@ -82,6 +82,13 @@ package final class Store: Sendable {
     precondition(guardBox.storeIfNil(box) === box, "a store has one guard for its life")
   }
 
+  /// Opens a copy made by ``checkpoint(to:)`` for reading, behind the same guard; `scratch` as for a secondary.
+  package func openCheckpoint(_ path: String, scratch: String) throws(StoreError) -> Store {
+    let copy = try Store(path: path, families: families, options: options, scratch: scratch)
+    if let guardian = guardBox.load()?.guardian { copy.use(guardian) }
+    return copy
+  }
+
   /// The guard of a family's values; nil where they are kept as they are.
   func guardian(_ family: Family) -> (any ValueGuard)? { family.isGuarded ? guardBox.load()?.guardian : nil }
 

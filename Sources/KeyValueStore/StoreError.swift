@@ -10,12 +10,16 @@ package enum StoreError: Error, Equatable, Sendable {
   case corruption(String)
   /// The files were written by a later version of RocksDB.
   case formatTooNew(String)
+  /// The store has an earlier format, which only a writer can bring to this one.
+  case formatTooOld(String)
   /// The operating system refused, or an earlier refusal left the store refusing writes; see `Store.reopen()`.
   case io(String)
   /// RocksDB refused the arguments: a fault of the caller.
   case invalid(String)
   /// The store has no column family of this name.
   case unknownFamily(String)
+  /// The log of changes does not reach back as far as was asked.
+  case logGap(String)
   /// The writer kept changing its files while a secondary reader was opening them.
   case busy
   /// A write was asked of a store opened for reading only.
@@ -34,9 +38,11 @@ extension StoreError: CustomStringConvertible {
     case .noSpace: "no space left for the store"
     case .corruption(let text): "the store is damaged: \(text)"
     case .formatTooNew(let text): "the store was written by a later version: \(text)"
+    case .formatTooOld(let text): "the store was written by an earlier version: \(text)"
     case .io(let text): "the store cannot be read or written: \(text)"
     case .invalid(let text): "the store refused its arguments: \(text)"
     case .unknownFamily(let name): "the store has no column family \(name)"
+    case .logGap(let text): "the log of changes does not reach back that far: \(text)"
     case .busy: "the store is changing too fast to be read beside its writer"
     case .readOnly: "the store is open for reading only"
     case .sealed(let text): "the store's encryption: \(text)"

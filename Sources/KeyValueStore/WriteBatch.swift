@@ -74,6 +74,12 @@ package final class WriteBatch {
     start.withUnsafeBytes { start in end.withUnsafeBytes { end in deleteRange(family, start: start, end: end) } }
   }
 
+  /// Leaves a note that travels in the log with the changes and is no row: ``LoggedBatch/notes`` reads it. A batch of
+  /// notes alone is empty.
+  package func note(_ bytes: [UInt8]) {
+    bytes.withUnsafeBytes { rocksdb_writebatch_put_log_data(batch, $0.chars, $0.count) }
+  }
+
   /// Forgets all changes and keeps the memory.
   package func clear() {
     rocksdb_writebatch_clear(batch)

@@ -248,7 +248,7 @@ final class LongCSVParser: RecordingParser {
 }
 
 /// Marks of a sample as words with spaces between: the `flags` column.
-enum FlagWords {
+package enum FlagWords {
   private static let words: [(SampleFlags, String)] = [
     (.timeReceived, "time-received"), (.uncertain, "uncertain"), (.corrected, "corrected"),
     (.clockCorrected, "clock-corrected"), (.redelivered, "redelivered"), (.simulated, "simulated"),
@@ -265,7 +265,7 @@ enum FlagWords {
     return flags
   }
 
-  static func text(_ flags: SampleFlags) -> String {
+  package static func text(_ flags: SampleFlags) -> String {
     words.filter { flags.contains($0.0) }.map(\.1).joined(separator: " ")
   }
 }

@@ -1,6 +1,6 @@
 /// Room `SeriesStore`: samples of each patient and device, gathered in memory, sealed into chunks, found and read back. It
-/// never judges a value, never trims or reads the journal (its caller feeds it from there), never asks what time it is,
-/// starts no thread, and never changes a number.
+/// never judges a value, never trims or reads the journal (its caller feeds it from there), never asks what time it is, and
+/// never changes a number. Its one thread decodes chunks ahead of a long scan, and ends with it.
 import ChunkCoding
 import KeyValueStore
 
@@ -10,6 +10,8 @@ package enum SeriesError: Error, Equatable, Sendable {
   case store(StoreError)
   /// A stored chunk or position cannot be read.
   case chunk(ChunkError)
+  /// A stored rollup or mark cannot be read; the text names the field and holds no value.
+  case damaged(String)
   /// A key in one of our families has not our form.
   case foreignKey
 }
@@ -19,6 +21,7 @@ extension SeriesError: CustomStringConvertible {
     switch self {
     case .store(let error): "\(error)"
     case .chunk(let error): "\(error)"
+    case .damaged(let field): "the series store is damaged: \(field)"
     case .foreignKey: "a key of the series store has an unknown form"
     }
   }
@@ -41,11 +44,53 @@ package struct SeriesGroup: Hashable, Comparable, Sendable {
   }
 }
 
-/// Names, layouts and keys of what this room stores: `docs/formats/chunk.md`.
+/// One UTC day of a group.
+package struct GroupDay: Hashable, Comparable, Sendable {
+  package var group: SeriesGroup
+  /// Days since 1970-01-01, UTC.
+  package var day: Int64
+
+  /// Length of a day, ms.
+  package static let length: Int64 = 86_400_000
+
+  package init(group: SeriesGroup, day: Int64) {
+    self.group = group
+    self.day = day
+  }
+
+  /// The day an event time lies in.
+  package init(group: SeriesGroup, time: Int64) {
+    self.group = group
+    day = time.flooredQuotient(by: GroupDay.length)
+  }
+
+  /// First event time of the day, ms.
+  package var start: Int64 {
+    let (start, overflow) = day.multipliedReportingOverflow(by: GroupDay.length)
+    return overflow ? (day < 0 ? .min : .max) : start
+  }
+  /// First event time after the day, ms.
+  package var end: Int64 { start.addingClamped(GroupDay.length) }
+
+  /// The days a chunk lies in: two at most, as it spans no more than 6 h.
+  static func days(_ group: SeriesGroup, first: Int64, last: Int64) -> [GroupDay] {
+    let (begin, end) = (GroupDay(group: group, time: first), GroupDay(group: group, time: last))
+    return begin == end ? [begin] : [begin, end]
+  }
+
+  package static func < (left: GroupDay, right: GroupDay) -> Bool {
+    (left.group, left.day) < (right.group, right.day)
+  }
+}
+
+/// Names, layouts and keys of what this room stores: `docs/formats/chunk.md`, `docs/formats/rollups.md`.
 package enum SeriesFamilies {
   /// Sealed chunks. Already packed, so RocksDB does not pack them again; look-ups stay within patient and device.
   package static let chunks = FamilySpec(
     "chunks", compression: .none, writeBufferBytes: 16 << 20, bloomBitsPerKey: 10, prefixBytes: 8)
+  /// Rollups by group and day, packed by a coding of their own.
+  package static let rollups = FamilySpec(
+    "rollups", compression: .none, writeBufferBytes: 4 << 20, bloomBitsPerKey: 10)
   /// Name of the family of positions, shared with other rooms: our keys begin with ``prefix``.
   package static let stateName = "state"
   /// `S`.
@@ -94,15 +139,60 @@ struct ChunkKey: Hashable, Sendable {
   }
 }
 
+/// Key of a day's rollups: patient, device, day.
+enum RollupKey {
+  static func bytes(_ day: GroupDay) -> [UInt8] { ChunkKey.prefix(day.group) + DayKey.suffix(day.day) }
+
+  static func day(_ key: UnsafeRawBufferPointer) throws(SeriesError) -> GroupDay { try DayKey.read(key) }
+}
+
+/// The end of keys that name a group and a day.
+enum DayKey {
+  static func suffix(_ day: Int64) -> [UInt8] {
+    var builder = KeyBuilder(capacity: 8)
+    builder.append(day)
+    return builder.bytes
+  }
+
+  /// Reads patient, device and day.
+  static func read(_ bytes: UnsafeRawBufferPointer) throws(SeriesError) -> GroupDay {
+    var reader = KeyReader(bytes)
+    let days = Int64.min / GroupDay.length...Int64.max / GroupDay.length
+    do throws(KeyError) {
+      let group = SeriesGroup(patient: try reader.uint32(), device: try reader.uint32())
+      let day = try reader.int64()
+      guard reader.isAtEnd, days.contains(day) else { throw .truncated(needed: 0, left: 0) }
+      return GroupDay(group: group, day: day)
+    } catch {
+      throw .foreignKey
+    }
+  }
+}
+
 /// Keys in the `state` family.
 enum StateKey {
   /// `S` `F`: the seal floor.
   static let floor: [UInt8] = [SeriesFamilies.prefix, 0x46]
   /// `S` `G`: what the sealed positions of all groups begin with.
   static let sealedPrefix: [UInt8] = [SeriesFamilies.prefix, 0x47]
+  /// `S` `M`: days with chunks to be merged.
+  static let mergePrefix: [UInt8] = [SeriesFamilies.prefix, 0x4D]
+  /// `S` `R`: days whose rollups are to be made anew.
+  static let rollupPrefix: [UInt8] = [SeriesFamilies.prefix, 0x52]
+  /// `S` `C`: days that may hold corrected values.
+  static let correctionPrefix: [UInt8] = [SeriesFamilies.prefix, 0x43]
 
   /// `S` `G` patient device: last position sealed for a group.
   static func sealed(_ group: SeriesGroup) -> [UInt8] { sealedPrefix + ChunkKey.prefix(group) }
+
+  /// A mark of a day.
+  static func mark(_ prefix: [UInt8], _ day: GroupDay) -> [UInt8] { prefix + RollupKey.bytes(day) }
+
+  /// The day of a mark's key.
+  static func day(_ key: UnsafeRawBufferPointer) throws(SeriesError) -> GroupDay {
+    guard key.count > 2 else { throw .foreignKey }
+    return try DayKey.read(UnsafeRawBufferPointer(rebasing: key[2...]))
+  }
 
   /// The group of a sealed position's key.
   static func group(_ key: UnsafeRawBufferPointer) throws(SeriesError) -> SeriesGroup {
@@ -116,14 +206,16 @@ enum StateKey {
   }
 }
 
-/// The two families of an open store.
+/// The families of an open store.
 struct OpenFamilies: Sendable {
   let chunks: Family
   let state: Family
+  let rollups: Family
 
   init(_ store: Store) throws(SeriesError) {
     chunks = try storing { () throws(StoreError) in try store.family(SeriesFamilies.chunks.name) }
     state = try storing { () throws(StoreError) in try store.family(SeriesFamilies.stateName) }
+    rollups = try storing { () throws(StoreError) in try store.family(SeriesFamilies.rollups.name) }
   }
 }
 
@@ -137,4 +229,24 @@ func storing<Value>(_ body: () throws(StoreError) -> Value) throws(SeriesError) 
 @inline(__always)
 func decoding<Value>(_ body: () throws(ChunkError) -> Value) throws(SeriesError) -> Value {
   do throws(ChunkError) { return try body() } catch { throw .chunk(error) }
+}
+
+extension Int64 {
+  /// The difference, or the least number where it does not fit. `other` is not negative.
+  func subtractingClamped(_ other: Int64) -> Int64 {
+    let (difference, overflow) = subtractingReportingOverflow(other)
+    return overflow ? .min : difference
+  }
+
+  /// The sum, or the nearest number where it does not fit.
+  func addingClamped(_ other: Int64) -> Int64 {
+    let (sum, overflow) = addingReportingOverflow(other)
+    return overflow ? (other < 0 ? .min : .max) : sum
+  }
+
+  /// Division that rounds down. `divisor` is positive.
+  func flooredQuotient(by divisor: Int64) -> Int64 {
+    let (quotient, rest) = quotientAndRemainder(dividingBy: divisor)
+    return rest < 0 ? quotient - 1 : quotient
+  }
 }

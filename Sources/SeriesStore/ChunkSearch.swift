@@ -8,24 +8,35 @@ final class ChunkCache: Sendable {
   /// Chunks kept: a look-up concerns one device at a time, and its neighbours in time.
   static let chunksMax = 16
 
+  /// Which bytes were decoded: merging may put other bytes under a key, with another checksum.
+  private struct Name: Equatable {
+    let key: ChunkKey
+    let checksum: UInt32
+    let byteCount: Int
+
+    init(_ key: ChunkKey, _ bytes: [UInt8]) {
+      self.key = key
+      checksum = bytes.suffix(4).reduce(0) { $0 << 8 | UInt32($1) }
+      byteCount = bytes.count
+    }
+  }
+
   /// The decoder is the lock's alone.
   private struct State {
     let decoder: ChunkDecoder
-    var chunks: [(key: ChunkKey, rows: ChunkRows)] = []
+    var chunks: [(name: Name, rows: ChunkRows)] = []
   }
 
   private let state: Mutex<State>
 
-  init() throws(SeriesError) {
-    let decoder = try decoding { () throws(ChunkError) in try ChunkDecoder() }
-    state = Mutex(State(decoder: decoder))
-  }
+  init(_ codec: SealCodec) throws(SeriesError) { state = Mutex(State(decoder: try codec.makeDecoder())) }
 
-  /// The rows of a chunk. A key's bytes never change, so a kept chunk is never stale.
+  /// The rows of a chunk.
   func rows(_ key: ChunkKey, _ bytes: UnsafeRawBufferPointer) throws(SeriesError) -> ChunkRows {
     let copy = Array(bytes)
+    let name = Name(key, copy)
     let result: Result<ChunkRows, ChunkError> = state.withLock { state in
-      if let at = state.chunks.firstIndex(where: { $0.key == key }) {
+      if let at = state.chunks.firstIndex(where: { $0.name == name }) {
         let kept = state.chunks.remove(at: at)
         state.chunks.append(kept)
         return .success(kept.rows)
@@ -36,7 +47,7 @@ final class ChunkCache: Sendable {
       }
       if case .success(let rows) = decoded {
         if state.chunks.count == ChunkCache.chunksMax { state.chunks.removeFirst() }
-        state.chunks.append((key, rows))
+        state.chunks.append((name, rows))
       }
       return decoded
     }
@@ -106,13 +117,5 @@ struct ChunkSearch {
       isAt = try storing { () throws(StoreError) in try iterator.previous() }
     }
     return found.map { ($0.cell, $0.unit) }
-  }
-}
-
-extension Int64 {
-  /// The difference, or the least number where it does not fit. `other` is not negative.
-  func subtractingClamped(_ other: Int64) -> Int64 {
-    let (difference, overflow) = subtractingReportingOverflow(other)
-    return overflow ? .min : difference
   }
 }

@@ -28,30 +28,50 @@ package struct SealerStats: Hashable, Sendable {
   package var sealedBytes = 0
   /// Slots not taken in because they were sealed before (after a restart).
   package var skippedSlots = 0
+  /// What upkeep did.
+  package var upkeep = UpkeepTotals()
+}
+
+/// One sealing round under way.
+struct SealRound {
+  let batch: WriteBatch
+  let encoder: any ChunkCodec
+  let now: Int64
+  /// Marks in the batch, adopted once it is written.
+  var changes = UpkeepMarks()
 }
 
 /// Gathers samples by patient and device and seals them into chunks.
 ///
 /// One thread owns it and calls `restore`, `append` and `seal`; look-ups, `tail` and `stats` may come from any thread at
-/// any time. Lock order: sealing, open, and the cache's alone.
+/// any time, and so may upkeep (`Sealer+Upkeep.swift`): merging, rollups and retention rewrite chunks and so exclude each
+/// other and sealing. Lock order: sealing, open, and the cache's alone.
 package final class Sealer: Sendable {
-  private let store: Store
-  private let families: OpenFamilies
+  let store: Store
+  let families: OpenFamilies
+  let codec: SealCodec
+  let policy: SealPolicy
   private let open: Mutex<OpenChunks>
-  private let sealing: Mutex<Sealing>
+  let sealing: Mutex<Sealing>
   private let cache: ChunkCache
 
-  private struct Sealing: Sendable {
+  struct Sealing: Sendable {
     var totals = SealOutcome()
+    var upkeep = UpkeepTotals()
+    var marks = UpkeepMarks()
   }
 
   /// - Parameter store: open for writing, with the families of ``SeriesFamilies``.
   package init(store: Store, policy: SealPolicy = SealPolicy()) throws(SeriesError) {
     self.store = store
+    self.policy = policy
     families = try OpenFamilies(store)
+    codec = SealCodec(store)
     open = Mutex(OpenChunks(policy: policy))
-    sealing = Mutex(Sealing())
-    cache = try ChunkCache()
+    var sealing = Sealing()
+    sealing.marks = try UpkeepMarks.read(store, families)
+    self.sealing = Mutex(sealing)
+    cache = try ChunkCache(codec)
   }
 
   // MARK: The owning thread
@@ -106,7 +126,7 @@ package final class Sealer: Sendable {
   {
     let result: Result<SealOutcome, SeriesError> = sealing.withLock { sealing in
       Result { () throws(SeriesError) in
-        let outcome = try sealRound(now: now, limit: limit, all: all, sync: sync)
+        let outcome = try sealRound(now: now, limit: limit, all: all, sync: sync, &sealing.marks)
         sealing.totals.chunks += outcome.chunks
         sealing.totals.rows += outcome.rows
         sealing.totals.samples += outcome.samples
@@ -117,7 +137,9 @@ package final class Sealer: Sendable {
     return try result.get()
   }
 
-  private func sealRound(now: Int64, limit: Int, all: Bool, sync: Bool) throws(SeriesError) -> SealOutcome {
+  private func sealRound(
+    now: Int64, limit: Int, all: Bool, sync: Bool, _ marks: inout UpkeepMarks
+  ) throws(SeriesError) -> SealOutcome {
     let (logs, floor, waiting, sealed) = open.withLock { open in
       open.closeDue(now: now, all: all)
       let logs = Array(open.waiting.prefix(max(1, limit)))
@@ -126,12 +148,12 @@ package final class Sealer: Sendable {
     var outcome = SealOutcome(waiting: waiting, floor: floor)
     guard !logs.isEmpty else { return outcome }
     let batch = WriteBatch(for: store)
-    // Created here: a round is rare, and zstd's memory need not stay between rounds.
-    let codec = try decoding { () throws(ChunkError) in try PlainCodec() }
+    // Created here: a round is rare, and a codec's memory need not stay between rounds.
+    var round = SealRound(batch: batch, encoder: try codec.makeEncoder(), now: now)
     var positions: [SeriesGroup: UInt64] = sealed
     for log in logs {
       positions[SeriesGroup(patient: log.patient, device: log.device)] = log.lastPosition
-      try put(log, into: batch, codec: codec, &outcome)
+      try put(log, into: &round, marks, &outcome)
     }
     for (group, position) in positions {
       // Below the floor nothing is ever replayed: the group's own position has no more to say.
@@ -144,23 +166,32 @@ package final class Sealer: Sendable {
     batch.put(families.state, key: StateKey.floor, value: PositionRecord.encode(floor))
     try storing { () throws(StoreError) in try store.write(batch, sync: sync) }
     open.withLock { $0.forget(logs.count, floor: floor) }
+    marks.adopt(round.changes)
     return outcome
   }
 
   private func put(
-    _ log: RowLog, into batch: WriteBatch, codec: PlainCodec, _ outcome: inout SealOutcome
+    _ log: RowLog, into round: inout SealRound, _ marks: UpkeepMarks, _ outcome: inout SealOutcome
   ) throws(SeriesError) {
     for rows in log.rows().split(spanMax: UInt64(SealPolicy.spanMax)) {
-      let bytes = try decoding { () throws(ChunkError) in try codec.encode(rows) }
-      let key = ChunkKey(
-        group: SeriesGroup(patient: rows.patient, device: rows.device), firstTime: rows.times[0],
-        firstPosition: rows.firstPosition)
-      batch.put(families.chunks, key: key.bytes, value: bytes)
+      outcome.bytes += try put(rows, encoder: round.encoder, into: round.batch)
+      try mark(rows, &round, marks)
       outcome.chunks += 1
       outcome.rows += rows.times.count
       outcome.samples += rows.cellCount
-      outcome.bytes += bytes.count
     }
+  }
+
+  /// Puts one chunk under its key.
+  ///
+  /// - Returns: its bytes, key excluded.
+  func put(_ rows: ChunkRows, encoder: any ChunkCodec, into batch: WriteBatch) throws(SeriesError) -> Int {
+    let bytes = try decoding { () throws(ChunkError) in try encoder.encode(rows) }
+    let key = ChunkKey(
+      group: SeriesGroup(patient: rows.patient, device: rows.device), firstTime: rows.times[0],
+      firstPosition: rows.firstPosition)
+    batch.put(families.chunks, key: key.bytes, value: bytes)
+    return bytes.count
   }
 
   // MARK: Any thread
@@ -206,10 +237,10 @@ package final class Sealer: Sendable {
   package var stats: SealerStats {
     // One lock after the other: neither waits for the other's holder.
     let (totals, skipped) = open.withLock { ($0.totals, $0.skipped) }
-    let sealed = sealing.withLock { $0.totals }
+    let (sealed, upkeep) = sealing.withLock { ($0.totals, $0.upkeep) }
     return SealerStats(
       openLogs: totals.logs, openRows: totals.rows, openSamples: totals.cells, openBytes: totals.bytes,
       sealedChunks: sealed.chunks, sealedRows: sealed.rows, sealedSamples: sealed.samples, sealedBytes: sealed.bytes,
-      skippedSlots: skipped)
+      skippedSlots: skipped, upkeep: upkeep)
   }
 }

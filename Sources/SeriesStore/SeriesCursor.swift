@@ -1,5 +1,4 @@
 import ChunkCoding
-import KeyValueStore
 import VitalModel
 
 /// One value of a row, with its column.
@@ -24,14 +23,15 @@ package struct SeriesRow: Hashable, Sendable {
 ///
 /// Not for use from two threads at once. It holds store files: let it go, or `close()` it, when done.
 package final class SeriesCursor {
-  private let iterator: StoreIterator
-  private let decoder: ChunkDecoder
+  private let feed: any ChunkFeed
   private let from: Int64
   private let to: Int64
   private let superseded: Bool
+  /// Only these vitals; empty: all.
+  private let codes: Set<VitalCode>
   /// Chunks under way, by first position: a later one holds later values.
   private var sources: [Source] = []
-  /// First event time of the chunk the iterator is at; nil when there are no more.
+  /// First event time of the feed's next chunk; nil when there are no more.
   private var nextChunkTime: Int64?
 
   /// A chunk's rows and how far they are read.
@@ -41,7 +41,9 @@ package final class SeriesCursor {
     /// Next cell of each column.
     var cursors: [Int]
 
-    init(_ rows: ChunkRows, from: Int64) {
+    init(_ rows: ChunkRows, from: Int64, codes: Set<VitalCode>) {
+      var rows = rows
+      if !codes.isEmpty { rows.columns.removeAll { !codes.contains($0.column.code) } }
       self.rows = rows
       row = rows.firstRow(notBefore: from)
       let row = row
@@ -65,20 +67,20 @@ package final class SeriesCursor {
   }
 
   init(
-    iterator: StoreIterator, from: Int64, to: Int64, superseded: Bool, live: [ChunkRows]
+    feed: any ChunkFeed, from: Int64, to: Int64, superseded: Bool, codes: Set<VitalCode> = [], live: [ChunkRows]
   ) throws(SeriesError) {
-    self.iterator = iterator
+    self.feed = feed
     self.from = from
     self.to = to
     self.superseded = superseded
-    decoder = try decoding { () throws(ChunkError) in try ChunkDecoder() }
+    self.codes = codes
     for rows in live { add(rows) }
-    try step { () throws(StoreError) in try iterator.seekToFirst() }
+    nextChunkTime = try feed.nextTime()
   }
 
   /// Lets go of the store's files; no more rows come.
   package func close() {
-    iterator.close()
+    feed.close()
     nextChunkTime = nil
     sources = []
   }
@@ -137,23 +139,14 @@ package final class SeriesCursor {
   }
 
   private func loadChunk() throws(SeriesError) {
-    let value = try storing { () throws(StoreError) in try iterator.value }
-    let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: false) }
-    if header.lastTime >= from { add(try decoding { () throws(ChunkError) in try decoder.decode(value) }) }
-    try step { () throws(StoreError) in try iterator.next() }
+    if let rows = try feed.take() { add(rows) }
+    nextChunkTime = try feed.nextTime()
   }
 
   private func add(_ rows: ChunkRows) {
-    let source = Source(rows, from: from)
+    let source = Source(rows, from: from, codes: codes)
     guard !source.isAtEnd else { return }
     let at = sources.firstIndex { $0.rows.firstPosition > rows.firstPosition } ?? sources.count
     sources.insert(source, at: at)
-  }
-
-  private func step(_ move: () throws(StoreError) -> Bool) throws(SeriesError) {
-    let isAt = try storing(move)
-    nextChunkTime = isAt ? try ChunkKey(iterator.key).firstTime : nil
-    // Chunks that begin at or after the end of the range have nothing for it.
-    if let time = nextChunkTime, time >= to { nextChunkTime = nil }
   }
 }

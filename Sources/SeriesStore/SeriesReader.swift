@@ -25,14 +25,15 @@ package struct SeriesStretch: Hashable, Sendable {
 package struct SeriesReader: Sendable {
   /// How far groups are sealed, as of the same moment.
   package let plan: ReadPlan
-  private let store: Store
-  private let families: OpenFamilies
-  private let snapshot: Snapshot
+  let chunks: ChunkRange
+  var store: Store { chunks.store }
+  var families: OpenFamilies { chunks.families }
+  var snapshot: Snapshot? { chunks.snapshot }
 
   package init(_ store: Store) throws(SeriesError) {
-    self.store = store
-    families = try OpenFamilies(store)
-    snapshot = try storing { () throws(StoreError) in try store.snapshot() }
+    let snapshot = try storing { () throws(StoreError) in try store.snapshot() }
+    let families = try OpenFamilies(store)
+    chunks = ChunkRange(store: store, families: families, codec: SealCodec(store), snapshot: snapshot)
     plan = try ReadPlan(store: store, family: families.state, snapshot: snapshot)
   }
 
@@ -58,13 +59,15 @@ package struct SeriesReader: Sendable {
   ///
   /// - Parameters:
   ///   - superseded: also gives values that a correction replaced.
+  ///   - codes: only these vitals; chunks without any are not decoded. Empty: all.
   ///   - tail: rows not sealed yet; those sealed by now are left out.
   package func rows(
-    _ group: SeriesGroup, from: Int64 = .min, to: Int64 = .max, superseded: Bool = false, tail: SeriesTail? = nil
+    _ group: SeriesGroup, from: Int64 = .min, to: Int64 = .max, superseded: Bool = false,
+    codes: Set<VitalCode> = [], tail: SeriesTail? = nil
   ) throws(SeriesError) -> SeriesCursor {
-    let iterator = try chunkIterator(group, from: from)
+    let feed = try DirectFeed(chunks, FeedRequest(group: group, from: from, to: to, codes: codes))
     let live = tail?.rows(group, plan: plan) ?? []
-    return try SeriesCursor(iterator: iterator, from: from, to: to, superseded: superseded, live: live)
+    return try SeriesCursor(feed: feed, from: from, to: to, superseded: superseded, codes: codes, live: live)
   }
 
   /// Stretches of event time in which a group has rows that may lie in `from..<to`, in no order: one a sealed chunk, from
@@ -94,18 +97,7 @@ package struct SeriesReader: Sendable {
   package func headers(
     _ group: SeriesGroup, from: Int64 = .min, to: Int64 = .max
   ) throws(SeriesError) -> [ChunkHeader] {
-    let iterator = try chunkIterator(group, from: from)
-    defer { iterator.close() }
-    var headers: [ChunkHeader] = []
-    var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
-    while isAt {
-      guard try ChunkKey(iterator.key).firstTime < to else { break }
-      let value = try storing { () throws(StoreError) in try iterator.value }
-      let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: true) }
-      if header.lastTime >= from { headers.append(header) }
-      isAt = try storing { () throws(StoreError) in try iterator.next() }
-    }
-    return headers
+    try chunks.headers(group, from: from, to: to)
   }
 
   /// Counts everything sealed. O(chunks).
@@ -114,7 +106,7 @@ package struct SeriesReader: Sendable {
   package func stats(verify: Bool = false) throws(SeriesError) -> SeriesStats {
     let iterator = try storing { () throws(StoreError) in try store.iterator(families.chunks, snapshot: snapshot) }
     defer { iterator.close() }
-    let decoder = try decoding { () throws(ChunkError) in try ChunkDecoder() }
+    let decoder = try chunks.codec.makeDecoder()
     var stats = SeriesStats()
     var last: SeriesGroup?
     var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
@@ -137,15 +129,5 @@ package struct SeriesReader: Sendable {
       isAt = try storing { () throws(StoreError) in try iterator.next() }
     }
     return stats
-  }
-
-  /// An iterator at no key over the chunks of a group that may reach `from`.
-  private func chunkIterator(_ group: SeriesGroup, from: Int64) throws(SeriesError) -> StoreIterator {
-    let lower = ChunkKey(
-      group: group, firstTime: from.subtractingClamped(SealPolicy.spanMax), firstPosition: 0)
-    return try storing { () throws(StoreError) in
-      try store.iterator(
-        families.chunks, lower: lower.bytes, upper: keyAfterPrefix(ChunkKey.prefix(group)), snapshot: snapshot)
-    }
   }
 }

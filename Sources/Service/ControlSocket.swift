@@ -100,6 +100,8 @@ final class ControlSocket: @unchecked Sendable {
       return "{\"ok\":true,\"resubmitted\":\(service.resubmit(ids))}"
     case "deliveries-replay": return replay(request)
     case "rules-deploy": return deploy(request.deployment)
+    case "checkpoint": return service.checkpointReply()
+    case "backup-made": return service.noteBackup(request.ids ?? [])
     case "act": return act(request.request)
     case "keys": return keys(request.keys)
     default: return "{\"error\":\"unknown command\"}"

@@ -16,7 +16,7 @@ import VitalModel
 final class Monitor: @unchecked Sendable {
   // Unchecked: everything but the atomics belongs to the thread that calls `run()`.
 
-  private unowned let service: VigilService
+  unowned let service: VigilService
   private let isStopping = Atomic<Bool>(false)
   private let isStalled = Atomic<Bool>(false)
   private let abandons = Atomic<Bool>(false)
@@ -29,6 +29,7 @@ final class Monitor: @unchecked Sendable {
   private var toldUnassigned: Set<String> = []
   private let startedAt: Int64
   private var hasNotifiedReady = false
+  private var lastDiskCheck: Int64 = .min
 
   /// Commits that take longer than this are told to everybody, milliseconds.
   static let stallLimit: Int64 = 5000
@@ -70,6 +71,7 @@ final class Monitor: @unchecked Sendable {
       lastRetention = now
       trim(now)
     }
+    watchDisk(now)
     heartbeat(now)
     if !hasNotifiedReady, unreadyReasons().isEmpty {
       hasNotifiedReady = true
@@ -117,6 +119,26 @@ final class Monitor: @unchecked Sendable {
     hasGivenUp.store(true, ordering: .releasing)
   }
 
+  // MARK: Room on the disk
+
+  /// Says that the disk fills up while there is still time to do something about it.
+  private func watchDisk(_ now: Int64) {
+    guard lastDiskCheck == .min || now - lastDiskCheck >= DiskWatch.checkInterval else { return }
+    lastDiskCheck = now
+    guard let room = DiskWatch.Room.of(service.store.path) else { return }
+    let warn = service.configuration.withLock { $0.freeWarn }
+    guard let level = service.disk.note(room, warn: warn, now: now), level > .fine else { return }
+    let percent = Int((room.share * 100).rounded(.down))
+    service.log.error(
+      "monitor", "the store's disk fills up",
+      ["free_bytes": LogValue(Int(clamping: room.bytes)), "free_percent": LogValue(percent)])
+    service.keeper.sendTechnical(
+      to: service.routing.receiverNames, rule: "disk-low",
+      title: level == .nearlyFull ? "Disk nearly full" : "Disk low",
+      message: "the store's disk has \(percent) % free: make room, or nothing more will be stored and acknowledged",
+      subject: "disk", now: now)
+  }
+
   // MARK: Unassigned devices
 
   /// A stream nobody is assigned to raises one technical alert a device (SEMANTICS E9).
@@ -146,39 +168,6 @@ final class Monitor: @unchecked Sendable {
       message:
         "\(devices.count) devices send but belong to nobody, \(devices[0]) among them: assign them in the roster",
       subject: "many", now: now)
-  }
-
-  // MARK: Retention
-
-  /// Trims what is older than its retention, and the journal by size too, never beyond what sealing and evaluation need.
-  func trim(_ now: Int64) {
-    let retain = service.configuration.withLock { $0.retain }
-    do {
-      let floors = [try SeriesReader(service.store.store).plan.sealFloor, try floorOfStates()]
-      let keep = floors.min() ?? 0
-      let trimmed = try service.store.journal.trim(
-        olderThan: now - retain.journal, maxBytes: retain.journalBytes, keepFrom: keep + 1)
-      if trimmed.batches > 0 {
-        service.log.info("monitor", "journal trimmed", ["batches": LogValue(trimmed.batches)])
-      }
-      _ = try service.store.outbox.trimMarks(olderThan: now - retain.journal)
-      _ = try Retention(service.store.store).trim(olderThan: now - retain.chunks)
-      let batch = service.store.makeBatch()
-      try service.keeper.trimDeadLetters(olderThan: now - retain.ledger)
-      service.store.ledger.trim(olderThan: now - retain.ledger, in: batch)
-      service.store.quarantine.trim(olderThan: now - retain.ledger, in: batch)
-      try service.store.registry.trimTexts(keepFrom: keep, in: batch)
-      try service.store.actions.trim(now: now, silencesOver: now - retain.ledger, in: batch)
-      let rules = try service.store.registry.latestText(.rules, atOrBefore: floors[1])
-      service.store.state.forget(rulesBefore: rules?.position ?? 0, in: batch)
-      try service.store.write(batch, sync: false)
-    } catch {
-      service.log.error("monitor", "retention failed; trying again later", ["reason": LogValue("\(error)")])
-    }
-  }
-
-  private func floorOfStates() throws -> UInt64 {
-    try service.store.state.progress().values.map(\.floor).min() ?? 0
   }
 
   // MARK: Heartbeat

@@ -6,7 +6,7 @@ import SeriesStore
 import Synchronization
 import VitalModel
 
-/// Durable samples into chunks, on a thread of its own. It never trims the journal and never touches alerts.
+/// Durable samples into chunks, on a thread of its own, which also merges and rolls up what it sealed. It never trims the journal and never touches alerts.
 final class SealerThread: @unchecked Sendable {
   // Unchecked: everything but the sealer (thread-safe) and the atomics belongs to the thread that calls `run()`.
 
@@ -25,6 +25,9 @@ final class SealerThread: @unchecked Sendable {
   private let replayThrough: UInt64
   private var isFull = false
   private var lastSeal: Int64 = 0
+  private var lastUpkeep: Int64 = 0
+  private var hasUpkeepLeft = false
+  private var told = UpkeepTotals()
   let isReady = Atomic<Bool>(false)
   /// Rung by whoever waits for history to be current.
   private let hurry = Doorbell()
@@ -33,6 +36,8 @@ final class SealerThread: @unchecked Sendable {
   /// would take the processor from the evaluators that were woken by the same one.
   private static let gatherNanoseconds: Int64 = 20_000_000
   private static let batchMax = 8192
+  /// Merges and days rolled up in one step: some ten milliseconds, as look-ups wait for this thread.
+  private static let upkeepStep = 2
 
   init(
     sealer: Sealer, rings: [Ring<Slot>], store: VigilStore, replayThrough: UInt64, clock: any ServiceClock,
@@ -60,6 +65,7 @@ final class SealerThread: @unchecked Sendable {
       let count = takeAll(&isOpen)
       sealIfDue(all: false)
       if count == 0, !isOpen { break }
+      if count < SealerThread.batchMax { keepUp() }
       if count < SealerThread.batchMax, isOpen {
         hurry.wait(after: asked, timeoutNanoseconds: SealerThread.gatherNanoseconds)
       }
@@ -73,7 +79,12 @@ final class SealerThread: @unchecked Sendable {
   private func restore() {
     do {
       let floor = try sealer.restore()
-      try store.journal.read(from: floor, upTo: replayThrough) { record in
+      try store.journal.read(
+        from: floor, upTo: replayThrough,
+        onDamage: { [log] damage in
+          log.error("seal", "journal damaged; stepped over", ["what": LogValue(damage.description)])
+        }
+      ) { record in
         guard case .slot(let slot) = record, slot.kind == .sample else { return }
         if sealer.append(slot, position: slot.payload) { sealIfDue(all: false) }
       }
@@ -100,6 +111,25 @@ final class SealerThread: @unchecked Sendable {
     }
     isOpen = open
     return count
+  }
+
+  /// Merging and rollups, a little at a time: at once while more is due, else once a second.
+  private func keepUp() {
+    let now = clock.wallMilliseconds()
+    guard hasUpkeepLeft || now - lastUpkeep >= 1000 else { return }
+    lastUpkeep = now
+    do throws(SeriesError) {
+      hasUpkeepLeft = try sealer.upkeep(now: now, limit: SealerThread.upkeepStep)
+    } catch {
+      hasUpkeepLeft = false
+      log.limited(
+        .error, every: 60, "seal", "chunks could not be merged or rolled up; trying again",
+        ["reason": LogValue("\(error)")])
+    }
+    let totals = sealer.upkeepTotals
+    meters.chunksMerged.add(totals.chunksMerged - told.chunksMerged)
+    meters.daysRolledUp.add(totals.daysRolledUp - told.daysRolledUp)
+    told = totals
   }
 
   private func sealIfDue(all: Bool) {

@@ -33,6 +33,9 @@ package struct ServiceMeters: Sendable {
   let effectsFailures: Counter
   let checkpoints: Counter
   let chunks: Counter
+  let chunksMerged: Counter
+  let daysRolledUp: Counter
+  let retained: CounterFamily
   let reloads: CounterFamily
   let stalls: Counter
   let actions: CounterFamily
@@ -87,6 +90,10 @@ package struct ServiceMeters: Sendable {
     effectsFailures = registry.counter("vigil_effects_write_failures_total", "Failed writes of alerts and state.")
     checkpoints = registry.counter("vigil_checkpoints_total", "Patient states stored.")
     chunks = registry.counter("vigil_chunks_sealed_total", "Chunks sealed.")
+    chunksMerged = registry.counter("vigil_chunks_merged_total", "Small or late chunks that went into larger ones.")
+    daysRolledUp = registry.counter("vigil_rollups_made_total", "Days of a patient and device rolled up.")
+    retained = registry.counterFamily(
+      "vigil_retention_deleted_total", "What retention deleted, by class of data.", labels: ["class"])
     reloads = registry.counterFamily("vigil_reloads_total", "Reloads of rules and configuration.", labels: ["outcome"])
     stalls = registry.counter("vigil_commit_stalls_total", "Times commits stalled for five seconds.")
     actions = registry.counterFamily(

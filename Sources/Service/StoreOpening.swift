@@ -91,7 +91,9 @@ struct StoreOpening {
       throw .badConfiguration([error.line])
     }
     do throws(StoreError) {
-      return try VigilStore.open(path: path, key: key)
+      return try VigilStore.open(
+        path: path, key: key, memory: StoreMemory(bytes: configuration.storeMemory),
+        keepsLog: configuration.archive != nil)
     } catch {
       if case .inUse = error {
         throw .inUse("\(path): the store is in use by another vigil; stop it or choose another store.path")
@@ -210,7 +212,9 @@ struct StoreOpening {
   private func restoreStates(_ recovered: inout RecoveredStore) throws {
     var damaged = 0
     let current = recovered
-    try recovered.store.state.load(rules: current.engines[0].rulesPosition) { checkpoint in
+    try recovered.store.state.load(
+      rules: current.engines[0].rulesPosition, onDamage: { _ in damaged += 1 }
+    ) { checkpoint in
       let target = current.engines[engine(current, patient: checkpoint.patient).index]
       do throws(Engine.StateError) {
         try target.restoreState(of: checkpoint.patient, position: checkpoint.position, bytes: checkpoint.bytes)
@@ -236,7 +240,7 @@ struct StoreOpening {
     let from = max(first, floor > StoreOpening.lookBack ? floor - StoreOpening.lookBack : 1)
     var clock = Int64.min
     if from <= floor {
-      try recovered.store.journal.read(from: from, upTo: floor) { record in
+      try recovered.store.journal.read(from: from, upTo: floor, onDamage: told) { record in
         guard case .slot(let slot) = record else { return }
         clock = max(clock, slot.ingestTime)
         if slot.kind == .sample, slot.flags.contains(.timeReceived) { recovered.intake.remember(slot) }
@@ -245,13 +249,18 @@ struct StoreOpening {
     for engine in recovered.engines { engine.resume(at: floor, clock: clock) }
   }
 
+  /// A damaged batch does not keep a ward unwatched: it is said, and stepped over.
+  private func told(_ damage: JournalError) {
+    log.error("store", "journal damaged; stepped over", ["what": LogValue(damage.description)])
+  }
+
   // MARK: The tail
 
   /// Evaluates again what the checkpoints do not cover; what was written before the crash is discarded (SEMANTICS E2).
   private func replayTail(_ recovery: RecoveryPlan, _ recovered: inout RecoveredStore) throws {
     var state = recovered
     var count: UInt64 = 0
-    try recovered.store.journal.read(from: recovery.replayFrom) { record in
+    try recovered.store.journal.read(from: recovery.replayFrom, onDamage: told) { record in
       count += 1
       switch record {
       case .directory: break

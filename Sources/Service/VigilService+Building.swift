@@ -120,20 +120,34 @@ extension VigilService {
     registry.gauge("vigil_open_chunk_rows", "Rows in chunks not sealed yet.") { Double(live.stats.openRows) }
     registry.gauge("vigil_open_chunk_bytes", "Bytes of chunks not sealed yet.") { Double(live.stats.openBytes) }
     let store = recovered.store
+    registerStoreGauges(registry, store)
     registry.gauge("vigil_store_bytes", "Live SST bytes of the store.") {
       Double(store.storeBytes)
     }
   }
 }
 
+extension VigilService {
+  /// Space and writing of each family.
+  fileprivate static func registerStoreGauges(_ registry: MetricRegistry, _ store: VigilStore) {
+    let chunks = store.families.chunks
+    registry.gauge("vigil_rollup_bytes", "Live SST bytes of rollups.") {
+      Double((try? store.store.liveFileBytes(store.families.rollups)) ?? 0)
+    }
+    registry.gauge("vigil_chunk_bytes", "Live SST bytes of chunks.") {
+      Double((try? store.store.liveFileBytes(chunks)) ?? 0)
+    }
+    registry.gauge(
+      "vigil_chunk_write_amplification", "Bytes written to chunk files for each byte flushed, since the start."
+    ) {
+      (try? store.store.writing(chunks))?.amplification ?? 0
+    }
+  }
+}
+
 extension VigilStore {
   /// Bytes of all live table files.
-  var storeBytes: UInt64 {
-    [
-      families.journal, families.chunks, families.state, families.alerts, families.ledger, families.outbox,
-      families.registry, families.quarantine,
-    ].reduce(0) { $0 + ((try? store.liveFileBytes($1)) ?? 0) }
-  }
+  var storeBytes: UInt64 { (try? store.liveFileBytes()) ?? 0 }
 }
 
 /// Arrivals that no broker made.

@@ -66,7 +66,9 @@ package final class VigilService: @unchecked Sendable {
   private var http: HTTPServer?
   private(set) var watch: Monitor?
   private var control: ControlSocket?
-  private let controlLane: GuardedLane
+  private var archive: (thread: DedicatedThread, body: ArchiveThread)?
+  let disk: DiskWatch
+  let controlLane: GuardedLane
   /// The deployment in force; held while another is put in its place.
   let rules: Mutex<RuleDeployment>
   private var rosterText: [UInt8]?
@@ -91,6 +93,7 @@ package final class VigilService: @unchecked Sendable {
     log = Log(
       level: LogLevel(name: configuration.logLevel.rawValue) ?? .info, clock: settings.clock, sink: settings.logSink)
     meters = ServiceMeters()
+    disk = DiskWatch(meters.registry)
     self.configuration = Mutex(configuration)
     let complaints = ReceiverBuilder.complaints(configuration)
     guard complaints.isEmpty else { throw .badConfiguration(complaints) }
@@ -132,6 +135,7 @@ package final class VigilService: @unchecked Sendable {
     sendInitialControl(recovered, roster)
     try startThreads()
     keeper.begin()
+    try startArchive()
     if roster != nil, recovered.rosterText != rosterText { resubmitUnassigned() }
     try startOutside(recovered.registry)
     recovered.rules.tell(log)
@@ -217,6 +221,25 @@ package final class VigilService: @unchecked Sendable {
     threads.append(thread)
   }
 
+  private func startArchive() throws(StartFailure) {
+    StoreCheckpoint.removeLeftover(storePath: store.path)
+    guard let path = settings.configuration.archive else { return LogArchive.end(storePath: store.path) }
+    let body: ArchiveThread
+    do throws(BackupError) {
+      body = try ArchiveThread(
+        store, set: BackupSet(path), clock: settings.clock, registry: meters.registry, log: log
+      ) { [keeper, routing, clock = settings.clock] title, message in
+        keeper.sendTechnical(
+          to: routing.receiverNames, rule: "archive-stalled", title: title, message: message, subject: "archive",
+          now: clock.wallMilliseconds())
+      }
+    } catch {
+      throw .unavailable("store.archive: \(error.description)")
+    }
+    guard let thread = DedicatedThread({ body.run() }) else { throw .unavailable("no thread to be had") }
+    archive = (thread, body)
+  }
+
   /// Brokers, pages, control socket, monitor: what the outside sees.
   private func startOutside(_ registry: VitalRegistry) throws(StartFailure) {
     let configuration = settings.configuration
@@ -228,7 +251,7 @@ package final class VigilService: @unchecked Sendable {
     let answers = try AnswerDesk(self)
     self.answers = answers
     keeper.attach(answers: answers)
-    http = try startHTTP(configuration, monitor)
+    http = try startHTTP(configuration, monitor, vitals: registry)
     control = try ControlSocket(path: configuration.storePath + "/control.sock", service: self)
     watching = DedicatedThread { monitor.run() }
     guard watching != nil else { throw .unavailable("no thread to be had") }
@@ -262,7 +285,9 @@ package final class VigilService: @unchecked Sendable {
     }
   }
 
-  private func startHTTP(_ configuration: VigilConfiguration, _ monitor: Monitor) throws(StartFailure) -> HTTPServer {
+  private func startHTTP(
+    _ configuration: VigilConfiguration, _ monitor: Monitor, vitals: VitalRegistry
+  ) throws(StartFailure) -> HTTPServer {
     guard let bind = BindAddress(configuration.listen.description) else {
       throw .badConfiguration(["http.listen: `\(configuration.listen)` is not an address and port"])
     }
@@ -271,6 +296,7 @@ package final class VigilService: @unchecked Sendable {
     HealthPages.add(
       to: &router, unreadyReasons: { monitor.unreadyReasons() }, metrics: { Array(registry.render().utf8) })
     AlertPages.add(to: &router, self)
+    ObservationPages.add(to: &router, self, registry: vitals)
     CallbackPages.add(to: &router, self)
     do throws(HTTPServerError) {
       // A thread for each connection: an action waits for the disk, and must hold up no probe of health.
@@ -395,6 +421,8 @@ package final class VigilService: @unchecked Sendable {
     keeper.attach(answers: nil)
     answers?.stop()
     http?.stop()
+    archive?.body.stop()
+    archive?.thread.join()
     log.info("service", "stopped")
     store.close()
   }

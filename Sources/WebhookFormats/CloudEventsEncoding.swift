@@ -28,20 +28,3 @@ enum CloudEventsEncoding {
     return EncodedWebhook(out, contentType: "application/cloudevents+json")
   }
 }
-
-extension String {
-  /// As one segment of a URI's path: all but the unreserved characters of RFC 3986 section 2.3 as `%` and two digits.
-  var percentEncoded: String {
-    let digits = Array("0123456789ABCDEF".utf8)
-    var out: [UInt8] = []
-    for byte in utf8 {
-      let isLetter = (byte | 32 >= 97 && byte | 32 <= 122)
-      if isLetter || (48...57).contains(byte) || [45, 46, 95, 126].contains(byte) {
-        out.append(byte)
-      } else {
-        out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-      }
-    }
-    return String(decoding: out, as: UTF8.self)
-  }
-}

@@ -8,21 +8,6 @@ import VitalModel
 /// told once is created under `If-None-Exist`; the alert is created by its opening and updated under its identifier by what
 /// follows, so that a webhook sent twice changes nothing. A thin Bundle names no patient and has no Observation.
 enum FHIREncoding {
-  /// Systems of our own identifiers and codes. They are names, not addresses.
-  enum System {
-    static let alert = "urn:vigil:alert"
-    static let webhook = "urn:vigil:webhook"
-    static let device = "urn:vigil:device"
-    static let rule = "urn:vigil:rule"
-    static let user = "urn:vigil:user"
-    static func patient(_ tenant: String) -> String { "urn:vigil:patient:" + tenant.percentEncoded }
-    static let loinc = "http://loinc.org"
-    static let mdc = "urn:iso:std:iso:11073:10101"
-    static let ucum = "http://unitsofmeasure.org"
-    static let actReason = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
-    static let communicationCategory = "http://terminology.hl7.org/CodeSystem/communication-category"
-  }
-
   static func encode(_ webhook: Webhook, _ payload: WebhookPayload, _ registry: VitalRegistry) -> EncodedWebhook {
     var out = JSONText()
     out.object { out in
@@ -33,19 +18,19 @@ enum FHIREncoding {
         for alert in webhook.alerts {
           let observation = FHIRObservation(alert, webhook, payload, registry)
           if let observation {
-            entry(observation.fullURL, .create("Observation", System.webhook, webhook.webhookID), to: &out) {
+            entry(observation.fullURL, .create("Observation", FHIRWords.System.webhook, webhook.webhookID), to: &out) {
               observation.write(to: &$0)
             }
           }
           let change: Request =
             webhook.type == .opened
-            ? .create("DetectedIssue", System.alert, alert.alertID)
-            : .update("DetectedIssue", System.alert, alert.alertID)
+            ? .create("DetectedIssue", FHIRWords.System.alert, alert.alertID)
+            : .update("DetectedIssue", FHIRWords.System.alert, alert.alertID)
           entry(fullURL("issue", alert.alertID), change, to: &out) {
             FHIRIssue(alert, webhook, payload, observation: observation?.fullURL).write(to: &$0)
           }
         }
-        let telling = Request.create("Communication", System.webhook, webhook.webhookID)
+        let telling = Request.create("Communication", FHIRWords.System.webhook, webhook.webhookID)
         entry(fullURL("telling", webhook.webhookID), telling, to: &out) { communication(webhook, payload, to: &$0) }
       }
     }
@@ -108,10 +93,10 @@ enum FHIREncoding {
   /// That somebody was told, when, and of what.
   private static func communication(_ webhook: Webhook, _ payload: WebhookPayload, to out: inout JSONText) {
     out.field("resourceType", "Communication")
-    meta(isSimulated: webhook.alerts.contains { $0.simulated }, to: &out)
-    identifier(System.webhook, webhook.webhookID, to: &out)
+    FHIRWords.meta(isSimulated: webhook.alerts.contains { $0.simulated }, to: &out)
+    FHIRWords.identifier(FHIRWords.System.webhook, webhook.webhookID, to: &out)
     out.field("status", "completed")
-    concepts("category", System.communicationCategory, "alert", "Alert", to: &out)
+    FHIRWords.concepts("category", FHIRWords.System.communicationCategory, "alert", "Alert", to: &out)
     out.field("priority", priority(webhook.alerts.map(\.priority).max() ?? .info))
     if payload == .full, webhook.type != .digest, let alert = webhook.alerts.first {
       patient("subject", alert, to: &out)
@@ -139,56 +124,10 @@ enum FHIREncoding {
 
   // MARK: Parts
 
-  /// Test data is marked for every system that reads on: security label HTEST (HL7 v3 ActReason).
-  static func meta(isSimulated: Bool, to out: inout JSONText) {
-    guard isSimulated else { return }
-    out.object("meta") { out in
-      out.array("security") { out in
-        out.object { coding(System.actReason, "HTEST", "test health data", to: &$0) }
-      }
-      out.array("tag") { out in out.object { coding("urn:vigil:tag", "simulated", "simulated", to: &$0) } }
-    }
-  }
-
-  static func identifier(_ system: String, _ value: String, to out: inout JSONText) {
-    out.array("identifier") { out in
-      out.object {
-        $0.field("system", system)
-        $0.field("value", value)
-      }
-    }
-  }
-
-  static func coding(_ system: String, _ code: String, _ display: String?, to out: inout JSONText) {
-    out.field("system", system)
-    out.field("code", code)
-    if let display { out.field("display", display) }
-  }
-
-  /// A field that is a list with one concept of one coding.
-  static func concepts(_ key: String, _ system: String, _ code: String, _ display: String?, to out: inout JSONText) {
-    out.array(key) { out in
-      out.object { out in
-        out.array("coding") { out in out.object { coding(system, code, display, to: &$0) } }
-      }
-    }
-  }
-
   /// A patient by identifier: we know no server's Patient resources.
   static func patient(_ key: String, _ alert: AlertDocument, to out: inout JSONText) {
     guard !alert.patient.isEmpty else { return }
-    reference(key, "Patient", System.patient(alert.tenant), alert.patient, to: &out)
-  }
-
-  /// A resource by identifier.
-  static func reference(_ key: String, _ type: String, _ system: String, _ value: String, to out: inout JSONText) {
-    out.object(key) { out in
-      out.field("type", type)
-      out.object("identifier") {
-        $0.field("system", system)
-        $0.field("value", value)
-      }
-    }
+    FHIRWords.reference(key, "Patient", FHIRWords.System.patient(alert.tenant), alert.patient, to: &out)
   }
 }
 

@@ -17,12 +17,12 @@ struct FHIRIssue {
 
   func write(to out: inout JSONText) {
     out.field("resourceType", "DetectedIssue")
-    FHIREncoding.meta(isSimulated: alert.simulated, to: &out)
-    FHIREncoding.identifier(FHIREncoding.System.alert, alert.alertID, to: &out)
+    FHIRWords.meta(isSimulated: alert.simulated, to: &out)
+    FHIRWords.identifier(FHIRWords.System.alert, alert.alertID, to: &out)
     out.field("status", webhook.isEnded(alert) ? "final" : "preliminary")
     out.object("code") { out in
       out.array("coding") { out in
-        out.object { FHIREncoding.coding(FHIREncoding.System.rule, alert.ruleID, alert.ruleTitle, to: &$0) }
+        out.object { FHIRWords.coding(FHIRWords.System.rule, alert.ruleID, alert.ruleTitle, to: &$0) }
       }
       out.field("text", alert.ruleTitle)
     }
@@ -59,8 +59,8 @@ struct FHIRIssue {
         out.object("action") { $0.field("text", "acknowledged") }
         out.field("date", Timestamp.format(acknowledgement.time))
         if payload == .full {
-          FHIREncoding.reference(
-            "author", "Practitioner", FHIREncoding.System.user, acknowledgement.by, to: &out)
+          FHIRWords.reference(
+            "author", "Practitioner", FHIRWords.System.user, acknowledgement.by, to: &out)
         }
       }
     }

@@ -24,26 +24,30 @@ struct FHIRObservation {
 
   func write(to out: inout JSONText) {
     out.field("resourceType", "Observation")
-    FHIREncoding.meta(isSimulated: alert.simulated, to: &out)
+    FHIRWords.meta(isSimulated: alert.simulated, to: &out)
     place(to: &out)
-    FHIREncoding.identifier(FHIREncoding.System.webhook, webhook.webhookID, to: &out)
+    FHIRWords.identifier(FHIRWords.System.webhook, webhook.webhookID, to: &out)
     // Nobody has looked at it yet.
     out.field("status", "preliminary")
-    FHIREncoding.concepts(
-      "category", "http://terminology.hl7.org/CodeSystem/observation-category", "vital-signs", "Vital Signs", to: &out)
-    let part = PressurePart(vital)
+    FHIRWords.concepts(
+      "category", FHIRWords.System.observationCategory, "vital-signs", "Vital Signs", to: &out)
+    let part = FHIRPressure(vital)
     out.object("code") { out in
-      if part == nil { codings(to: &out) } else { PressurePart.panel(to: &out) }
+      if part == nil { FHIRWords.codings(vital, to: &out) } else { FHIRPressure.panel(to: &out) }
     }
     FHIREncoding.patient("subject", alert, to: &out)
     out.field("effectiveDateTime", Timestamp.format(alert.detectedTime))
     if let part {
-      components(part, to: &out)
+      FHIRPressure.components(to: &out) { other, out in
+        guard other == part else { return false }
+        measured(to: &out)
+        return true
+      }
     } else {
       measured(to: &out)
     }
     if let device = alert.device {
-      FHIREncoding.reference("device", "Device", FHIREncoding.System.device, device, to: &out)
+      FHIRWords.reference("device", "Device", FHIRWords.System.device, device, to: &out)
     }
     let state = alert.unverified ? "unverified: check patient and sensor; " : ""
     out.array("note") { out in
@@ -67,101 +71,28 @@ struct FHIRObservation {
     }
   }
 
-  private func codings(to out: inout JSONText) {
-    out.array("coding") { out in
-      for code in vital.loinc {
-        out.object { FHIREncoding.coding(FHIREncoding.System.loinc, code, nil, to: &$0) }
-      }
-      for term in vital.mdc {
-        out.object { FHIREncoding.coding(FHIREncoding.System.mdc, "\(term.number)", term.referenceID, to: &$0) }
-      }
-      if vital.loinc.isEmpty, vital.mdc.isEmpty {
-        out.object { FHIREncoding.coding("urn:vigil:vital", vital.key, vital.title, to: &$0) }
-      }
-    }
-    out.field("text", vital.title)
-  }
-
   /// The value with what it says of the limit.
   private func measured(to out: inout JSONText) {
     if let letter {
       out.object("valueCodeableConcept") { $0.field("text", letter) }
       return
     }
-    out.object("valueQuantity") { quantity(value, to: &$0) }
+    out.object("valueQuantity") { FHIRWords.quantity(value, unit: vital.unit, to: &$0) }
     guard let limit = alert.limit, !value.isSameNumber(as: limit) else { return }
     let isLow = value.double < limit.double
-    FHIREncoding.concepts(
+    FHIRWords.concepts(
       "interpretation", "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation", isLow ? "L" : "H",
       isLow ? "Low" : "High", to: &out)
     out.array("referenceRange") { out in
       out.object { out in
-        out.object(isLow ? "low" : "high") { quantity(limit, to: &$0) }
+        out.object(isLow ? "low" : "high") { FHIRWords.quantity(limit, unit: vital.unit, to: &$0) }
         out.field("text", "alert limit")
       }
     }
   }
 
-  private func quantity(_ number: DecimalValue, to out: inout JSONText) {
-    out.field("value", number)
-    out.field("unit", vital.unit)
-    out.field("system", FHIREncoding.System.ucum)
-    out.field("code", vital.unit)
-  }
-
   /// What stands for the number where the vital is sent as letters.
   private var letter: String? {
     vital.letters.first { DecimalValue(mantissa: $0.value).isSameNumber(as: value) }?.text
-  }
-
-  // MARK: Blood pressure
-
-  /// FHIR's blood pressure is one panel with both pressures.
-  private enum PressurePart: CaseIterable {
-    case systolic, diastolic
-
-    init?(_ vital: VitalDefinition) {
-      guard let part = Self.allCases.first(where: { vital.loinc.contains($0.loinc) }) else { return nil }
-      self = part
-    }
-
-    var loinc: String { self == .systolic ? "8480-6" : "8462-4" }
-    var title: String { self == .systolic ? "Systolic blood pressure" : "Diastolic blood pressure" }
-
-    static func panel(to out: inout JSONText) {
-      out.array("coding") { out in
-        out.object {
-          FHIREncoding.coding(
-            FHIREncoding.System.loinc, "85354-9", "Blood pressure panel with all children optional", to: &$0)
-        }
-      }
-      out.field("text", "Blood pressure")
-    }
-  }
-
-  private func components(_ measuredPart: PressurePart, to out: inout JSONText) {
-    out.array("component") { out in
-      for part in PressurePart.allCases {
-        out.object { out in
-          out.object("code") { out in
-            out.array("coding") { out in
-              out.object { FHIREncoding.coding(FHIREncoding.System.loinc, part.loinc, part.title, to: &$0) }
-            }
-          }
-          if part == measuredPart {
-            measured(to: &out)
-          } else {
-            out.object("dataAbsentReason") { out in
-              out.array("coding") { out in
-                out.object {
-                  FHIREncoding.coding(
-                    "http://terminology.hl7.org/CodeSystem/data-absent-reason", "unknown", "Unknown", to: &$0)
-                }
-              }
-            }
-          }
-        }
-      }
-    }
   }
 }

@@ -42,8 +42,9 @@ enum Program {
     RunCommand.command, CheckCommand.command, ReplayCommand.command, WebhookCommand.command, VersionCommand.command,
     SimulateCommand.command, ExportCommand.command, ScoreCommand.command, ExplainCommand.command,
     QuarantineCommand.command, DeliveriesCommand.command, RulesCommand.command, TestCommand.command,
-    AlertCommand.command, SilenceCommand.command,
-    StatsCommand.command, KeysCommand.command,
+    AlertCommand.command, SilenceCommand.command, CodecCommand.command,
+    StatsCommand.command, StoreCommand.command, DoctorCommand.command, KeysCommand.command,
+    BackupCommand.command, RestoreCommand.command, VerifyCommand.command, AuditCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {

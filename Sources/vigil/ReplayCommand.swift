@@ -16,6 +16,7 @@ enum ReplayCommand {
       Flag("--rules", "DIR|FILE", "rule directory, or one rule file (default Rules)"),
       Flag("--set", "NAME", "rule set (default adult-ward; every rule with one rule file)"),
       Flag("--from", "T", "first event time, RFC 3339"), Flag("--to", "T", "end of event times, not included"),
+      Flag("--received-by", "T", "of a store: only what it had received by then, as a restore to that time has it"),
       Flag("--patients", "ID,...", repeats: true, "only these patients"),
       Flag("--speed", "max|N", "as fast as possible, or N times real time, patients merged by time"),
       Flag("--mqtt", "URL", "publish to a broker instead of evaluating here"),
@@ -41,6 +42,10 @@ enum ReplayCommand {
     try arguments.expectPositional(1...1000, "replay INPUT... [OPTIONS]")
     if arguments.positional.count == 1, StoreReplay.isStore(arguments.positional[0]) {
       return try StoreReplay.run(arguments)
+    }
+    if arguments.has("--received-by") {
+      throw CommandFailure(
+        ExitCode.usage, "replay: `--received-by` is for a store, whose journal knows when it received")
     }
     let inputs = try RecordingInputs(arguments)
     if let broker = arguments.value("--mqtt") { return try Playback.publish(inputs, to: broker, arguments) }

@@ -1,3 +1,4 @@
+import AlertJournal
 import Configuration
 import Foundation
 import RuleLanguage
@@ -17,9 +18,11 @@ enum VersionCommand {
     out.object {
       $0.field("vigil", Program.version)
       $0.field("contract", "v1")
-      $0.field("store_format", 1)
+      $0.field("store_format", Int(VigilStore.formatVersion))
     }
-    printLine(arguments.has("--json") ? out.text : "vigil \(Program.version) (contract v1, store format 1)")
+    printLine(
+      arguments.has("--json")
+        ? out.text : "vigil \(Program.version) (contract v1, store format \(VigilStore.formatVersion))")
     return ExitCode.ok
   }
 }

@@ -54,6 +54,11 @@ final class StoreAccess {
     return try RunCommand.load(arguments).storePath
   }
 
+  /// A folder without slashes at its end, so that a name can be put behind it.
+  static func folder(_ path: String) -> String {
+    String(path.reversed().drop { $0 == "/" }.reversed())
+  }
+
   convenience init(_ arguments: Arguments) throws(CommandFailure) {
     try self.init(path: try StoreAccess.path(arguments), arguments)
   }
@@ -85,7 +90,7 @@ final class StoreAccess {
   }
 
   /// Tries again while the writer keeps changing its files.
-  private static func open(
+  static func open(
     _ path: String, scratch: String, key: MasterKey?
   ) throws(CommandFailure) -> VigilStore {
     for attempt in 1...5 {
@@ -102,7 +107,7 @@ final class StoreAccess {
   }
 
   /// A folder of this reader's own, for its owner only.
-  private static func makeScratch() throws(CommandFailure) -> String {
+  static func makeScratch() throws(CommandFailure) -> String {
     var template = Array("\(FileManager.default.temporaryDirectory.path)/vigil-read-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
       throw CommandFailure(ExitCode.unavailable, "no temporary folder can be made; set TMPDIR to one that is writable")

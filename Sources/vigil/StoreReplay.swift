@@ -23,6 +23,10 @@ enum StoreReplay {
     let access = try StoreAccess(path: arguments.positional[0], arguments)
     let given = try givenRules(arguments, access)
     let isWhole = try isWhole(access)
+    if !isWhole, arguments.has("--received-by") {
+      throw CommandFailure(
+        ExitCode.failed, "\(access.path): the journal's beginning has been trimmed; `--received-by` needs all of it")
+    }
     var options = try options(arguments, access, plan: given?.plan)
     options.alerting = try ReplayCommand.alerting(arguments)
     if options.roster != nil { printError("vigil: the roster given replaces the journaled rosters") }
@@ -146,8 +150,15 @@ enum StoreReplay {
     let progress = ProgressBar(total: 0, label: "journal entries")
     defer { progress.finish() }
     var count = 0
+    var end: UInt64?
+    if let time = try arguments.time("--received-by") {
+      end = try access.reading { try access.store.journal.lastPosition(receivedBy: time) }
+    }
+    if end == 0 { return }
     try access.reading {
-      try access.store.journal.read(from: 1, onDamage: { printError("vigil: \($0.description); stepped over") }) {
+      try access.store.journal.read(
+        from: 1, upTo: end, onDamage: { printError("vigil: \($0.description); stepped over") }
+      ) {
         count += 1
         if count % 65_536 == 0 { progress.advance(to: count) }
         if case .slot(let slot) = $0 {

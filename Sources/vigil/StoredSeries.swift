@@ -23,6 +23,13 @@ struct StoredSeries {
     }
   }
 
+  /// Rows or buckets of patients, vitals and a range of event time: `docs/storage.md`.
+  ///
+  /// - Parameter progress: called now and then by whoever takes rows.
+  func scan(_ scan: SeriesScan, progress: ((ScanProgress) -> Void)? = nil) throws -> SeriesScanCursor {
+    try reader.scan(scan, tail: tail, progress: progress)
+  }
+
   /// Every patient and device with samples, by patient number.
   func groups() throws -> [SeriesGroup] { try reader.groups(tail: tail) }
 

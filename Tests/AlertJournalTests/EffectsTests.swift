@@ -123,9 +123,18 @@ import VitalModel
     #expect(try ledger.list(from: 1001, limit: 10).map(\.position) == [9])
     #expect(try ledger.list(to: 3000, limit: 10).map(\.patient) == [7, 7, 8, 9])
     #expect(try ledger.list(limit: 1, newestFirst: true).map(\.detectedTime) == [3000])
-    let batch = open.store.makeBatch()
-    ledger.trim(olderThan: 1001, in: batch)
-    try open.store.write(batch, sync: false)
+    func trim(_ newest: Int64, _ cutoff: (UInt32) -> Int64?) throws -> Int {
+      let batch = open.store.makeBatch()
+      let count = try ledger.trim(before: newest, in: batch, cutoff: cutoff)
+      try open.store.write(batch, sync: false)
+      return count
+    }
+    // Patient 8 is under hold; patient 7's rows are kept for longer than those of others.
+    #expect(try trim(3000) { $0 == 8 ? nil : $0 == 7 ? 1000 : 3000 } == 1)
+    #expect(try ledger.list(limit: 10).map(\.patient) == [7, 7, 8, 7])
+    #expect(try trim(1001) { $0 == 8 ? nil : 1001 } == 2)
+    #expect(try ledger.list(limit: 10).map(\.patient) == [8, 7])
+    #expect(try trim(1001) { _ in 1001 } == 1)
     #expect(try ledger.count() == 1)
   }
 

@@ -145,7 +145,7 @@ import VitalModel
     let later = SealedValue.seal { $0.append(littleEndian: UInt32(9)) }
     try open.overwrite(open.store.families.meta, Array("format".utf8), with: later)
     open.store.close()
-    let error = StoreError.formatTooNew("store format 9, and this program knows formats up to 1")
+    let error = StoreError.formatTooNew("store format 9, and this program knows formats up to 2")
     #expect(throws: error) { try VigilStore.open(path: open.path) }
     let folder = try Folder()
     #expect(throws: error) { try VigilStore.openReadOnly(path: open.path, scratch: folder.entry("scratch")) }

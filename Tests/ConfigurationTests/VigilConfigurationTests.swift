@@ -109,6 +109,42 @@ private func parse(_ text: String) throws -> VigilConfiguration {
     #expect(configuration.lateness == 60_000)
   }
 
+  @Test func retentionByClassAndTenant() throws {
+    let day: Int64 = 86_400_000
+    let configuration = try parse(
+      """
+      store:
+        memory: 1GiB
+        retain:
+          chunks: 100d
+          rollups: 900d
+          superseded: 30d
+          journal_bytes: 64MiB
+          quarantine: 14d
+          outbox_marks: 3d
+          tenants:
+            research: { chunks: 20d, ledger: 10d }
+            archive: { rollups: 50d, superseded: 5d }
+      """)
+    let retain = configuration.retain
+    #expect(configuration.storeMemory == 1 << 30 && retain.journalBytes == 64 << 20)
+    #expect(retain.quarantine == 14 * day && retain.outboxMarks == 3 * day)
+    #expect(retain.lengths(tenant: "demo") == (100 * day, 900 * day, 30 * day, 365 * day))
+    #expect(retain.lengths(tenant: "research") == (20 * day, 900 * day, 20 * day, 10 * day))
+    #expect(retain.lengths(tenant: "archive") == (100 * day, 50 * day, 5 * day, 365 * day))
+    let plain = VigilConfiguration.Retention()
+    #expect(plain.lengths(tenant: "demo") == (730 * day, 730 * day, 730 * day, 365 * day))
+  }
+
+  @Test func sizesAsPeopleWriteThem() {
+    for (text, bytes) in [("5", 5), ("64KiB", 65_536), ("256MiB", 256 << 20), ("3GiB", 3 << 30), ("2TiB", 2 << 40)] {
+      #expect(ByteSize.parse(text) == bytes)
+    }
+    for text in ["", "MiB", "-1", "1MB", "1.5GiB", "9999999999TiB", "1 GiB"] { #expect(ByteSize.parse(text) == nil) }
+    #expect(ByteSize.format(0) == "0B" && ByteSize.format(1023) == "1023B")
+    #expect(ByteSize.format(256 << 20) == "256MiB" && ByteSize.format(3 << 29) == "1.5GiB")
+  }
+
   @Test func withoutRoutesEveryReceiverIsTold() throws {
     let configuration = try parse(
       "receivers:\n  - { name: a, url: \"https://a.example\" }\n  - { name: b, url: \"https://b.example\" }\n")
@@ -197,6 +233,14 @@ private func parse(_ text: String) throws -> VigilConfiguration {
     (
       "store: { retain: { journal: 7 } }",
       "1:29: `journal` must be a duration such as 250ms, 15s, 10m, 12h or 7d from 1h to 36525d, not `7`"
+    ),
+    (
+      "store: { memory: 1MiB }",
+      "1:18: `memory` must be a size such as 256MiB from 32MiB to 1TiB, not `1MiB`"
+    ),
+    (
+      "store: { retain: { tenants: { a: { journal: 1d } } } }",
+      "1:36: unknown key `journal` in tenant a"
     ),
     (
       "store: { master_key: s3cret }",

@@ -36,7 +36,7 @@ final class Scratch {
     try? FileManager.default.removeItem(atPath: path)
   }
 
-  static let families = [SeriesFamilies.chunks, FamilySpec(SeriesFamilies.stateName)]
+  static let families = [SeriesFamilies.chunks, SeriesFamilies.rollups, FamilySpec(SeriesFamilies.stateName)]
 
   func secondary() throws -> Store {
     try Store.openReadOnlySecondary(path: path + "/store", scratch: path + "/second", families: Scratch.families)
@@ -164,4 +164,41 @@ func everything(
     }
   }
   return facts
+}
+
+extension Scratch {
+  /// Turns a bit in the body of the first chunk.
+  func damageFirstChunk() throws {
+    let family = try store.family("chunks")
+    let iterator = try store.iterator(family)
+    defer { iterator.close() }
+    guard try iterator.seekToFirst() else { return }
+    var value = Array(try iterator.value)
+    value[value.count - 6] ^= 1
+    let batch = WriteBatch(for: store)
+    batch.put(family, key: Array(iterator.key), value: value)
+    try store.write(batch, sync: false)
+  }
+}
+
+/// A ward at one sample of each vital a second: `seconds` long, from `start` ms, of one patient and device.
+func steadySlots(
+  seed: UInt64, seconds: Int, vitals: Int = 4, start: Int64 = 1_700_006_400_000, position: UInt64 = 1
+) -> [Slot] {
+  var generator = SplitMix64(state: seed)
+  var values = (0..<vitals).map { Int64(60 + $0 * 20) }
+  var slots: [Slot] = []
+  slots.reserveCapacity(seconds * vitals)
+  var place = position
+  for second in 0..<seconds {
+    for vital in 0..<vitals {
+      if generator.chance(30) { values[vital] += generator.chance(50) ? 1 : -1 }
+      slots.append(
+        makeSlot(
+          place, code: UInt16(vital), time: start + Int64(second) * 1000, mantissa: values[vital],
+          sequence: Int64(second)))
+      place += 1
+    }
+  }
+  return slots
 }

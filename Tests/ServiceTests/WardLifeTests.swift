@@ -226,6 +226,34 @@ import VitalModel
     #expect(try ward.storedSamples() == 201)
   }
 
+  @Test func whatRetentionDeletesIsAudited() throws {
+    let ward = try Ward()
+    ward.options.retain = "chunks: 2h, rollups: 4h, journal: 1h, tenants: { other: { chunks: 1h } }"
+    try ward.start()
+    let base = ward.now - 20_000
+    for number in 0..<30 { try ward.send("d-1", "hr", "72", at: base + Int64(number)) }
+    _ = try ward.settle(30)
+    try ward.restart()
+    let hour: Int64 = 3_600_000
+    let store = try ward.running.store
+    func entries(_ action: String) throws -> [String] {
+      var found: [String] = []
+      try store.audit.read { row in
+        if row.entry.action == action { found.append(row.entry.detail) }
+        return true
+      }
+      return found
+    }
+    try #require(try ward.running.watch).trim(ward.now + hour)
+    #expect(try entries("retention.chunks").isEmpty)
+    try #require(try ward.running.watch).trim(ward.now + 3 * hour)
+    #expect(try entries("retention.chunks") == ["chunks 1, samples 30"])
+    try #require(try ward.running.watch).trim(ward.now + 60 * hour)
+    #expect(try entries("retention.rollups") == ["days 1"])
+    #expect(try store.audit.verify().brokenAt == nil)
+    #expect(ward.metric(#"vigil_retention_deleted_total{class="chunks"}"#) == 1)
+  }
+
   /// One patient keeps one of two evaluators busy; the other must not hold the journal back for ever.
   @Test func anIdleEvaluatorDoesNotKeepTheJournal() throws {
     let ward = try Ward()

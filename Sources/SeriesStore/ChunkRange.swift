@@ -1,0 +1,167 @@
+import ChunkCoding
+import KeyValueStore
+import VitalModel
+
+/// Chunks of one group as of one moment.
+struct ChunkRange: Sendable {
+  let store: Store
+  let families: OpenFamilies
+  let codec: SealCodec
+  /// Nil: as the store is now.
+  var snapshot: Snapshot?
+
+  /// An iterator at no key over the chunks of a group that may reach `from`.
+  func iterator(_ group: SeriesGroup, from: Int64) throws(SeriesError) -> StoreIterator {
+    let lower = ChunkKey(
+      group: group, firstTime: from.subtractingClamped(SealPolicy.spanMax), firstPosition: 0)
+    return try storing { () throws(StoreError) in
+      try store.iterator(
+        families.chunks, lower: lower.bytes, upper: keyAfterPrefix(ChunkKey.prefix(group)), snapshot: snapshot)
+    }
+  }
+
+  /// Lends the header of every chunk that may hold times in `from..<to`, by first event time, until `visit` returns
+  /// false.
+  ///
+  /// - Parameter checksum: also compares the checksums.
+  func headers(
+    _ group: SeriesGroup, from: Int64 = .min, to: Int64 = .max, checksum: Bool = true,
+    _ visit: (ChunkHeader) throws(SeriesError) -> Bool
+  ) throws(SeriesError) {
+    let iterator = try iterator(group, from: from)
+    defer { iterator.close() }
+    var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
+    while isAt {
+      guard try ChunkKey(iterator.key).firstTime < to else { break }
+      let value = try storing { () throws(StoreError) in try iterator.value }
+      let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: checksum) }
+      if header.lastTime >= from { guard try visit(header) else { break } }
+      isAt = try storing { () throws(StoreError) in try iterator.next() }
+    }
+  }
+
+  /// Headers of the chunks that may hold times in `from..<to`, by first event time.
+  func headers(
+    _ group: SeriesGroup, from: Int64, to: Int64, checksum: Bool = true
+  ) throws(SeriesError) -> [ChunkHeader] {
+    var found: [ChunkHeader] = []
+    try headers(group, from: from, to: to, checksum: checksum) { (header) throws(SeriesError) in
+      found.append(header)
+      return true
+    }
+    return found
+  }
+
+  /// The rows of one chunk; nil when it is not there.
+  func rows(
+    _ header: ChunkHeader, _ group: SeriesGroup, decoder: ChunkDecoder
+  ) throws(SeriesError) -> ChunkRows? {
+    let key = ChunkKey(group: group, firstTime: header.firstTime, firstPosition: header.firstPosition).bytes
+    let value = try storing { () throws(StoreError) in
+      try store.get(families.chunks, key: key, snapshot: snapshot)
+    }
+    guard let value else { return nil }
+    let result: Result<ChunkRows, ChunkError> = value.withUnsafeBytes { raw in
+      Result { () throws(ChunkError) in try decoder.decode(raw) }
+    }
+    return try decoding { () throws(ChunkError) in try result.get() }
+  }
+}
+
+/// Which chunks of a group a walk needs, and what it does about damage.
+struct FeedRequest: Sendable {
+  var group: SeriesGroup
+  var from: Int64
+  var to: Int64
+  /// Only chunks with one of these; empty: all.
+  var codes: Set<VitalCode> = []
+  /// Told of a damaged chunk, which is then stepped over; nil: damage ends the walk.
+  var onDamage: (@Sendable (SeriesGroup, ChunkError) -> Void)?
+
+  /// Whether a chunk has something for the walk.
+  func wants(_ header: ChunkHeader) -> Bool {
+    guard header.lastTime >= from, header.firstTime < to else { return false }
+    return codes.isEmpty || header.columns.contains { codes.contains($0.column.code) }
+  }
+}
+
+/// Decoded chunks of one group by first event time.
+///
+/// Not for use from two threads at once.
+protocol ChunkFeed: AnyObject {
+  /// First event time of the next chunk, nil after the last.
+  func nextTime() throws(SeriesError) -> Int64?
+  /// The next chunk's rows, nil after the last.
+  func take() throws(SeriesError) -> ChunkRows?
+  /// Lets go of the store's files.
+  func close()
+}
+
+/// Chunks read and decoded when asked for.
+final class DirectFeed: ChunkFeed {
+  private let iterator: StoreIterator
+  private let decoder: ChunkDecoder
+  private let request: FeedRequest
+  private var isStarted = false
+  /// The next wanted chunk's first time; the iterator stands at it.
+  private var next: Int64?
+
+  init(_ range: ChunkRange, _ request: FeedRequest) throws(SeriesError) {
+    iterator = try range.iterator(request.group, from: request.from)
+    decoder = try range.codec.makeDecoder()
+    self.request = request
+  }
+
+  func nextTime() throws(SeriesError) -> Int64? {
+    if !isStarted {
+      isStarted = true
+      try settle(try storing { () throws(StoreError) in try iterator.seekToFirst() })
+    }
+    return next
+  }
+
+  func take() throws(SeriesError) -> ChunkRows? {
+    while try nextTime() != nil {
+      let value = try storing { () throws(StoreError) in try iterator.value }
+      let decoded: Result<ChunkRows, ChunkError> = Result { () throws(ChunkError) in try decoder.decode(value) }
+      try settle(try storing { () throws(StoreError) in try iterator.next() })
+      switch decoded {
+      case .success(let rows): return rows
+      case .failure(let error): try step(over: error)
+      }
+    }
+    return nil
+  }
+
+  /// Moves on to the first wanted chunk.
+  private func settle(_ arrived: Bool) throws(SeriesError) {
+    var isAt = arrived
+    next = nil
+    while isAt {
+      let time = try ChunkKey(iterator.key).firstTime
+      // Chunks that begin at or after the end of the range have nothing for it.
+      guard time < request.to else { return }
+      let value = try storing { () throws(StoreError) in try iterator.value }
+      do throws(ChunkError) {
+        if request.wants(try ChunkHeader(value, checksum: false)) {
+          next = time
+          return
+        }
+      } catch {
+        try step(over: error)
+      }
+      isAt = try storing { () throws(StoreError) in try iterator.next() }
+    }
+  }
+
+  private func step(over error: ChunkError) throws(SeriesError) {
+    guard let onDamage = request.onDamage else { throw .chunk(error) }
+    onDamage(request.group, error)
+  }
+
+  func close() {
+    iterator.close()
+    isStarted = true
+    next = nil
+  }
+}

@@ -1,0 +1,137 @@
+import ChunkCoding
+import KeyValueStore
+import Synchronization
+import VitalModel
+
+/// What upkeep did in this process.
+package struct UpkeepTotals: Hashable, Sendable {
+  /// Chunks that went into merges, and those that came out.
+  package var chunksMerged = 0
+  package var chunksMade = 0
+  /// Bytes of the chunks that came out, keys excluded.
+  package var bytesMade = 0
+  /// Days whose rollups were made, and their bytes.
+  package var daysRolledUp = 0
+  package var rollupBytes = 0
+
+  package init() {}
+}
+
+extension SealPolicy {
+  /// Chunks with fewer rows are small.
+  var smallRows: Int { rowsMax / 2 }
+  /// Rows of a merged chunk at most: a little above `rowsMax`, so that one late row does not cut a chunk in two.
+  var mergedRowsMax: Int { rowsMax + rowsMax / 4 }
+  /// Rows merged in one step at most: bounds memory and what a few late rows can cause to be rewritten.
+  var mergeStepRowsMax: Int { rowsMax * 4 }
+  /// Small or late chunks of a day that make a merge due.
+  static let mergeChunks: UInt32 = 8
+  /// Ingest time after which fewer are merged too, ms.
+  static let mergeAge: Int64 = 6 * 3_600_000
+  /// How long after its end a day is rolled up at the earliest, ms. By device up to four hours are added, so that the
+  /// days of all devices do not end at once.
+  static let rollupDelay: Int64 = 3_600_000
+
+  /// When the rollups of a day that was marked at `since` are due, ms.
+  func rollupDue(_ day: GroupDay, since: Int64) -> Int64 {
+    let spread = isStaggered ? Int64(4 * 3_600_000 * fraction(day.group.device)) : 0
+    return max(day.end, since).addingClamped(SealPolicy.rollupDelay + spread)
+  }
+}
+
+// Upkeep: what happens to chunks after they are sealed. Every step is one atomic write that can be made again, so a crash
+// at any point leaves chunks that read the same.
+extension Sealer {
+  /// Chunks as they are now.
+  var range: ChunkRange { ChunkRange(store: store, families: families, codec: codec, snapshot: nil) }
+
+  /// Marks what a new chunk leaves to be done: its day's rollups, a merge, corrections.
+  func mark(_ rows: ChunkRows, _ round: inout SealRound, _ marks: UpkeepMarks) throws(SeriesError) {
+    let group = SeriesGroup(patient: rows.patient, device: rows.device)
+    guard let first = rows.times.first, let last = rows.times.last else { return }
+    let newest: Int64? =
+      if let known = round.changes.newest[group] ?? marks.newest[group] { known } else { try newestSealed(group) }
+    round.changes.newest[group] = .some(max(newest ?? .min, last))
+    let lateRows = newest.map { $0 == .max ? rows.times.count : rows.firstRow(notBefore: $0 + 1) } ?? 0
+    let since = PositionRecord.encode(UInt64(bitPattern: round.now))
+    for day in GroupDay.days(group, first: first, last: last) {
+      if marks.days[day] == nil, round.changes.days[day] == nil {
+        round.changes.days[day] = round.now
+        round.batch.put(families.state, key: StateKey.mark(StateKey.rollupPrefix, day), value: since)
+      }
+      if lateRows > 0 || rows.hasEqualTimes {
+        round.batch.put(families.state, key: StateKey.mark(StateKey.correctionPrefix, day), value: since)
+      }
+    }
+    // A few late rows in a full chunk are not worth rewriting its neighbours: readers lay them over.
+    guard rows.times.count < policy.smallRows || lateRows * 8 >= rows.times.count else { return }
+    let place = GroupDay(group: group, time: first)
+    var mark = MergeMark(from: first, to: last, chunks: 1, since: round.now)
+    if let known = round.changes.merges[place] ?? marks.merges[place] { mark = known.joined(mark) }
+    round.changes.merges[place] = mark
+    round.batch.put(families.state, key: StateKey.mark(StateKey.mergePrefix, place), value: mark.bytes)
+  }
+
+  /// Event time of a group's newest sealed row, from headers; of a damaged chunk its key tells as much as it can.
+  private func newestSealed(_ group: SeriesGroup) throws(SeriesError) -> Int64? {
+    let prefix = ChunkKey.prefix(group)
+    let iterator = try storing { () throws(StoreError) in
+      try store.iterator(families.chunks, lower: prefix, upper: keyAfterPrefix(prefix))
+    }
+    defer { iterator.close() }
+    var newest: Int64?
+    var isAt = try storing { () throws(StoreError) in try iterator.seekToLast() }
+    while isAt {
+      let firstTime = try ChunkKey(iterator.key).firstTime
+      if let newest, firstTime < newest.subtractingClamped(SealPolicy.spanMax) { break }
+      let value = try storing { () throws(StoreError) in try iterator.value }
+      let lastTime = (try? ChunkHeader(value, checksum: false))?.lastTime
+      newest = max(newest ?? .min, lastTime ?? firstTime)
+      isAt = try storing { () throws(StoreError) in try iterator.previous() }
+    }
+    return newest
+  }
+
+  /// Runs upkeep alone: no sealing, merging or retention happens meanwhile. For erasing a patient, say.
+  package func exclusively<Value: Sendable>(_ body: () -> Value) -> Value { sealing.withLock { _ in body() } }
+
+  /// One step of each kind of upkeep that is due: cheap when none is. From any thread.
+  ///
+  /// - Parameters:
+  ///   - now: ingest time, ms.
+  ///   - limit: merges and days rolled up at most.
+  /// - Returns: whether more is due.
+  package func upkeep(now: Int64, limit: Int = 4) throws(SeriesError) -> Bool {
+    let result: Result<Bool, SeriesError> = sealing.withLock { sealing in
+      Result { () throws(SeriesError) in
+        let merges = sealing.marks.merges.filter { _, mark in
+          mark.chunks >= SealPolicy.mergeChunks || now.subtractingClamped(mark.since) >= SealPolicy.mergeAge
+        }.keys.sorted()
+        for day in merges.prefix(limit) { try merge(day, &sealing) }
+        let days = sealing.marks.days.filter { now >= policy.rollupDue($0.key, since: $0.value) }.keys.sorted()
+        for day in days.prefix(limit) { try rollUp(day, &sealing) }
+        return merges.count > limit || days.count > limit
+      }
+    }
+    return try result.get()
+  }
+
+  /// What upkeep did so far.
+  package var upkeepTotals: UpkeepTotals { sealing.withLock { $0.upkeep } }
+
+  /// Merges all that is marked and rolls up every marked day, due or not: for tests, and before an orderly hand-over.
+  package func finishUpkeep() throws(SeriesError) {
+    let result: Result<Void, SeriesError> = sealing.withLock { sealing in
+      Result { () throws(SeriesError) in
+        for day in sealing.marks.merges.keys.sorted() { try merge(day, &sealing) }
+        for day in sealing.marks.days.keys.sorted() { try rollUp(day, &sealing) }
+      }
+    }
+    try result.get()
+  }
+}
+
+extension ChunkRows {
+  /// Whether two rows stand at one time.
+  var hasEqualTimes: Bool { zip(times, times.dropFirst()).contains { $0 == $1 } }
+}

@@ -1,0 +1,73 @@
+import ChunkCoding
+import Foundation
+import KeyValueStore
+import Testing
+import VitalModel
+
+@testable import SeriesStore
+
+/// The figures of `docs/storage.md`: a week of one patient, four vitals at one value a second, and of a slow device.
+///
+///     VIGIL_STORAGE_FIGURES=1 swift test -c release -Xswiftc -enable-testing --filter StorageFigures
+@Suite struct StorageFigures {
+  private static let days = ProcessInfo.processInfo.environment["VIGIL_STORAGE_FIGURES"] == nil ? 0 : 7
+
+  @Test func ofAWeek() throws {
+    let scratch = try Scratch()
+    let sealer = try Sealer(store: scratch.store)
+    let start: Int64 = 1_700_006_400_000
+    // A quarter of an hour stands for the week where nobody asked for figures, so that this cannot rot.
+    let seconds = StorageFigures.days == 0 ? 900 : StorageFigures.days * 86_400
+    var samples = 0
+    for (index, second) in stride(from: 0, to: seconds, by: 900).enumerated() {
+      let slots = steadySlots(
+        seed: UInt64(index), seconds: min(900, seconds - second), start: start + Int64(second) * 1000,
+        position: UInt64(samples + 1))
+      sealer.append(slots)
+      samples += slots.count
+      try sealer.seal(now: start + Int64(second) * 1000)
+      _ = try sealer.upkeep(now: start + Int64(second) * 1000)
+    }
+    try sealer.seal(now: .max, limit: .max, all: true)
+    try sealer.finishUpkeep()
+    let reader = try SeriesReader(scratch.store)
+    let figures = try reader.figures()
+    #expect(figures.all.samples == samples && figures.rollupDays >= 1)
+    print("samples \(samples), chunks \(figures.chunks), bytes a sample \(figures.all.bytesPerSample ?? 0)")
+    print("rollups \(figures.rollupBytes) bytes, \(Double(figures.rollupBytes) / Double(samples)) a sample")
+    for (resolution, ahead) in [(SeriesResolution.raw, false), (.raw, true), (.minute, false), (.hour, false)] {
+      var scan = SeriesScan()
+      (scan.resolution, scan.decodesAhead) = (resolution, ahead)
+      let clock = ContinuousClock.now
+      let cursor = try reader.scan(scan)
+      var row = ScannedRow()
+      var rows = 0
+      while try cursor.next(&row) { rows += 1 }
+      cursor.close()
+      print("\(resolution)\(ahead ? " ahead" : ""): \(rows) rows in \(ContinuousClock.now - clock)")
+      #expect(rows >= seconds / max(1, Int(resolution.width) / 1000))
+    }
+  }
+
+  @Test func ofASlowDevice() throws {
+    let scratch = try Scratch()
+    let sealer = try Sealer(store: scratch.store)
+    let rows = StorageFigures.days == 0 ? 60 : StorageFigures.days * 1440
+    let start: Int64 = 1_700_006_400_000
+    var sealedBytes = 0
+    for index in 0..<rows {
+      let time = start + Int64(index) * 60_000
+      sealer.append([makeSlot(UInt64(index), time: time, mantissa: 60 + Int64(index % 7), sequence: Int64(index))])
+      sealedBytes += try sealer.seal(now: time).bytes
+      _ = try sealer.upkeep(now: time)
+    }
+    sealedBytes += try sealer.seal(now: .max, all: true).bytes
+    let before = try SeriesReader(scratch.store).figures()
+    try sealer.finishUpkeep()
+    let figures = try SeriesReader(scratch.store).figures()
+    #expect(figures.all.samples == rows && figures.chunks <= before.chunks)
+    print(
+      "slow: \(rows) samples, sealed as \(sealer.stats.sealedChunks) chunks of \(sealedBytes) bytes, kept as "
+        + "\(figures.chunks) of \(Int(figures.all.bytes)); merging wrote \(sealer.stats.upkeep.bytesMade)")
+  }
+}
