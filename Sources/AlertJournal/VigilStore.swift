@@ -167,6 +167,8 @@ package final class VigilStore: Sendable {
     let families = try StoreFamilies(of: store)
     let vault = try VaultOpening(store: store, families: families).vault(key, accepting: states)
     if let vault { store.use(vault) }
+    // After the keys: until it names a format a store is new, and only a new one is given its first keys here.
+    if format == nil { try Self.writeFormat(store, families.meta) }
     self.store = store
     self.families = families
     self.vault = vault
@@ -182,7 +184,9 @@ package final class VigilStore: Sendable {
     do throws(JournalError) {
       outbox = try OutboxTable(table: table(families.outbox), alerts: alerts)
       quarantine = try QuarantineTable(table: table(families.quarantine))
-      if format < VigilStore.formatVersion { try StoreUpgrade.run(from: format, journal: journal, audit: audit, store) }
+      if let format, format < VigilStore.formatVersion {
+        try StoreUpgrade.run(from: format, journal: journal, audit: audit, store)
+      }
       if !store.isReadOnly { try alerts.indexActive() }
     } catch {
       throw error.asStoreError
@@ -203,8 +207,8 @@ package final class VigilStore: Sendable {
   /// Whether values are encrypted at rest.
   package var isEncrypted: Bool { vault != nil }
 
-  /// The format the store has; a new store gets the newest.
-  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32 {
+  /// The format the store has; nil for a new store.
+  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32? {
     let table = Table(store: store, family: meta)
     let found: UInt32?
     do throws(JournalError) {
@@ -224,10 +228,14 @@ package final class VigilStore: Sendable {
       return found
     }
     guard !store.isReadOnly else { throw .corruption("the store names no format version") }
+    return nil
+  }
+
+  /// A new store gets the newest format.
+  private static func writeFormat(_ store: Store, _ meta: Family) throws(StoreError) {
     let batch = WriteBatch(for: store)
     put(format: formatVersion, meta, in: batch)
     try store.write(batch, sync: true)
-    return formatVersion
   }
 
   static func put(format: UInt32, _ meta: Family, in batch: WriteBatch) {
