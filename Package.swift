@@ -60,7 +60,7 @@ let package = Package(
 
     // Layer 3: shells.
     room("MQTTIngress", ["VitalModel", "Instrumentation", "CMosquitto"]),
-    room("SeriesStore", ["VitalModel", "ChunkCoding", "Compression", "KeyValueStore"]),
+    room("SeriesStore", ["VitalModel", "ChunkCoding", "Compression", "KeyValueStore", "Digests"]),
     room("AlertJournal", ["VitalModel", "Pipeline", "KeyValueStore", "Compression", "Digests"]),
     room("Delivery", ["VitalModel", "Instrumentation", "Digests", "CCurl"]),
     room("HTTPAPI", ["Instrumentation", "CMicrohttpd"]),
@@ -90,8 +90,8 @@ let package = Package(
       dependencies: [
         "RingBufferModule", "Decoding", "VitalModel", "ChunkCoding", "SeriesStore", "KeyValueStore", "Service",
         "MQTTIngress", "HTTPAPI", "Configuration", "Evaluation", "Pipeline", "RuleLanguage", "Recordings",
-        "Suppression",
-        "CAllocationCount",
+        "Suppression", "AlertJournal", "Simulation", "Compression", "Instrumentation",
+        "CAllocationCount", "CZstd",
       ],
       path: "Benchmarks/VigilBenchmarks"),
     .target(name: "CAllocationCount", path: "Benchmarks/CAllocationCount"),
@@ -113,7 +113,7 @@ let package = Package(
     tests("Evaluation", ["VitalModel", "TestSupport"]),
     .testTarget(
       name: "SuppressionTests", dependencies: ["Suppression", "VitalModel", "TestSupport"], exclude: ["Golden"]),
-    tests("ChunkCoding", ["VitalModel"]),
+    tests("ChunkCoding", ["VitalModel", "Simulation"]),
     tests("Simulation", ["VitalModel"]),
     tests("Statistics", ["VitalModel"]),
     tests("WebhookFormats", ["VitalModel"]),

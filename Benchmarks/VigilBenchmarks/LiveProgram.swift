@@ -8,7 +8,13 @@ enum BenchmarkProgram {
 
       ring [ELEMENTS]       the ring beside a mutex around an array
       decode [ROUNDS]       one payload of each format
-      chunk [DEVICES ROWS]  sealing and reading back samples
+      storage [--sets A,B] [--data FOLDER] [--rows 60,600,3600] [--patients N] [--hours N] [--repeats N]
+              [--export FOLDER] [--json]
+                            bytes a sample in chunks and table files, and speeds, beside zstd on the same chunks
+      sealing [DEVICES ROWS]
+                            gathering and sealing samples
+      ward [--patients N] [--seconds N] [--paced N] [--idle N] [--json]
+                            the whole service at a ward's work: CPU, memory, disk; run it in the package's top folder
       engine [SAMPLES | --input RECORDING] [--set NAME]
                             the engine alone with a rule set (adult-ward); run it in the package's top folder
       samework INPUT OUTPUT [--rules FOLDER]
@@ -31,7 +37,9 @@ enum BenchmarkProgram {
     switch arguments.first {
     case "ring": ringBenchmark(items: max(1, number(0, 10_000_000)))
     case "decode": decodeBenchmark(rounds: max(1, number(0, 1_000_000)))
-    case "chunk": chunkBenchmark(devices: max(1, number(0, 100)), rows: max(1, number(1, 600)))
+    case "storage": return StorageBenchmark.run(rest)
+    case "sealing": sealingBenchmark(devices: max(1, number(0, 100)), rows: max(1, number(1, 600)))
+    case "ward": return WardBenchmark.run(rest)
     case "engine": return EngineBenchmark.run(rest)
     case "samework" where rest.count == 2 || rest.count == 4 && rest[2] == "--rules":
       return SameWork.run(

@@ -1,4 +1,5 @@
-"""SIGKILLs of the service and of backups while a ward streams in, then restores, damage and repair.
+"""SIGKILLs of the service, of backups and of key rotations while a
+ward streams into an encrypted store; then restores, damage and repair.
 
 The seed is printed and may be given back in VIGIL_SEED; VIGIL_KILLS sets the number of kills.
 """
@@ -26,11 +27,54 @@ MESSAGES_A_KILL = 400
 kills.DEVICES = 6
 
 
-class Lives:
-    """Starts the service and backups beside it, and kills both at random moments."""
+KEYS = {"VIGIL_CHECK_KEY_A": "0a" * 32, "VIGIL_CHECK_KEY_B": "0b" * 32}
 
-    def __init__(self, scene, stream, kills, seed):
+
+class Keys:
+    """Which master key opens the store: a rotation that was killed has happened or has not."""
+
+    def __init__(self, scene):
         self.scene = scene
+        self.current = "VIGIL_CHECK_KEY_A"
+
+    @property
+    def other(self):
+        return next(name for name in KEYS if name != self.current)
+
+    def run(self, *arguments, check=True):
+        """Runs a command on a store, which may be of a moment before the last rotation."""
+        for name in (self.current, self.other):
+            done = subprocess.run(
+                [self.scene.vigil, *map(str, arguments), "--master-key", f"env:{name}"], stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.scene.environment, cwd=stage.ROOT, timeout=120)
+            said = done.stderr.decode().strip().splitlines()
+            if done.returncode == 0 or not any("encryption" in line for line in said):
+                break
+        if check and done.returncode != 0:
+            raise CheckFailed(f"vigil {arguments[0]}: exit status {done.returncode}: {said[-1] if said else ''}")
+        return done.stdout
+
+    def settle(self):
+        """Gives the service's configuration the key that opens the store now."""
+        for name in (self.current, self.other):
+            done = subprocess.run(
+                [self.scene.vigil, "audit", "--store", str(self.scene.store), "--json", "--master-key", f"env:{name}"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self.scene.environment)
+            if done.returncode == 0:
+                break
+        else:
+            raise CheckFailed(f"no key opens the store: {done.stderr.decode().strip()}")
+        text = self.scene.configuration.read_text()
+        self.scene.configuration.write_text(text.replace(f"env:{self.current}", f"env:{name}"))
+        self.current = name
+
+
+class Lives:
+    """Starts the service, with backups and rotations of keys beside it, and kills all of them at random moments."""
+
+    def __init__(self, scene, keys, stream, kills, seed):
+        self.scene = scene
+        self.keys = keys
         self.stream = stream
         self.kills = kills
         self.random = random.Random(f"{seed}/kills")
@@ -46,6 +90,7 @@ class Lives:
             self.counts["kills of the service"] += 1
             if number % 8 == 7:
                 self.verify()
+            self.keys.settle()
             process = self.scene.start_vigil()
         return process
 
@@ -59,11 +104,11 @@ class Lives:
 
         stage.wait_until(receives, 30, f"messages reach vigil before kill {number + 1}")
         self.stream.progress = (number + 1) / (self.kills + 1)
-        backup = self.start_backup() if number % 2 == 0 else None
+        backup = self.start_backup() if number % 2 == 0 else self.start_rotation(number)
         time.sleep(self.random.choice([self.random.uniform(0, 0.05), self.random.uniform(0.05, 0.6)]))
         if backup and self.random.random() < 0.5:
             backup.kill()
-            self.counts["kills of a backup"] += 1
+            self.counts["kills of a backup or rotation"] += 1
         if number % 3 == 2:
             self.moments.append(int(time.time() * 1000))
         # What a backup says once its service is dead is not judged; what it left is.
@@ -71,8 +116,14 @@ class Lives:
 
     def start_backup(self):
         return self.scene.start(
-            [self.scene.vigil, "backup", "--store", self.scene.store, "--to", self.set, "--keep", 3, "--json"],
-            "backup.log")
+            [self.scene.vigil, "backup", "--store", self.scene.store, "--to", self.set, "--keep", 3, "--json",
+             "--master-key", f"env:{self.keys.current}"], "backup.log")
+
+    def start_rotation(self, number):
+        what = ["tenant", "all"] if number % 4 == 1 else ["master", "--new", f"env:{self.keys.other}"]
+        return self.scene.start(
+            [self.scene.vigil, "keys", "rotate", *what, "--by", "check", "--store", self.scene.store,
+             "--master-key", f"env:{self.keys.current}"], "keys.log")
 
     def finish(self, backup, process):
         if not backup:
@@ -80,27 +131,35 @@ class Lives:
         if self.random.random() < 0.3 and backup.poll() is None:
             process.kill()
         if backup.wait(60) == 0:
-            self.counts["backups"] += 1
+            self.counts["backups" if "backup" in backup.args else "rotations"] += 1
 
     def verify(self):
-        report = json.loads(self.scene.run("verify", "--store", self.scene.store, "--json", check=False) or b"{}")
+        report = json.loads(self.keys.run("verify", "--store", self.scene.store, "--json", check=False) or b"{}")
         if not report.get("sound"):
             raise CheckFailed(f"verify after a kill: {report.get('findings')}")
         self.counts["verifications"] += 1
+
+
+class KeyedScene:
+    """A scene whose commands name the store's key."""
+
+    def __init__(self, scene, keys):
+        self.store = scene.store
+        self.run = keys.run
 
 
 def text_of(milliseconds):
     return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc).isoformat(timespec="milliseconds")
 
 
-def replayed(scene, store, *more):
+def replayed(scene, keys, store, *more):
     """Last line of a replay: counts and the digest of every patient's state."""
-    output = scene.run("replay", store, "--alerts", scene.folder / "replayed", "--suppressed", "/dev/null", "--json", *more)
+    output = keys.run("replay", store, "--alerts", scene.folder / "replayed", "--suppressed", "/dev/null", "--json", *more)
     summary = json.loads(output.splitlines()[-1])
     return summary["state_hash"], summary["samples"]
 
 
-def check_restores(scene, lives, count):
+def check_restores(scene, keys, lives, count):
     """A store restored to a moment is what a replay of the journal to that moment gives."""
     backups = [json.loads(line) for line in scene.run("backup", "--list", "--to", lives.set, "--json").splitlines()]
     if not backups:
@@ -113,53 +172,53 @@ def check_restores(scene, lives, count):
         moment = lives.random.randrange(first, last)
         target = scene.folder / f"restored-{number}"
         began = time.monotonic()
-        report = json.loads(scene.run("restore", lives.set, "--to", text_of(moment), "--store", target, "--json"))
+        report = json.loads(keys.run("restore", lives.set, "--to", text_of(moment), "--store", target, "--json"))
         seconds.append(time.monotonic() - began)
-        expected = replayed(scene, scene.store, "--received-by", text_of(moment))
-        if replayed(scene, target) != expected:
-            raise CheckFailed(f"restored to {text_of(moment)}: {report}: {replayed(scene, target)}, replayed {expected}")
-        scene.run("verify", "--store", target)
+        expected = replayed(scene, keys, scene.store, "--received-by", text_of(moment))
+        if replayed(scene, keys, target) != expected:
+            raise CheckFailed(f"restored to {text_of(moment)}: {report}: {replayed(scene, keys, target)}, replayed {expected}")
+        keys.run("verify", "--store", target)
         shutil.rmtree(target)
     scene.run("verify", "--backup", lives.set)
     # A disaster now: what is lost is what had not been archived.
     target = scene.folder / "restored-latest"
-    scene.run("restore", lives.set, "--store", target, "--no-deliver")
-    if replayed(scene, target) != replayed(scene, scene.store):
+    keys.run("restore", lives.set, "--store", target, "--no-deliver")
+    if replayed(scene, keys, target) != replayed(scene, keys, scene.store):
         raise CheckFailed("the latest moment restored is not the store as it was stopped")
     overwritten = subprocess.run(
-        [scene.vigil, "restore", lives.set, "--store", target], capture_output=True, env=scene.environment)
+        [scene.vigil, "restore", lives.set, "--store", target, "--master-key", f"env:{keys.current}"], capture_output=True, env=scene.environment)
     if overwritten.returncode == 0 or b"never overwrites" not in overwritten.stderr:
         raise CheckFailed("a restore overwrote a store")
     return target, max(seconds)
 
 
-def check_damage(scene, store, seed):
+def check_damage(keys, store):
     """A flipped byte in the largest table file: found, said, repaired by rebuilding, and the service starts."""
     table = max(store.glob("*.sst"), key=lambda path: path.stat().st_size)
     content = bytearray(table.read_bytes())
     content[len(content) // 3] ^= 0x10
     table.write_bytes(content)
-    report = json.loads(scene.run("verify", "--store", store, "--json", check=False))
+    report = json.loads(keys.run("verify", "--store", store, "--json", check=False))
     if report["sound"] or not any(table.name in one["what"] for one in report["findings"]):
         raise CheckFailed(f"a damaged block was not found: {report['findings']}")
-    scene.run("verify", "--store", store, "--repair", "--json", check=False)
-    left = json.loads(scene.run("verify", "--store", store, "--json", check=False))
+    keys.run("verify", "--store", store, "--repair", "--json", check=False)
+    left = json.loads(keys.run("verify", "--store", store, "--json", check=False))
     kinds = {one["kind"] for one in left["findings"]}
     # The rows of the block are gone; what a journal misses of itself stays said.
     if not kinds <= {"gap", "reference"}:
         raise CheckFailed(f"not repaired: {left['findings']}")
     if not list(store.parent.glob(store.name + ".damaged-*")):
         raise CheckFailed("the damaged store was not kept")
-    scene.run("audit", "--store", store, "--verify")
+    keys.run("audit", "--store", store, "--verify")
     return len(left["findings"])
 
 
-def check_truncated_log(scene):
+def check_truncated_log(scene, keys):
     """A log cut short by somebody: the start says how much is missing, and goes on."""
     log = max(scene.store.glob("*.log"), key=lambda path: path.stat().st_mtime)
     size = log.stat().st_size
     os.truncate(log, size // 2)
-    report = json.loads(scene.run("verify", "--store", scene.store, "--json", check=False))
+    report = json.loads(keys.run("verify", "--store", scene.store, "--json", check=False))
     if not any(one["kind"] == "end" for one in report["findings"]):
         raise CheckFailed(f"a truncated log was not noticed: {report['findings']}")
     before = (scene.folder / "vigil.log").stat().st_size
@@ -179,17 +238,20 @@ def check():
     with stage.Stage("store") as scene:
         scene.start_broker()
         scene.start_sink()
+        scene.environment.update(KEYS)
+        keys = Keys(scene)
         scene.configure("stream")
         text = scene.configuration.read_text()
         scene.configuration.write_text(text.replace(
             f'store: {{ path: "{scene.store}" }}',
-            f'store: {{ path: "{scene.store}", archive: "{scene.folder / "backups"}" }}'))
+            f'store: {{ path: "{scene.store}", archive: "{scene.folder / "backups"}", '
+            f'master_key: "env:{keys.current}" }}'))
         process = scene.start_vigil()
         scene.wait_ready(process)
         ward = Ward(MESSAGES_A_KILL * wanted_kills, seed, False)
         stream = Stream(scene.broker_port, ward)
         stream.start()
-        lives = Lives(scene, stream, wanted_kills, seed)
+        lives = Lives(scene, keys, stream, wanted_kills, seed)
         lives.start_backup().wait(60)
         process = lives.run(process)
         stream.progress = 1
@@ -197,35 +259,35 @@ def check():
         if stream.failure:
             raise CheckFailed(f"publishing failed: {stream.failure}")
         wanted = len(ward.samples) + 1
-        stage.wait_until(lambda: stored(scene) >= wanted, 60, "everything is stored")
+        stage.wait_until(lambda: stored(scene, keys) >= wanted, 60, "everything is stored")
         scene.stop_vigil(process)
-        samples = check_samples(scene, ward, False)
+        samples = check_samples(KeyedScene(scene, keys), ward, False)
         lives.verify()
-        target, seconds = check_restores(scene, lives, 6)
+        target, seconds = check_restores(scene, keys, lives, 6)
         print(f"  {samples} samples stored once each; " + ", ".join(f"{count} {what}" for what, count in lives.counts.items()))
         print(f"  6 random moments restored as replayed, the slowest in {seconds:.2f} s")
-        left = check_damage(scene, target, seed)
+        left = check_damage(keys, target)
         print(f"  a damaged block found and the store rebuilt; {left} findings left that only a backup can mend")
         process = scene.start_vigil()
         scene.wait_ready(process)
         subprocess.run(
             ["mosquitto_pub", "-p", str(scene.broker_port), "-q", "1", "-t", "vigil/v1/demo/d-late/vitals", "-m",
              f'{{"time":"{instant(1_770_000_000_000)}","observations":[{{"code":"hr","value":80}}]}}'], check=True)
-        stage.wait_until(lambda: stored(scene) > wanted, 20, "one more sample is stored")
+        stage.wait_until(lambda: stored(scene, keys) > wanted, 20, "one more sample is stored")
         time.sleep(1.2)
         subprocess.run(
             ["mosquitto_pub", "-p", str(scene.broker_port), "-q", "1", "-t", "vigil/v1/demo/d-late/vitals", "-m",
              f'{{"time":"{instant(1_770_000_060_000)}","observations":[{{"code":"hr","value":81}}]}}'], check=True)
-        stage.wait_until(lambda: stored(scene) > wanted + 1, 20, "two more samples are stored")
+        stage.wait_until(lambda: stored(scene, keys) > wanted + 1, 20, "two more samples are stored")
         process.kill()
         process.wait()
-        check_truncated_log(scene)
+        check_truncated_log(scene, keys)
         print("  a truncated log is noticed by verify and by the start")
 
 
-def stored(scene):
+def stored(scene, keys):
     """Samples the journal holds, by the store's own count."""
-    text = scene.run("export", "--format", "csv", "--store", scene.store, check=False).decode()
+    text = keys.run("export", "--format", "csv", "--store", scene.store, check=False).decode()
     return sum(1 for _ in csv.reader(io.StringIO(text))) - 1
 
 

@@ -42,6 +42,14 @@ package final class LogArchive {
   /// Forgets that a store's log is archived: its service no longer does it.
   package static func end(storePath: String) { unlink(markPath(storePath)) }
 
+  /// Drops what a store kept of its log for an archive: RocksDB leaves it when told to keep no more. It holds keys and values
+  /// that have been erased since. Only for who has the store open for writing.
+  static func dropKept(storePath: String) {
+    let folder = storePath + "/archive"
+    for name in BackupFiles.names(folder) where name.hasSuffix(".log") { unlink(folder + "/" + name) }
+    StoreCheckpoint.removeLeftover(storePath: storePath)
+  }
+
   /// - Parameter set: the folder of the backup set; made if missing.
   /// - Throws: `.inUse` when another process archives this store here; `.file`.
   package init(_ store: VigilStore, set: BackupSet) throws(BackupError) {

@@ -100,7 +100,9 @@ package struct StoreRestore: Sendable {
   private func apply(_ backup: BackupManifest, to time: Int64?, _ folder: String) throws(BackupError) -> Outcome {
     var outcome = Outcome(backup: backup.facts, position: backup.facts.position, ingestTime: backup.facts.ingestTime)
     let store = try backing {
-      try Store.open(path: folder, families: StoreFamilies.specs, options: StoreFamilies.options)
+      try Store.open(
+        path: folder, families: backup.facts.isSealed ? StoreFamilies.sealedSpecs : StoreFamilies.specs,
+        options: StoreFamilies.options)
     }
     defer { store.close() }
     let from = try backing { try store.latestSequence() } + 1

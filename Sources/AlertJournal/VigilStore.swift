@@ -155,7 +155,9 @@ package final class VigilStore: Sendable {
     options.blockCacheBytes = memory.cacheBytes
     options.logKeptSeconds = keepsLog ?? LogArchive.isKept(storePath: path) ? LogArchive.logKeptSeconds : 0
     let specs = isSealed ? StoreFamilies.sealedSpecs : StoreFamilies.specs
-    return try Store.open(path: path, families: memory.sized(specs), options: options)
+    let store = try Store.open(path: path, families: memory.sized(specs), options: options)
+    if options.logKeptSeconds == 0 { LogArchive.dropKept(storePath: path) }
+    return store
   }
 
   private init(

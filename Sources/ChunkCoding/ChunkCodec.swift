@@ -12,6 +12,8 @@ package enum ChunkError: Error, Equatable, Sendable {
   case unknownVersion(UInt8)
   /// Packed with a codec this build does not have.
   case unknownCodec(UInt8)
+  /// Packed from start states that are not here: a set's number.
+  case missingStates(UInt32)
   /// The checksum fits and the contents do not; the text names the field and holds no value.
   case corrupt(String)
   /// No memory for the packer.
@@ -26,6 +28,7 @@ extension ChunkError: CustomStringConvertible {
     case .checksum: "a chunk's checksum does not fit"
     case .unknownVersion(let version): "a chunk has format version \(version)"
     case .unknownCodec(let codec): "a chunk has codec \(codec)"
+    case .missingStates(let number): "a chunk needs start states \(number), which are not here"
     case .corrupt(let field): "a chunk is damaged: \(field)"
     case .outOfMemory: "no memory to pack a chunk"
     }

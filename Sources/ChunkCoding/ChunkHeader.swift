@@ -29,6 +29,11 @@ package struct ColumnFigures: Hashable, Sendable {
     }
   }
 
+  init(exponent: Int8, min: Int64, max: Int64, sum: Int64, first: Int64, last: Int64) {
+    self.exponent = exponent
+    (self.min, self.max, self.sum, self.first, self.last) = (min, max, sum, first, last)
+  }
+
   fileprivate init(exponent: Int8, reader: inout ByteReader) throws(ByteError) {
     self.exponent = exponent
     min = try reader.zigzag()
@@ -58,6 +63,15 @@ func scaledExactly(_ cell: ChunkCell, to exponent: Int8) -> Int64? {
   return overflow ? nil : product
 }
 
+/// What ``scaledExactly(_:to:)`` made of a mantissa, undone; nil if it cannot have come of one.
+@inline(__always)
+func unscaledExactly(_ number: Int64, _ shift: Int) -> Int64? {
+  guard shift > 0 else { return number }
+  guard shift <= 18 else { return nil }
+  let (quotient, rest) = number.quotientAndRemainder(dividingBy: DecimalValue.powerOfTen(shift))
+  return rest == 0 ? quotient : nil
+}
+
 /// What the header says of one column.
 package struct ColumnSummary: Hashable, Sendable {
   package var column: ChunkColumn
@@ -70,8 +84,13 @@ package struct ColumnSummary: Hashable, Sendable {
 
 /// The front of every chunk, readable without its body: `docs/formats/chunk.md`.
 package struct ChunkHeader: Hashable, Sendable {
-  package static let formatVersion: UInt8 = 1
+  /// The version with a field a byte or more.
+  package static let firstVersion: UInt8 = 1
+  /// The version packed bit by bit.
+  package static let formatVersion: UInt8 = 2
 
+  /// As read; of a header of rows, as it will be written.
+  package var version = ChunkHeader.formatVersion
   package var codec: UInt8
   package var patient: UInt32
   package var device: UInt32
@@ -84,12 +103,18 @@ package struct ChunkHeader: Hashable, Sendable {
   package var lastPosition: UInt64
   package var columns: [ColumnSummary]
   /// Bytes before the body.
-  package private(set) var byteCount = 0
+  package internal(set) var byteCount = 0
 
   /// Cells over all columns.
   package var cellCount: Int { columns.reduce(0) { $0 + $1.cellCount } }
 
-  init(of rows: ChunkRows, codec: UInt8) {
+  init(of rows: ChunkRows, codec: UInt8, version: UInt8) {
+    self.init(of: rows, codec: codec, figures: rows.columns.map { ColumnFigures($0.cells) })
+    self.version = version
+  }
+
+  /// A header of version 2, the columns' figures being known.
+  init(of rows: ChunkRows, codec: UInt8, figures: [ColumnFigures?]) {
     self.codec = codec
     patient = rows.patient
     device = rows.device
@@ -99,10 +124,10 @@ package struct ChunkHeader: Hashable, Sendable {
     lastTime = rows.times.last ?? 0
     firstPosition = rows.firstPosition
     lastPosition = rows.lastPosition
-    columns = rows.columns.map { column in
+    columns = zip(rows.columns, figures).map { column, figures in
       ColumnSummary(
         column: column.column, cellCount: column.cells.count,
-        lastTime: column.rows.last.map { rows.times[Int($0)] } ?? 0, figures: ColumnFigures(column.cells))
+        lastTime: column.rows.last.map { rows.times[Int($0)] } ?? 0, figures: figures)
     }
   }
 
@@ -111,13 +136,24 @@ package struct ChunkHeader: Hashable, Sendable {
   /// - Parameter checksum: also compares the checksum of the whole chunk: O(bytes) instead of O(columns).
   package init(_ bytes: UnsafeRawBufferPointer, checksum: Bool) throws(ChunkError) {
     guard bytes.count >= 6 else { throw .truncated }
-    guard bytes[0] == ChunkHeader.formatVersion else { throw .unknownVersion(bytes[0]) }
+    guard (ChunkHeader.firstVersion...ChunkHeader.formatVersion).contains(bytes[0]) else {
+      throw .unknownVersion(bytes[0])
+    }
     if checksum {
       let content = UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 4)])
       let stored = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: bytes.count - 4, as: UInt32.self))
       guard Checksums.crc32c(content) == stored else { throw .checksum }
     }
-    var reader = ByteReader(UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 4)]))
+    let content = UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 4)])
+    if bytes[0] == ChunkHeader.firstVersion { try self.init(first: content) } else { try self.init(compact: content) }
+    guard rowCount > 0, firstTime <= lastTime, firstPosition <= lastPosition, cellCount <= ChunkLimits.cellsMax else {
+      throw .corrupt("header")
+    }
+  }
+
+  private init(first content: UnsafeRawBufferPointer) throws(ChunkError) {
+    version = ChunkHeader.firstVersion
+    var reader = ByteReader(content)
     do throws(ByteError) {
       try reader.skip(1)
       codec = try reader.byte()
@@ -139,13 +175,15 @@ package struct ChunkHeader: Hashable, Sendable {
       throw ChunkError(error, in: "header")
     }
     byteCount = reader.offset
-    guard rowCount > 0, firstTime <= lastTime, firstPosition <= lastPosition, cellCount <= ChunkLimits.cellsMax else {
-      throw .corrupt("header")
-    }
   }
 
+  /// The front of a chunk of version 1 or 2, as `version` says.
   func append(to writer: inout ByteWriter) {
-    writer.append(ChunkHeader.formatVersion)
+    if version == ChunkHeader.formatVersion {
+      writer.append(raw: compactBytes())
+      return
+    }
+    writer.append(version)
     writer.append(codec)
     writer.append(varint: UInt64(patient))
     writer.append(varint: UInt64(device))

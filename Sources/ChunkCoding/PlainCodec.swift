@@ -29,6 +29,11 @@ package final class PlainCodec: ChunkCodec {
   // MARK: Encoding
 
   package func encode(_ rows: ChunkRows) throws(ChunkError) -> [UInt8] {
+    try encode(rows, version: ChunkHeader.firstVersion)
+  }
+
+  /// Packs the same body behind a header of another version.
+  func encode(_ rows: ChunkRows, version: UInt8) throws(ChunkError) -> [UInt8] {
     guard rows.isWellFormed else { throw .notWellFormed }
     var body = ByteWriter(capacity: rows.times.count * (4 + rows.columns.count * 2))
     appendTimes(rows.times, to: &body)
@@ -36,7 +41,7 @@ package final class PlainCodec: ChunkCodec {
     for column in rows.columns { append(column, rowCount: rows.times.count, to: &body) }
 
     var chunk = ByteWriter(capacity: body.count + 64 + rows.columns.count * 32)
-    ChunkHeader(of: rows, codec: PlainCodec.id).append(to: &chunk)
+    ChunkHeader(of: rows, codec: PlainCodec.id, version: version).append(to: &chunk)
     let packed: [UInt8]
     do throws(CompressionError) { packed = try compressor.compress(body.bytes) } catch { throw .outOfMemory }
     if packed.count < body.count {
@@ -68,26 +73,7 @@ package final class PlainCodec: ChunkCodec {
     body.append(column: rows.times.count) { index in
       zigzagEncode(marks.delays[index] &- (index == 0 ? 0 : marks.delays[index - 1]))
     }
-    var exceptions = ByteWriter()
-    var count: UInt64 = 0
-    var ordinal = 0
-    var last = -1
-    for column in rows.columns {
-      for (cell, row) in zip(column.cells, column.rows) {
-        let sequence = cell.sequence &- marks.sequences[Int(row)]
-        let delay = cell.ingestTime &- rows.times[Int(row)] &- marks.delays[Int(row)]
-        if sequence != 0 || delay != 0 {
-          exceptions.append(varint: UInt64(ordinal - last - 1))
-          exceptions.append(zigzag: sequence)
-          exceptions.append(zigzag: delay)
-          count += 1
-          last = ordinal
-        }
-        ordinal += 1
-      }
-    }
-    body.append(varint: count)
-    body.append(raw: exceptions.bytes)
+    marks.appendExceptions(of: rows, to: &body)
   }
 
   private func append(_ column: ChunkColumnCells, rowCount: Int, to body: inout ByteWriter) {
@@ -163,26 +149,11 @@ package final class PlainCodec: ChunkCodec {
       lastPosition: header.lastPosition)
     rows.times = try times(header, &reader)
     let marks = try RowMarks(rowCount: header.rowCount, cellCount: header.cellCount, reader: &reader)
-    var ordinal = 0
-    var exceptions = marks.exceptions[...]
     rows.columns.reserveCapacity(header.columns.count)
     for summary in header.columns {
-      var column = try self.column(summary, rowCount: header.rowCount, &reader)
-      for index in column.cells.indices {
-        let row = Int(column.rows[index])
-        var sequence = marks.sequences[row]
-        var delay = marks.delays[row]
-        if let exception = exceptions.first, exception.ordinal == ordinal {
-          sequence &+= exception.sequence
-          delay &+= exception.delay
-          exceptions = exceptions.dropFirst()
-        }
-        column.cells[index].sequence = sequence
-        column.cells[index].ingestTime = rows.times[row] &+ delay
-        ordinal += 1
-      }
-      rows.columns.append(column)
+      rows.columns.append(try self.column(summary, rowCount: header.rowCount, &reader))
     }
+    marks.apply(to: &rows)
     guard reader.isAtEnd else { throw .corrupt("bytes after the last column") }
     return rows
   }
@@ -277,61 +248,5 @@ package final class PlainCodec: ChunkCodec {
         }
       }
     }
-  }
-}
-
-/// Device sequence and ingest delay of each row: those of its first cell.
-private struct RowMarks {
-  struct Exception {
-    var ordinal: Int
-    var sequence: Int64
-    var delay: Int64
-  }
-
-  var sequences: [Int64]
-  var delays: [Int64]
-  /// Cells that differ from their row, by their number over all columns; decoding only.
-  var exceptions: [Exception] = []
-
-  init(of rows: ChunkRows) {
-    sequences = [Int64](repeating: 0, count: rows.times.count)
-    delays = sequences
-    var isSet = [Bool](repeating: false, count: rows.times.count)
-    for column in rows.columns {
-      for (cell, row) in zip(column.cells, column.rows) where !isSet[Int(row)] {
-        isSet[Int(row)] = true
-        sequences[Int(row)] = cell.sequence
-        delays[Int(row)] = cell.ingestTime &- rows.times[Int(row)]
-      }
-    }
-  }
-
-  init(rowCount: Int, cellCount: Int, reader: inout ByteReader) throws(ChunkError) {
-    do throws(ByteError) {
-      sequences = try RowMarks.differences(rowCount, &reader)
-      delays = try RowMarks.differences(rowCount, &reader)
-      let count = try reader.count(limit: min(cellCount, reader.left))
-      exceptions.reserveCapacity(count)
-      var ordinal = 0
-      for _ in 0..<count {
-        ordinal += try reader.count(limit: cellCount - ordinal - 1)
-        exceptions.append(
-          Exception(ordinal: ordinal, sequence: try reader.zigzag(), delay: try reader.zigzag()))
-        ordinal += 1
-      }
-    } catch {
-      throw ChunkError(error, in: "row marks")
-    }
-  }
-
-  private static func differences(_ count: Int, _ reader: inout ByteReader) throws(ByteError) -> [Int64] {
-    var values: [Int64] = []
-    values.reserveCapacity(count)
-    var value: Int64 = 0
-    try reader.column(count) { _, difference in
-      value &+= zigzagDecode(difference)
-      values.append(value)
-    }
-    return values
   }
 }

@@ -33,4 +33,18 @@ package struct ChunkCheck {
       return error.description
     }
   }
+
+  /// Why the rollups of a day cannot be used; nil when they can.
+  package func complaint(
+    rollups key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, patients: UInt32, devices: UInt32
+  ) -> String? {
+    do throws(SeriesError) {
+      let day = try RollupKey.day(key)
+      _ = try RollupDay(value, start: day.start)
+      return day.group.patient < patients && day.group.device < devices
+        ? nil : "its patient or device is not registered"
+    } catch {
+      return error.description
+    }
+  }
 }

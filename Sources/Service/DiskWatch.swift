@@ -56,7 +56,7 @@ final class DiskWatch: Sendable {
     return state.withLock { state in
       func level(_ share: Double) -> Level { share < warn / 3 ? .nearlyFull : share < warn ? .low : .fine }
       let reached = max(level(room.share), min(state.level, level(room.share / 1.1)))
-      let isRepeat = reached > .fine && now - state.toldAt >= DiskWatch.repeatInterval
+      let isRepeat = reached > .fine && state.toldAt != .min && now - state.toldAt >= DiskWatch.repeatInterval
       guard reached > state.level || isRepeat else {
         if reached < state.level { state = (reached, state.toldAt) }
         return nil

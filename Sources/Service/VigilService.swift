@@ -68,7 +68,7 @@ package final class VigilService: @unchecked Sendable {
   private var control: ControlSocket?
   private var archive: (thread: DedicatedThread, body: ArchiveThread)?
   let disk: DiskWatch
-  private let controlLane: GuardedLane
+  let controlLane: GuardedLane
   /// The deployment in force; held while another is put in its place.
   let rules: Mutex<RuleDeployment>
   private var rosterText: [UInt8]?

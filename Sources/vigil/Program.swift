@@ -42,7 +42,7 @@ enum Program {
     RunCommand.command, CheckCommand.command, ReplayCommand.command, WebhookCommand.command, VersionCommand.command,
     SimulateCommand.command, ExportCommand.command, ScoreCommand.command, ExplainCommand.command,
     QuarantineCommand.command, DeliveriesCommand.command, RulesCommand.command, TestCommand.command,
-    AlertCommand.command, SilenceCommand.command,
+    AlertCommand.command, SilenceCommand.command, CodecCommand.command,
     StatsCommand.command, StoreCommand.command, DoctorCommand.command, KeysCommand.command,
     BackupCommand.command, RestoreCommand.command, VerifyCommand.command, AuditCommand.command,
   ]

@@ -36,12 +36,17 @@ enum RestoreCommand {
     let held: Int
     do {
       let backup = try backup(restore, arguments, time)
+      let key = backup.facts.isSealed ? try StoreAccess.masterKey(arguments, store: path) : nil
+      if backup.facts.isSealed, key == nil {
+        throw CommandFailure(
+          ExitCode.usage, "restore: the backup is encrypted; name its key with --master-key REF or -c vigil.yaml")
+      }
       var done = 0
       outcome = try restore.restore(backup, to: time, store: path) { bytes in
         done += bytes
         bar.advance(to: done >> 20)
       }
-      held = try finish(outcome, time, path, arguments)
+      held = try finish(outcome, time, path, key, arguments)
     } catch let failure as CommandFailure {
       throw failure
     } catch {
@@ -69,9 +74,9 @@ enum RestoreCommand {
 
   /// Leaves the restore in the new store's audit chain, and holds what it owes when asked to.
   private static func finish(
-    _ outcome: StoreRestore.Outcome, _ time: Int64?, _ path: String, _ arguments: Arguments
+    _ outcome: StoreRestore.Outcome, _ time: Int64?, _ path: String, _ key: MasterKey?, _ arguments: Arguments
   ) throws -> Int {
-    let store = try VigilStore.open(path: path, key: try StoreAccess.masterKey(arguments, store: path))
+    let store = try VigilStore.open(path: path, key: key)
     defer { store.close() }
     let now = Int64(Date().timeIntervalSince1970 * 1000)
     var held = 0

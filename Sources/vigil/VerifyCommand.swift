@@ -54,8 +54,13 @@ enum VerifyCommand {
     do {
       let chunks = try ChunkCheck(store.store)
       let verification = StoreVerification(store, committed: committed) { family, key, value, numbers in
-        guard family == "chunks" else { return nil }
-        return chunks.complaint(key: key, value: value, patients: numbers.patients, devices: numbers.devices)
+        switch family {
+        case "chunks":
+          chunks.complaint(key: key, value: value, patients: numbers.patients, devices: numbers.devices)
+        case "rollups":
+          chunks.complaint(rollups: key, value: value, patients: numbers.patients, devices: numbers.devices)
+        default: nil
+        }
       } progress: { bytes in
         done += bytes
         bar.advance(to: done >> 20)

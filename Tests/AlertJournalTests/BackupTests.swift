@@ -168,6 +168,19 @@ private func contents(_ store: Store) throws -> String {
     #expect(digest == written.writes.last?.digest)
   }
 
+  @Test func aStoreNoLongerArchivedKeepsNoLog() throws {
+    let written = try WrittenStore(seed: 10)
+    try written.write(20)
+    try written.store.store.flush()
+    try written.write(20)
+    try written.restart()
+    let kept = written.store.path + "/archive"
+    #expect(!BackupFiles.names(kept).isEmpty)
+    written.store.close()
+    written.store = try VigilStore.open(path: written.store.path, keepsLog: false)
+    #expect(BackupFiles.names(kept).isEmpty)
+  }
+
   @Test func whatAnInterruptedBackupLeftIsReplaced() throws {
     let written = try WrittenStore(seed: 5)
     try written.write(30)

@@ -73,7 +73,7 @@ import VitalModel
     bad[8] ^= 1
     #expect(throws: ChunkError.checksum) { try codec.decode(bad) }
     #expect(throws: ChunkError.checksum) { try codec.decode(Array(good.dropLast())) }
-    #expect(throws: ChunkError.unknownVersion(2)) { try codec.decode([2] + good.dropFirst()) }
+    #expect(throws: ChunkError.unknownVersion(3)) { try codec.decode([3] + good.dropFirst()) }
     #expect(throws: ChunkError.unknownCodec(9)) { try codec.decode(resealed([1, 9] + good.dropFirst(2))) }
     #expect(throws: ChunkError.unknownCodec(9)) {
       try resealed([1, 9] + good.dropFirst(2)).withUnsafeBytes { try decoder.decode($0) }

@@ -28,8 +28,9 @@ enum HouseMap {
     "stdc++": "libstdc++-12-dev",
   ]
 
-  /// Doors a room's tests may open beside the room: to make by hand what the room must read.
-  static let doorsOfTests: [String: Set<String>] = ["CompressionTests": ["CZlib"]]
+  /// Doors that tests and benchmarks may open beside the room: to make by hand what it must read, or what it is measured
+  /// beside.
+  static let doorsOfTests: [String: Set<String>] = ["CompressionTests": ["CZlib"], "VigilBenchmarks": ["CZstd"]]
 
   /// Modules of the toolchain any room may use.
   static let toolchain: Set<String> = ["Glibc", "Synchronization"]
