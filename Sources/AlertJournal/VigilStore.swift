@@ -163,10 +163,12 @@ package final class VigilStore: Sendable {
   private init(
     _ store: Store, key: MasterKey?, accepting states: Set<KeyHeader.State> = [.sealed]
   ) throws(StoreError) {
-    let format = try Self.checkFormat(store, try store.family("meta"))
+    let found = try Self.format(of: store, try store.family("meta"))
     let families = try StoreFamilies(of: store)
+    // Before the format is written: only a store without one is new, and a new one may be encrypted from the start.
     let vault = try VaultOpening(store: store, families: families).vault(key, accepting: states)
     if let vault { store.use(vault) }
+    let format = if let found { found } else { try Self.begin(store, families.meta) }
     self.store = store
     self.families = families
     self.vault = vault
@@ -203,8 +205,8 @@ package final class VigilStore: Sendable {
   /// Whether values are encrypted at rest.
   package var isEncrypted: Bool { vault != nil }
 
-  /// The format the store has; a new store gets the newest.
-  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32 {
+  /// The format the store has, one this program knows; nil for a new store.
+  private static func format(of store: Store, _ meta: Family) throws(StoreError) -> UInt32? {
     let table = Table(store: store, family: meta)
     let found: UInt32?
     do throws(JournalError) {
@@ -224,6 +226,11 @@ package final class VigilStore: Sendable {
       return found
     }
     guard !store.isReadOnly else { throw .corruption("the store names no format version") }
+    return nil
+  }
+
+  /// Gives a new store its format.
+  private static func begin(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32 {
     let batch = WriteBatch(for: store)
     put(format: formatVersion, meta, in: batch)
     try store.write(batch, sync: true)
