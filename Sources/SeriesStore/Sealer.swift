@@ -61,12 +61,16 @@ package final class Sealer: Sendable {
     var marks = UpkeepMarks()
   }
 
-  /// - Parameter store: open for writing, with the families of ``SeriesFamilies``.
-  package init(store: Store, policy: SealPolicy = SealPolicy()) throws(SeriesError) {
+  /// - Parameters:
+  ///   - store: open for writing, with the families of ``SeriesFamilies``.
+  ///   - names: the registry's key of a code: chunks of vitals the codec has learned are smaller.
+  package init(
+    store: Store, policy: SealPolicy = SealPolicy(), names: @escaping @Sendable (VitalCode) -> String? = { _ in nil }
+  ) throws(SeriesError) {
     self.store = store
     self.policy = policy
     families = try OpenFamilies(store)
-    codec = SealCodec(store)
+    codec = SealCodec(store, names: names)
     open = Mutex(OpenChunks(policy: policy))
     var sealing = Sealing()
     sealing.marks = try UpkeepMarks.read(store, families)

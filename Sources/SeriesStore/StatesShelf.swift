@@ -25,16 +25,27 @@ package struct StatesShelf: Sendable {
   ///
   /// - Throws: `.chunk` when one is damaged: chunks that name it cannot be read until it is restored.
   package func installed() throws(SeriesError) -> [StartStates] {
+    try sets { (error) throws(SeriesError) in throw error }
+  }
+
+  /// The sets that can be read: a damaged one concerns only the chunks that name it, which say so when they are read.
+  func readable() throws(SeriesError) -> [StartStates] { try sets { _ in } }
+
+  private func sets(_ damaged: (SeriesError) throws(SeriesError) -> Void) throws(SeriesError) -> [StartStates] {
     let iterator = try storing { () throws(StoreError) in try store.iterator(family) }
     defer { iterator.close() }
     var sets: [StartStates] = []
     var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
     while isAt {
-      let number = try StatesShelf.number(iterator.key)
-      let bytes = [UInt8](try storing { () throws(StoreError) in try iterator.value })
-      let states = try decoding { () throws(ChunkError) in try StartStates(bytes: bytes) }
-      guard states.id == number else { throw .foreignKey }
-      sets.append(states)
+      do throws(SeriesError) {
+        let number = try StatesShelf.number(iterator.key)
+        let bytes = [UInt8](try storing { () throws(StoreError) in try iterator.value })
+        let states = try decoding { () throws(ChunkError) in try StartStates(bytes: bytes) }
+        guard states.id == number else { throw .foreignKey }
+        sets.append(states)
+      } catch {
+        try damaged(error)
+      }
       isAt = try storing { () throws(StoreError) in try iterator.next() }
     }
     return sets

@@ -49,8 +49,12 @@ extension VigilService {
     var lanes: [IngestLane] = []
     for index in configuration.brokers.indices { lanes.append(try lane(index, "broker-\(index + 1)")) }
     let controlLane = try lane(configuration.brokers.count, "resubmit")
+    let vitals = recovered.registry.vitals
+    let samples = try Sealer(store: recovered.store.store) { code in
+      vitals.indices.contains(Int(code.index)) ? vitals[Int(code.index)].key : nil
+    }
     let sealer = try SealerThread(
-      sealer: try Sealer(store: recovered.store.store), rings: rings, store: recovered.store,
+      sealer: samples, rings: rings, store: recovered.store,
       replayThrough: recovered.nextPosition - 1, clock: settings.clock, meters: meters, log: log,
       abandonment: abandonment)
     let history = try StoredHistory(sealer, rings: rings, abandonment: abandonment)

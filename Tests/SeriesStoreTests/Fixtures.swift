@@ -36,7 +36,10 @@ final class Scratch {
     try? FileManager.default.removeItem(atPath: path)
   }
 
-  static let families = [SeriesFamilies.chunks, SeriesFamilies.rollups, FamilySpec(SeriesFamilies.stateName)]
+  static let families = [
+    SeriesFamilies.chunks, SeriesFamilies.rollups, FamilySpec(SeriesFamilies.stateName),
+    FamilySpec(StatesShelf.familyName),
+  ]
 
   func secondary() throws -> Store {
     try Store.openReadOnlySecondary(path: path + "/store", scratch: path + "/second", families: Scratch.families)
