@@ -106,9 +106,10 @@ final class DirectFeed: ChunkFeed {
   /// The next wanted chunk's first time; the iterator stands at it.
   private var next: Int64?
 
-  init(_ range: ChunkRange, _ request: FeedRequest) throws(SeriesError) {
+  /// - Parameter decoder: used again by walks that follow each other; nil: one of its own.
+  init(_ range: ChunkRange, _ request: FeedRequest, decoder: ChunkDecoder? = nil) throws(SeriesError) {
     iterator = try range.iterator(request.group, from: request.from)
-    decoder = try range.codec.makeDecoder()
+    self.decoder = if let decoder { decoder } else { try range.codec.makeDecoder() }
     self.request = request
   }
 
