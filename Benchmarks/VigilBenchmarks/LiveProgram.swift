@@ -11,6 +11,7 @@ enum BenchmarkProgram {
       storage [--sets A,B] [--data FOLDER] [--rows 60,600,3600] [--patients N] [--hours N] [--repeats N]
               [--export FOLDER] [--json]
                             bytes a sample in chunks and table files, and speeds, beside zstd on the same chunks
+      states                whether the simulator teaches the built-in start states, byte for byte
       sealing [DEVICES ROWS]
                             gathering and sealing samples
       ward [--patients N] [--seconds N] [--paced N] [--idle N] [--json]
@@ -38,6 +39,7 @@ enum BenchmarkProgram {
     case "ring": ringBenchmark(items: max(1, number(0, 10_000_000)))
     case "decode": decodeBenchmark(rounds: max(1, number(0, 1_000_000)))
     case "storage": return StorageBenchmark.run(rest)
+    case "states": return StorageStates.run()
     case "sealing": sealingBenchmark(devices: max(1, number(0, 100)), rows: max(1, number(1, 600)))
     case "ward": return WardBenchmark.run(rest)
     case "engine": return EngineBenchmark.run(rest)

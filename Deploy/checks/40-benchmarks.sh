@@ -20,6 +20,7 @@ tiny() {
 tiny "checksum" ring 10000
 tiny "SenML, 4 records" decode 1000
 tiny "sealer append" sealing 4 100
+tiny "teach the built-in set" states
 tiny "samples a second" storage --sets synthetic,simulator --patients 1 --hours 1 --repeats 1 --rows 600
 tiny "times what the tables hold" ward --patients 50 --seconds 20 --paced 1 --idle 1
 tiny "allocations each" engine 20000

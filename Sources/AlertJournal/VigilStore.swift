@@ -163,12 +163,13 @@ package final class VigilStore: Sendable {
   private init(
     _ store: Store, key: MasterKey?, accepting states: Set<KeyHeader.State> = [.sealed]
   ) throws(StoreError) {
-    let found = try Self.format(of: store, try store.family("meta"))
+    let found = try Self.checkFormat(store, try store.family("meta"))
     let families = try StoreFamilies(of: store)
-    // Before the format is written: only a store without one is new, and a new one may be encrypted from the start.
+    // Before the format is written: only a store without one is new, and becomes an encrypted one.
     let vault = try VaultOpening(store: store, families: families).vault(key, accepting: states)
     if let vault { store.use(vault) }
-    let format = if let found { found } else { try Self.begin(store, families.meta) }
+    let format: UInt32
+    if let found { format = found } else { format = try Self.writeFormat(store, families.meta) }
     self.store = store
     self.families = families
     self.vault = vault
@@ -205,8 +206,8 @@ package final class VigilStore: Sendable {
   /// Whether values are encrypted at rest.
   package var isEncrypted: Bool { vault != nil }
 
-  /// The format the store has, one this program knows; nil for a new store.
-  private static func format(of store: Store, _ meta: Family) throws(StoreError) -> UInt32? {
+  /// The format the store has; nil for a new store.
+  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32? {
     let table = Table(store: store, family: meta)
     let found: UInt32?
     do throws(JournalError) {
@@ -229,8 +230,8 @@ package final class VigilStore: Sendable {
     return nil
   }
 
-  /// Gives a new store its format.
-  private static func begin(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32 {
+  /// Gives a new store the newest format.
+  private static func writeFormat(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32 {
     let batch = WriteBatch(for: store)
     put(format: formatVersion, meta, in: batch)
     try store.write(batch, sync: true)

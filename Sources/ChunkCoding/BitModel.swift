@@ -85,10 +85,7 @@ struct BitModel {
     let logit = min(LogisticTables.logitMax, max(-LogisticTables.logitMax, sum))
     let probability = UInt32(squash[Int(logit &+ 2048)])
     let found = coder.code(bit, probability)
-    // The error in 1/4096, so that its product with a logit stays within 32 bits.
-    let error = (Int32(bitPattern: found &<< 16) &- Int32(bitPattern: probability)) &>> 4
-    let moved = weight &+ ((inputs &* SIMD8(repeating: error) &+ 512) &>> 10)
-    memory.storeBytes(of: moved, as: SIMD8<Int32>.self)
+    adjust(memory, weight, inputs, found, probability)
     let mask = mask(found)
     learn(p0, mask)
     learn(p1, mask)
@@ -113,9 +110,7 @@ struct BitModel {
     let logit = min(LogisticTables.logitMax, max(-LogisticTables.logitMax, sum))
     let probability = UInt32(squash[Int(logit &+ 2048)])
     let found = coder.code(bit, probability)
-    let error = (Int32(bitPattern: found &<< 16) &- Int32(bitPattern: probability)) &>> 4
-    let moved = weight &+ ((inputs &* SIMD4(repeating: error) &+ 512) &>> 10)
-    memory.storeBytes(of: moved, as: SIMD4<Int32>.self)
+    adjust(memory, weight, inputs, found, probability)
     let mask = mask(found)
     learn(p0, mask)
     learn(p1, mask)
@@ -125,6 +120,20 @@ struct BitModel {
 
   @inline(__always)
   private func logit(_ slot: UnsafeMutablePointer<UInt32>) -> Int32 { Int32(stretch[Int(slot.pointee &>> 20)]) }
+
+  /// Moves weights along the gradient of the coding cost. What was as good as certain moves nothing: certainty would
+  /// drive weights up for ever.
+  @inline(__always)
+  private func adjust<Vector: SIMD>(
+    _ memory: UnsafeMutableRawPointer, _ weight: Vector, _ inputs: Vector, _ found: UInt32, _ probability: UInt32
+  ) where Vector.Scalar == Int32 {
+    let miss = Int32(bitPattern: found &<< 16) &- Int32(bitPattern: probability)
+    guard miss > 32 || miss < -32 else { return }
+    // The error in 1/4096, so that its product with a logit stays within 32 bits.
+    let moved =
+      weight &+ ((inputs &* Vector(repeating: miss &>> 4) &+ Vector(repeating: 512)) &>> Vector(repeating: 10))
+    memory.storeBytes(of: moved, as: Vector.self)
+  }
 
   /// Codes a non-negative number in Elias gamma form: how many bits it has in unary under `lengths` (32 slots), then the
   /// bits below the first, the upper three under `bits` (32 x 8 slots).

@@ -21,6 +21,8 @@ struct ChunkBody {
   var stampModel = 0
   /// Number of the stamp model for ingest delays; nil where they stand among the marks.
   var delayModel: Int?
+  /// Number of the value model for quality; nil where it stands among the marks.
+  var qualityModel: Int?
   var columns: [Column] = []
   var packing = Packing.none
   /// Bytes of the marks as kept.
@@ -44,6 +46,8 @@ struct ChunkBody {
     writer.append(golomb: stamps.steps &- Int64(rowCount - 1), order: Order.steps)
     writer.append(delayModel != nil)
     if let delayModel { writer.append(golomb: UInt64(delayModel), order: Order.stampModel) }
+    writer.append(qualityModel != nil)
+    if let qualityModel { writer.append(golomb: UInt64(qualityModel), order: Order.model) }
     for column in columns {
       append(column.scale, to: &writer)
       writer.append(golomb: UInt64(column.model), order: Order.model)
@@ -80,6 +84,7 @@ struct ChunkBody {
     let steps = Int64(header.rowCount - 1) &+ (try reader.signedGolomb(order: Order.steps))
     stamps.setPeriod(span: Int64(span) / stamps.unitLength, steps: steps)
     if try reader.flag() { delayModel = try reader.golomb(order: Order.stampModel, limit: StartStates.modelsMax) }
+    if try reader.flag() { qualityModel = try reader.golomb(order: Order.model, limit: StartStates.modelsMax) }
     columns.reserveCapacity(header.columns.count)
     for _ in header.columns {
       var column = Column()
@@ -104,11 +109,11 @@ package struct ChunkSizes: Hashable, Sendable {
   /// Which rows have cells.
   package var presence = 0
   package var values = 0
-  /// Ingest delays, where they are coded with the stamps' model.
-  package var delays = 0
+  /// Ingest delays and quality, where they are coded behind the numbers.
+  package var codedMarks = 0
   package var checksum = 4
 
   package init() {}
 
-  package var total: Int { header + frame + marks + stamps + presence + values + delays + checksum }
+  package var total: Int { header + frame + marks + stamps + presence + values + codedMarks + checksum }
 }

@@ -25,8 +25,6 @@ struct ColumnPlan {
   /// Index into `divisors`.
   var divisor = 0
   var frame = ColumnFrame()
-  /// The first number, in units of the divisor.
-  var first: Int64 = 0
   /// Mean |difference| in 1/16, by the predictor chosen; counted at 2^20 a cell at most.
   var unrest = 0
 
@@ -38,7 +36,12 @@ struct ColumnPlan {
     cells.withUnsafeBufferPointer { scale($0, values) }
     divide(values, count: cells.count)
     choosePredictor(values, count: cells.count)
-    first = values[0]
+  }
+
+  /// The same for numbers that have no figures.
+  init(dividing values: UnsafeMutablePointer<Int64>, count: Int) {
+    divide(values, count: count)
+    choosePredictor(values, count: count)
   }
 
   private mutating func scale(_ cells: UnsafeBufferPointer<ChunkCell>, _ values: UnsafeMutablePointer<Int64>) {

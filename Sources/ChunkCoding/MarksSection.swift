@@ -11,9 +11,12 @@ private enum Mode: UInt8 {
   case constant
   /// A column of integers.
   case column
-  /// Rows' delays only: coded behind the values.
+  /// Rows' delays and cells' quality only: coded behind the numbers.
   case coded
 }
+
+/// In a column's mode byte: the quality is the column before's, cell by cell.
+private let qualityAsBefore: UInt8 = 64
 
 /// Writes and reads the marks of a chunk.
 struct MarksSection {
@@ -28,14 +31,40 @@ struct MarksSection {
 
   /// Whether the delays scatter, so that the stamps' model suits them better than a column of integers.
   var hasScatteredDelays: Bool {
-    var runs = 1
-    for index in marks.delays.indices.dropFirst() where marks.delays[index] != marks.delays[index - 1] { runs += 1 }
+    // Changes of the step: constant delays have none, nor has a steady ramp.
+    var changes = 0
+    var step: Int64 = 0
+    for index in marks.delays.indices.dropFirst() {
+      let next = marks.delays[index] &- marks.delays[index - 1]
+      if next != step { changes += 1 }
+      step = next
+    }
     let bound = Int64(1) << Int64(ResidualCoder.bitsMax - 2)
-    return runs * 4 > marks.delays.count && runs > 4 && marks.delays.allSatisfy { (-bound...bound).contains($0) }
+    return changes * 4 > marks.delays.count && changes > 4 && marks.delays.allSatisfy { (-bound...bound).contains($0) }
+  }
+
+  /// Positions of the columns whose quality scatters, so that a value model suits it better than a column of integers.
+  static func scatteredQualities(_ rows: ChunkRows) -> [Int] {
+    rows.columns.indices.filter { index in
+      let cells = rows.columns[index].cells
+      guard cells.count >= 16, !isQualityAsBefore(rows, index) else { return false }
+      var runs = 1
+      for cell in 1..<cells.count where cells[cell].quality != cells[cell - 1].quality { runs += 1 }
+      return runs * 8 > cells.count
+    }
+  }
+
+  /// Two numbers of one sensor, as pulse and saturation are, share their quality.
+  private static func isQualityAsBefore(_ rows: ChunkRows, _ index: Int) -> Bool {
+    guard index > 0 else { return false }
+    let (column, before) = (rows.columns[index], rows.columns[index - 1])
+    return column.rows == before.rows && zip(column.cells, before.cells).allSatisfy { $0.quality == $1.quality }
   }
 
   /// The section's bytes; none where every mark is the usual one.
-  func bytes(_ rows: ChunkRows, scales: [ColumnPlan.Scale], codesDelays: Bool) -> [UInt8] {
+  func bytes(
+    _ rows: ChunkRows, scales: [ColumnPlan.Scale], codesDelays: Bool, codedQualities: [Int]
+  ) -> [UInt8] {
     var writer = ByteWriter()
     for (column, scale) in zip(rows.columns, scales) where scale.listsExponents {
       writer.append(column: column.cells.count) { UInt64(UInt8(bitPattern: column.cells[$0].exponent)) }
@@ -43,10 +72,17 @@ struct MarksSection {
     var isUsual = writer.count == 0 && !codesDelays
     appendRows(rows, codesDelays: codesDelays, to: &writer, &isUsual)
     var usual: (quality: UInt64, status: UInt64, flags: UInt64) = (UInt64(usualQuality), 0, UInt64(usualFlags))
-    for column in rows.columns {
+    for (index, column) in rows.columns.enumerated() {
       let place = writer.count
       writer.append(0)
-      var modes = append(column.cells, &usual.quality, { UInt64($0.quality.raw) }, to: &writer)
+      var modes = Mode.coded.rawValue
+      if !codedQualities.contains(index) {
+        let first = column.cells[0].quality
+        let isConstant = column.cells.allSatisfy { $0.quality == first }
+        modes =
+          !isConstant && MarksSection.isQualityAsBefore(rows, index)
+          ? qualityAsBefore : append(column.cells, &usual.quality, { UInt64($0.quality.raw) }, to: &writer)
+      }
       modes |= append(column.cells, &usual.status, { UInt64($0.statusRaw) }, to: &writer) << 2
       modes |= append(column.cells, &usual.flags, { UInt64($0.flags.rawValue) }, to: &writer) << 4
       writer.bytes[place] = modes
@@ -59,7 +95,11 @@ struct MarksSection {
     let place = writer.count
     writer.append(0)
     var modes = append(series: marks.sequences, to: &writer)
-    if codesDelays { modes |= Mode.coded.rawValue << 2 } else { modes |= append(series: marks.delays, to: &writer) << 2 }
+    if codesDelays {
+      modes |= Mode.coded.rawValue << 2
+    } else {
+      modes |= append(series: marks.delays, to: &writer) << 2
+    }
     let exceptions = writer.count
     marks.appendExceptions(of: rows, to: &writer)
     if writer.count == exceptions + 1 { writer.bytes.removeLast() } else { modes |= 16 }
@@ -128,8 +168,10 @@ struct MarksSection {
 
   /// Reads the marks of rows and cells behind the exponents; `rows` has its columns, with cells in place.
   ///
-  /// - Returns: whether the delays are coded behind the values.
-  mutating func read(_ reader: inout ByteReader, _ header: ChunkHeader, into rows: inout ChunkRows) throws(ChunkError) -> Bool {
+  /// - Returns: whether the delays are coded behind the numbers, and what the columns' quality is.
+  mutating func read(
+    _ reader: inout ByteReader, _ header: ChunkHeader, into rows: inout ChunkRows
+  ) throws(ChunkError) -> (delays: Bool, qualities: [QualitySource]) {
     let modes = try reading("marks") { () throws(ByteError) in try reader.byte() }
     guard modes < 32 else { throw .corrupt("marks") }
     marks.sequences = try MarksSection.series(&reader, modes & 3, header.rowCount)
@@ -137,17 +179,35 @@ struct MarksSection {
     if !codesDelays { marks.delays = try MarksSection.series(&reader, modes >> 2 & 3, header.rowCount) }
     if modes & 16 != 0 { try marks.readExceptions(cellCount: header.cellCount, &reader) }
     var usual: (quality: UInt16, status: UInt8, flags: UInt16) = (usualQuality, 0, usualFlags)
+    var qualities: [QualitySource] = []
     for index in rows.columns.indices {
       let modes = try reading("marks") { () throws(ByteError) in try reader.byte() }
-      guard modes < 64 else { throw .corrupt("marks") }
+      let isAsBefore = modes & qualityAsBefore != 0
+      guard modes < 128,
+        !isAsBefore || (modes & 3 == 0 && index > 0 && rows.columns[index].rows == rows.columns[index - 1].rows)
+      else { throw .corrupt("marks") }
+      let isCoded = modes & 3 == Mode.coded.rawValue
+      qualities.append(isCoded ? .coded : isAsBefore ? .asBefore : .known)
       try rows.columns[index].cells.withUnsafeMutableBufferPointer { cells throws(ChunkError) in
-        try MarksSection.cells(&reader, modes & 3, cells, &usual.quality) { $0.quality = SampleQuality(raw: $1) }
+        if !isCoded {
+          try MarksSection.cells(&reader, modes & 3, cells, &usual.quality) { $0.quality = SampleQuality(raw: $1) }
+        }
         try MarksSection.cells(&reader, modes >> 2 & 3, cells, &usual.status) { $0.statusRaw = $1 }
         try MarksSection.cells(&reader, modes >> 4 & 3, cells, &usual.flags) { $0.flags = SampleFlags(rawValue: $1) }
       }
     }
     guard reader.isAtEnd else { throw .corrupt("bytes after the marks") }
-    return codesDelays
+    return (codesDelays, qualities)
+  }
+
+  /// Where a column's quality is told.
+  enum QualitySource {
+    /// Among the marks; the cells have it.
+    case known
+    /// It is the column before's.
+    case asBefore
+    /// Behind the numbers.
+    case coded
   }
 
   /// Takes over the delays that were coded behind the values.

@@ -55,8 +55,11 @@ package final class ModelledCodec: ChunkCodec {
     }
     let marks = MarksSection(of: rows)
     if marks.hasScatteredDelays { body.delayModel = states.stampModel(.delays) }
+    let qualities = MarksSection.scatteredQualities(rows)
+    if !qualities.isEmpty { body.qualityModel = states.qualityModel }
     let marksBytes = try packed(
-      marks.bytes(rows, scales: draft.plans.map(\.scale), codesDelays: body.delayModel != nil), &body)
+      marks.bytes(
+        rows, scales: draft.plans.map(\.scale), codesDelays: body.delayModel != nil, codedQualities: qualities), &body)
 
     var writer = BitWriter(draft.header.compactBytes())
     sizes.header = writer.bytes.count
@@ -64,7 +67,7 @@ package final class ModelledCodec: ChunkCodec {
     writer.align()
     sizes.frame = writer.bytes.count - sizes.header
     sizes.marks = marksBytes.count
-    guard let coded = encodeBits(rows, draft, body, marks) else { return try encodePlainly(rows) }
+    guard let coded = encodeBits(rows, draft, body, marks, qualities) else { return try encodePlainly(rows) }
 
     var chunk = ByteWriter(capacity: writer.bytes.count + marksBytes.count + coded + 4)
     chunk.append(raw: writer.bytes)
@@ -105,7 +108,9 @@ package final class ModelledCodec: ChunkCodec {
 
   /// - Returns: how many bytes of `memory.coded` are the coded bits; nil where they are more than the plain codec takes at
   ///   its worst.
-  private func encodeBits(_ rows: ChunkRows, _ draft: ChunkDraft, _ body: ChunkBody, _ marks: MarksSection) -> Int? {
+  private func encodeBits(
+    _ rows: ChunkRows, _ draft: ChunkDraft, _ body: ChunkBody, _ marks: MarksSection, _ qualities: [Int]
+  ) -> Int? {
     let rowCount = rows.times.count
     let header = draft.header
     let room = UnsafeMutableBufferPointer(start: memory.coded.start, count: ChunkDraft.codedBytesMax(rows))
@@ -133,15 +138,21 @@ package final class ModelledCodec: ChunkCodec {
       values += count
       sizes.values += coder.byteCount - before
     }
+    var before = coder.byteCount
+    if let qualityModel = body.qualityModel {
+      states.copyValueModel(qualityModel, to: memory.valueModel)
+      for index in qualities {
+        QualityCoder.encode(&coder, BitModel(memory.valueModel), rows.columns[index].cells, memory.values.start)
+      }
+    }
     if let delayModel = body.delayModel {
       states.copyStampModel(delayModel, to: memory.stampModel)
       let delays = memory.stamps.start
       for row in 0..<rowCount { delays[row] = marks.marks.delays[row] }
-      let before = coder.byteCount
       DelayCoder.code(&coder, model: BitModel(memory.stampModel), delays, count: rowCount)
-      sizes.delays = coder.byteCount - before
     }
-    let before = coder.byteCount
+    sizes.codedMarks = coder.byteCount - before
+    before = coder.byteCount
     coder.finish()
     sizes.values += coder.byteCount - before
     return coder.isFull ? nil : coder.byteCount
@@ -194,102 +205,5 @@ struct ChunkDraft {
   var stampKind: StartStates.StampKind {
     let period = stamps.unitLength * stamps.period >> 8
     return period > 10_000 ? .slow : stamps.unitLength >= 1000 ? .grid : .scattered
-  }
-}
-
-/// Codes what a column says of itself, then its numbers.
-enum ColumnCoder {
-  /// Codes divisor and predictor. When decoding, `divisor` and `predictor` are ignored.
-  @inline(__always)
-  private static func plan<Coder: BitCoder>(
-    _ coder: inout Coder, _ model: BitModel, divisor: Int, predictor: Int
-  ) -> (divisor: Int, predictor: Int) {
-    var found = (divisor: 0, predictor: 0)
-    let slots = ValueModel.plan
-    if model.single(&coder, slots, (divisor != 0).bit) != 0 {
-      var path = 1
-      for depth in [2, 1, 0] {
-        path = path << 1 | Int(model.single(&coder, slots + 8 + path, UInt32(divisor >> depth & 1)))
-      }
-      found.divisor = path & 7
-    }
-    if model.single(&coder, slots + 1, (predictor != 0).bit) != 0 {
-      found.predictor = 1 + Int(model.single(&coder, slots + 2, (predictor == 2).bit))
-    }
-    return found
-  }
-
-  /// How many numbers the header's figures leave to be coded: the first and the last are theirs, and all of them if they
-  /// are equal.
-  @inline(__always)
-  private static func codedCount(_ figures: ColumnFigures?, count: Int) -> Int {
-    guard let figures else { return count - 1 }
-    return figures.min == figures.max ? 0 : max(0, count - 2)
-  }
-
-  static func encode<Coder: BitCoder>(
-    _ coder: inout Coder, model: BitModel, _ plan: ColumnPlan, _ values: UnsafeMutablePointer<Int64>, count: Int
-  ) {
-    _ = self.plan(&coder, model, divisor: plan.divisor, predictor: plan.frame.predictor.rawValue)
-    if plan.figures == nil { codeFirst(&coder, model, &values[0]) }
-    ValueCoder.code(
-      &coder, model: model, frame: plan.frame, first: values[0], values + 1,
-      count: codedCount(plan.figures, count: count))
-  }
-
-  /// Fills `values` with the column's numbers, multiplied by the divisor.
-  ///
-  /// - Returns: false where figures and divisor contradict each other.
-  static func decode(
-    _ coder: inout RangeDecoder, model: BitModel, _ figures: ColumnFigures?, _ values: UnsafeMutablePointer<Int64>,
-    count: Int
-  ) -> Bool {
-    let found = plan(&coder, model, divisor: 0, predictor: 0)
-    let divisor = ColumnPlan.divisors[found.divisor]
-    var frame = ColumnFrame()
-    frame.predictor = Predictor.allCases[found.predictor]
-    guard frame.bound(figures, divisor: divisor) else { return false }
-    if let figures {
-      values[0] = figures.first / divisor
-      values[count - 1] = figures.last / divisor
-      if figures.min == figures.max { values.update(repeating: values[0], count: count) }
-    } else {
-      codeFirst(&coder, model, &values[0])
-    }
-    let first = values[0]
-    ValueCoder.code(
-      &coder, model: model, frame: frame, first: first, values + 1, count: codedCount(figures, count: count))
-    if divisor != 1 {
-      for index in 0..<count { values[index] &*= divisor }
-    }
-    return true
-  }
-
-  @inline(__always)
-  private static func codeFirst<Coder: BitCoder>(_ coder: inout Coder, _ model: BitModel, _ value: inout Int64) {
-    let coded = UInt64(bitPattern: value << 1 ^ value >> 63)
-    // The largest would not fit once 1 is added: it is told apart by a number of its own.
-    let number = model.number(
-      &coder, lengths: ValueModel.firstLengths, bits: ValueModel.firstBits, Coder.isDecoder ? 0 : coded >> 1)
-    let low = model.plain(&coder, coded & 1, bits: 1)
-    let whole = number << 1 | low
-    value = Int64(bitPattern: whole >> 1) ^ -Int64(bitPattern: whole & 1)
-  }
-}
-
-/// Codes ingest delays: what each is off the mean of late.
-enum DelayCoder {
-  static func code<Coder: BitCoder>(
-    _ coder: inout Coder, model: BitModel, _ delays: UnsafeMutablePointer<Int64>, count: Int
-  ) {
-    var residuals = ResidualCoder(model: model)
-    var mean: Int64 = 0
-    for index in 0..<count {
-      let expected = (mean &+ 128) &>> 8
-      let residual = residuals.code(&coder, Coder.isDecoder ? 0 : delays[index] &- expected)
-      if Coder.isDecoder { delays[index] = expected &+ residual }
-      // The first counts fully.
-      mean = mean &+ (((delays[index] &<< 8) &- mean) &>> (index == 0 ? 0 : 4))
-    }
   }
 }

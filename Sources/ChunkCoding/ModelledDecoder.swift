@@ -31,6 +31,7 @@ final class ModelledDecoder {
     let body = try ChunkBody(&reader, header, limit: end)
     guard let states = sets[body.states] else { throw .missingStates(body.states) }
     guard body.stampModel < states.stampModelCount, body.delayModel ?? 0 < states.stampModelCount,
+      body.qualityModel ?? 0 < states.valueModelCount,
       body.columns.allSatisfy({ $0.model < states.valueModelCount })
     else { throw .corrupt("a model's number") }
     let start = reader.byteOffset
@@ -187,12 +188,12 @@ final class ModelledDecoder {
 
   private func decodeMarks(_ parts: inout Parts, _ header: ChunkHeader, into rows: inout ChunkRows) throws(ChunkError) {
     var section = MarksSection(rowCount: header.rowCount)
-    var codesDelays = false
+    var told: (delays: Bool, qualities: [MarksSection.QualitySource]) = (false, [])
     if parts.body.packing == .none {
       guard !parts.scales.contains(where: \.listsExponents) else { throw .corrupt("exponents") }
     } else {
       let scales = parts.scales
-      codesDelays = try withMarks(parts, header) { reader throws(ChunkError) in
+      told = try withMarks(parts, header) { reader throws(ChunkError) in
         let exponents = try MarksSection.exponents(&reader, header, scales: scales)
         for index in rows.columns.indices where scales[index].listsExponents {
           try ModelledDecoder.restore(&rows.columns[index].cells, exponents[index], isScaled: scales[index] == .scaled)
@@ -200,13 +201,35 @@ final class ModelledDecoder {
         return try section.read(&reader, header, into: &rows)
       }
     }
-    guard codesDelays == (parts.body.delayModel != nil) else { throw .corrupt("delays") }
+    guard told.delays == (parts.body.delayModel != nil) else { throw .corrupt("delays") }
+    try decodeQualities(&parts, told.qualities, into: &rows)
     if let delayModel = parts.body.delayModel {
       parts.states.copyStampModel(delayModel, to: memory.stampModel)
       DelayCoder.code(&parts.coder, model: BitModel(memory.stampModel), memory.stamps.start, count: header.rowCount)
       section.setDelays(memory.stamps.start)
     }
     section.marks.apply(to: &rows)
+  }
+
+  private func decodeQualities(
+    _ parts: inout Parts, _ sources: [MarksSection.QualitySource], into rows: inout ChunkRows
+  ) throws(ChunkError) {
+    guard sources.contains(.coded) == (parts.body.qualityModel != nil) else { throw .corrupt("quality") }
+    if let qualityModel = parts.body.qualityModel { parts.states.copyValueModel(qualityModel, to: memory.valueModel) }
+    for (index, source) in sources.enumerated() {
+      switch source {
+      case .known: break
+      case .asBefore:
+        for cell in rows.columns[index].cells.indices {
+          rows.columns[index].cells[cell].quality = rows.columns[index - 1].cells[cell].quality
+        }
+      case .coded:
+        guard
+          QualityCoder.decode(
+            &parts.coder, BitModel(memory.valueModel), &rows.columns[index].cells, memory.values.start)
+        else { throw .corrupt("quality") }
+      }
+    }
   }
 
   /// Gives cells their own exponents back.

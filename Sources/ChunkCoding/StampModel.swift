@@ -90,7 +90,9 @@ struct ResidualCoder {
     var found = 0
     while found < 23 {
       let weights = StampModel.widthWeights &+ found &* 4
-      if model.mixed(&coder, (pair &+ found, mean &+ found, signed &+ found), weights: weights, (width > found).bit) == 0 {
+      if model.mixed(&coder, (pair &+ found, mean &+ found, signed &+ found), weights: weights, (width > found).bit)
+        == 0
+      {
         break
       }
       found &+= 1
@@ -114,7 +116,8 @@ struct ResidualCoder {
       let bit = UInt32(truncatingIfNeeded: magnitude &>> UInt64(left)) & 1
       let slot = Int(result)
       let found = model.mixed(
-        &coder, (slots &+ slot, slotsMean &+ slot, slotsLast &+ slot), weights: StampModel.bitWeights &+ depth &* 4, bit)
+        &coder, (slots &+ slot, slotsMean &+ slot, slotsLast &+ slot), weights: StampModel.bitWeights &+ depth &* 4, bit
+      )
       result = (result &<< 1) | UInt64(found)
       depth &+= 1
     }

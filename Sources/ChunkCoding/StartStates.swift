@@ -10,6 +10,9 @@ package struct StartStates: Sendable {
     package var cadence: Cadence
     package var unrest: Unrest
 
+    /// Of the model for cells' quality; no registry has such a key.
+    static let quality = Name(vital: "(quality)", cadence: .seconds, unrest: .calm)
+
     package var description: String { "\(vital)/\(cadence)/\(unrest)" }
   }
 
@@ -102,6 +105,9 @@ package struct StartStates: Sendable {
     }
     return vital.flatMap(index) ?? index(StartStates.genericVital) ?? 0
   }
+
+  /// The number of the model for quality.
+  var qualityModel: Int { valueNames.firstIndex(of: .quality).map { $0 + 1 } ?? 0 }
 
   func stampModel(_ kind: StampKind) -> Int { stampKinds.firstIndex(of: kind).map { $0 + 1 } ?? 0 }
 

@@ -67,10 +67,14 @@ package final class StatesTrainer {
       }
       values += count
     }
-    learnDelays(rows, &coder)
+    learnMarks(rows, &coder)
   }
 
-  private func learnDelays(_ rows: ChunkRows, _ coder: inout RangeEncoder) {
+  private func learnMarks(_ rows: ChunkRows, _ coder: inout RangeEncoder) {
+    for index in MarksSection.scatteredQualities(rows) {
+      let cells = rows.columns[index].cells
+      QualityCoder.encode(&coder, BitModel(valueModel(.quality, cells.count).words), cells, memory.values.start)
+    }
     let marks = MarksSection(of: rows)
     guard marks.hasScatteredDelays else { return }
     for row in rows.times.indices { memory.stamps.start[row] = marks.marks.delays[row] }

@@ -32,7 +32,8 @@ struct StoredStates {
       writer.append(value.name.unrest.rawValue)
     }
     for stamp in stamps { writer.append(stamp.kind.rawValue) }
-    let models = values.map { (words: $0.words, slots: ValueModel.slotCount) }
+    let models =
+      values.map { (words: $0.words, slots: ValueModel.slotCount) }
       + stamps.map { (words: $0.words, slots: StampModel.slotCount) }
     var planes: [UInt8] = []
     for model in models { append(model.words, slots: model.slots, to: &planes) }

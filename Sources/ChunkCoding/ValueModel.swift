@@ -147,7 +147,8 @@ struct ValueCoder {
   @inline(__always)
   private func code<Coder: BitCoder>(_ coder: inout Coder, guess: Int64, _ difference: Int64) -> Int64 {
     let sign = clamp(d1, 1)
-    let recent = ValueModel.recent
+    let recent =
+      ValueModel.recent
       &+ ((clamp(d1, 3) &+ 3) &* 15 &+ (clamp(d2, 2) &+ 2) &* 3 &+ clamp(d3, 1) &+ 1) &* ValueModel.nodes
     let still = ValueModel.still &+ ((run &* 2 &+ turn) &* 2 &+ leap) &* ValueModel.nodes
     let fromMean = clamp(guess &- ((mean &+ 128) &>> 8), 6) &+ 6
@@ -179,8 +180,10 @@ struct ValueCoder {
     }
     if found == 11 {
       let lengths = ValueModel.wideLengths &+ min(width &>> 5, ValueModel.wideClasses &- 1) &* 32
-      found = found &+ model.number(
-        &coder, lengths: lengths, bits: ValueModel.wideBits, Coder.isDecoder ? 0 : magnitude &- 11)
+      found =
+        found
+        &+ model.number(
+          &coder, lengths: lengths, bits: ValueModel.wideBits, Coder.isDecoder ? 0 : magnitude &- 11)
     }
     let signed = Int64(bitPattern: found)
     return falls ? 0 &- signed : signed

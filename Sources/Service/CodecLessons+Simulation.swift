@@ -76,6 +76,8 @@ private struct SimulatedLesson {
       slot.eventTime = time
       slot.ingestTime = received
       slot.deviceSequence = message.sequence ?? 0
+      slot.quality = observation.quality.flatMap { SampleQuality($0) } ?? .absent
+      slot.statusRaw = observation.status?.rawValue ?? 0
       slot.flags = message.sequence == nil ? .simulated : [.simulated, .hasSequence]
       if index == observations.count - 1 { slot.flags.insert(.endOfMessage) }
       logs[number].append(slot, position: position)

@@ -171,7 +171,7 @@ enum CodecCommand {
     _ set: StartStates, _ path: String, _ check: CodecLessons.Check, _ arguments: Arguments
   ) throws(CommandFailure) {
     do {
-      let store = try VigilStore.open(path: path)
+      let store = try VigilStore.open(path: path, key: try StoreAccess.masterKey(arguments, store: path))
       defer { store.close() }
       let batch = store.makeBatch()
       switch try StatesShelf(store.store).put(set, in: batch) {
