@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import HTTPAPI
 import Synchronization
 import Testing
@@ -134,14 +135,14 @@ struct DeliveryWorkerTests {
 
   @Test("nobody listening is a failed attempt with a next one planned")
   func refusedConnection() async throws {
-    let (sink, _) = try listen()
-    let url = sink.url
-    sink.stop()
+    let held = try HeldPort()
+    let url = "http://127.0.0.1:\(held.port)/"
     let journal = RecordingJournal()
     let worker = try DeliveryWorker(receivers: [destination("a", url)], journal: journal)
     _ = worker.enqueue([item(1)])
     let record = await journal.wait { $0.reports.count == 1 }
     worker.stop(graceMs: 0)
+    withExtendedLifetime(held) {}
     #expect(record.reports.first?.result == .broken(.connect))
     #expect(record.reports.first?.nextAttemptMs != nil)
   }
@@ -327,4 +328,28 @@ private final class HurriedClock: Sendable {
   private let ms = Atomic<Int64>(0)
 
   func next() -> Int64 { ms.wrappingAdd(60_000, ordering: .relaxed).newValue }
+}
+
+/// A port of the loopback address that is taken and that nobody listens on, so that no other test gets it meanwhile.
+private final class HeldPort {
+  let port: UInt16
+  private let descriptor: Int32
+
+  init() throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let descriptor = descriptor
+    let status = withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
+        bind(descriptor, raw, length) == 0 ? getsockname(descriptor, raw, &length) : -1
+      }
+    }
+    port = UInt16(bigEndian: address.sin_port)
+    try #require(status == 0)
+  }
+
+  deinit { close(descriptor) }
 }
