@@ -55,9 +55,12 @@ package struct StoreRestore: Sendable {
   /// - Parameters:
   ///   - time: ingest time in milliseconds: the last journal batch at or before it is in; nil: everything there is.
   ///   - progress: told of bytes copied.
+  ///   - finish: opens the new store where it is being made, for what is to be in it from the first; what it throws ends the
+  ///     restore.
   /// - Throws: `.exists`, `.absent`, `.damaged`, `.file`, `.store`; nothing is then left behind.
   package func restore(
-    _ backup: BackupManifest, to time: Int64?, store path: String, _ progress: (Int) -> Void = { _ in }
+    _ backup: BackupManifest, to time: Int64?, store path: String, _ progress: (Int) -> Void = { _ in },
+    finish: (_ folder: String, Outcome) throws -> Void = { _, _ in }
   ) throws(BackupError) -> Outcome {
     let partial = path + ".partial"
     guard !BackupFiles.exists(path) else { throw .exists(path: path) }
@@ -72,6 +75,7 @@ package struct StoreRestore: Sendable {
     do throws(BackupError) {
       try copy(backup, to: partial, progress)
       let outcome = try apply(backup, to: time, partial)
+      try backing { try finish(partial, outcome) }
       try sync(partial)
       guard rename(partial, path) == 0 else { throw BackupFiles.failure(path) }
       let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."

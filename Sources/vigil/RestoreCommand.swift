@@ -33,7 +33,7 @@ enum RestoreCommand {
     let bar = ProgressBar(total: 0, label: "MB restored")
     defer { bar.finish() }
     let outcome: StoreRestore.Outcome
-    let held: Int
+    var held = 0
     do {
       let backup = try backup(restore, arguments, time)
       let key = backup.facts.isSealed ? try StoreAccess.masterKey(arguments, store: path) : nil
@@ -45,8 +45,9 @@ enum RestoreCommand {
       outcome = try restore.restore(backup, to: time, store: path) { bytes in
         done += bytes
         bar.advance(to: done >> 20)
+      } finish: { folder, outcome in
+        held = try finish(outcome, time, folder, key, arguments)
       }
-      held = try finish(outcome, time, path, key, arguments)
     } catch let failure as CommandFailure {
       throw failure
     } catch {
