@@ -1,4 +1,4 @@
-"""A ward's samples leave the program in every format and by every road, and all of them hold the same.
+"""The samples of a ward, its store encrypted, leave the program in every format and by every road, and all hold the same.
 
     handoff.py
 
@@ -29,7 +29,18 @@ def expect(condition, what):
 
 
 def exported(ward, *more):
-    return ward.run("export", "--store", ward.store, *more)
+    return ward.run("export", "--store", ward.store, "--master-key", ward.key, *more)
+
+
+def encrypt(ward):
+    """The store of this ward is an encrypted one."""
+    file = ward.folder / "master.key"
+    ward.run("keys", "generate", file)
+    ward.key = f"file:{file}"
+    text = ward.configuration.read_text()
+    plain = f'store: {{ path: "{ward.store}" }}'
+    expect(plain in text, "the stage configures its store otherwise")
+    ward.configuration.write_text(text.replace(plain, f'store: {{ path: "{ward.store}", master_key: "{ward.key}" }}'))
 
 
 def keys(rows):
@@ -133,6 +144,7 @@ def check():
         ward.start_broker()
         ward.start_sink()
         ward.configure("stream")
+        encrypt(ward)
         vigil = ward.start_vigil()
         ward.wait_ready(vigil)
         sent = json.loads(ward.run(
@@ -156,7 +168,8 @@ def check():
         tutorial = subprocess.run(
             [sys.executable, stage.ROOT / "Deploy/python/tutorial.py"], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
-            env=dict(ward.environment, VIGIL_STORE=str(ward.store), VIGIL=ward.vigil, VIGIL_URL=url))
+            env=dict(ward.environment, VIGIL_STORE=str(ward.store), VIGIL=ward.vigil, VIGIL_KEY=ward.key,
+                     VIGIL_URL=url))
         if tutorial.returncode != 0:
             raise CheckFailed(f"tutorial: {tutorial.stdout.strip().splitlines()[-1]}")
         for line in tutorial.stdout.splitlines():

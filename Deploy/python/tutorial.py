@@ -12,6 +12,7 @@
 # | --- | --- | --- |
 # | `VIGIL_STORE` | the store directory | `var/vigil` |
 # | `VIGIL` | the program | `vigil` |
+# | `VIGIL_KEY` | where the master key of an encrypted store is: `file:PATH` | none: the store is not encrypted |
 # | `VIGIL_URL` | a running service, for the last cell | none: that cell is skipped |
 # | `VIGIL_LAKE` | where to write | a temporary folder |
 #
@@ -27,10 +28,11 @@ import vigil_client as vigil
 
 store = os.environ.get("VIGIL_STORE", "var/vigil")
 program = os.environ.get("VIGIL", "vigil")
+key = os.environ.get("VIGIL_KEY")
 scratch = tempfile.TemporaryDirectory(prefix="vigil-tutorial-")
 lake = os.environ.get("VIGIL_LAKE", scratch.name)
 
-samples = vigil.open_store(store, vigil=program)
+samples = vigil.open_store(store, vigil=program, master_key=key)
 
 # %% [markdown]
 # ## What is there
@@ -59,14 +61,14 @@ print("first numbers as received:", [str(number) for number in numbers[:5]])
 # Times are UTC; texts are categories. Ask for the vitals you need: less is read.
 
 # %%
-heart = vigil.open_store(store, vigil=program, codes=["hr"]).pandas()
+heart = vigil.open_store(store, vigil=program, master_key=key, codes=["hr"]).pandas()
 print(heart.groupby("patient", observed=True)["value"].describe().round(1))
 
 # %%
 import polars as pl
 
 by_minute = (
-    vigil.open_store(store, vigil=program, codes=["spo2"])
+    vigil.open_store(store, vigil=program, master_key=key, codes=["spo2"])
     .polars()
     .filter(pl.col("status") == "ok")
     .group_by("patient", pl.col("time").dt.truncate("1m"))

@@ -24,6 +24,8 @@ package enum StoreSealing {
     options.createIfMissing = false
     let store = try Store.open(path: path, families: StoreFamilies.sealedSpecs, options: options)
     defer { store.close() }
+    // Kept log is in the clear too. An archive of it goes on behind the next backup.
+    LogArchive.dropKept(storePath: path)
     let families = try StoreFamilies(of: store)
     let opening = VaultOpening(store: store, families: families)
     let vault: Vault

@@ -163,10 +163,13 @@ package final class VigilStore: Sendable {
   private init(
     _ store: Store, key: MasterKey?, accepting states: Set<KeyHeader.State> = [.sealed]
   ) throws(StoreError) {
-    let format = try Self.checkFormat(store, try store.family("meta"))
+    let found = try Self.checkFormat(store, try store.family("meta"))
     let families = try StoreFamilies(of: store)
+    // Before the format is written: only a store without one is new, and becomes an encrypted one.
     let vault = try VaultOpening(store: store, families: families).vault(key, accepting: states)
     if let vault { store.use(vault) }
+    let format: UInt32
+    if let found { format = found } else { format = try Self.writeFormat(store, families.meta) }
     self.store = store
     self.families = families
     self.vault = vault
@@ -203,8 +206,8 @@ package final class VigilStore: Sendable {
   /// Whether values are encrypted at rest.
   package var isEncrypted: Bool { vault != nil }
 
-  /// The format the store has; a new store gets the newest.
-  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32 {
+  /// The format the store has; nil for a new store.
+  private static func checkFormat(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32? {
     let table = Table(store: store, family: meta)
     let found: UInt32?
     do throws(JournalError) {
@@ -224,6 +227,11 @@ package final class VigilStore: Sendable {
       return found
     }
     guard !store.isReadOnly else { throw .corruption("the store names no format version") }
+    return nil
+  }
+
+  /// Gives a new store the newest format.
+  private static func writeFormat(_ store: Store, _ meta: Family) throws(StoreError) -> UInt32 {
     let batch = WriteBatch(for: store)
     put(format: formatVersion, meta, in: batch)
     try store.write(batch, sync: true)

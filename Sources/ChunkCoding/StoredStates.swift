@@ -52,6 +52,7 @@ struct StoredStates {
     for word in words[..<slots] { planes.append(UInt8(word >> 24)) }
     for word in words[..<slots] { planes.append(UInt8(word >> 16 & 255)) }
     for word in words[slots...] {
+      // What saturated inputs taught for long may be larger than it is kept.
       let weight = Int16(clamping: Int32(bitPattern: word) >> 3)
       planes.append(UInt8(truncatingIfNeeded: weight))
       planes.append(UInt8(truncatingIfNeeded: weight >> 8))

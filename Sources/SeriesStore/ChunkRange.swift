@@ -100,15 +100,19 @@ protocol ChunkFeed: AnyObject {
 /// Chunks read and decoded when asked for.
 final class DirectFeed: ChunkFeed {
   private let iterator: StoreIterator
-  private let decoder: ChunkDecoder
+  private let codec: SealCodec
+  /// Made for the first chunk: many walks find none.
+  private var decoder: ChunkDecoder?
   private let request: FeedRequest
   private var isStarted = false
   /// The next wanted chunk's first time; the iterator stands at it.
   private var next: Int64?
 
-  init(_ range: ChunkRange, _ request: FeedRequest) throws(SeriesError) {
+  /// - Parameter decoder: used again by walks that follow each other; nil: one of its own.
+  init(_ range: ChunkRange, _ request: FeedRequest, decoder: ChunkDecoder? = nil) throws(SeriesError) {
     iterator = try range.iterator(request.group, from: request.from)
-    decoder = try range.codec.makeDecoder()
+    codec = range.codec
+    self.decoder = decoder
     self.request = request
   }
 
@@ -123,6 +127,8 @@ final class DirectFeed: ChunkFeed {
   func take() throws(SeriesError) -> ChunkRows? {
     while try nextTime() != nil {
       let value = try storing { () throws(StoreError) in try iterator.value }
+      let decoder = if let decoder { decoder } else { try codec.makeDecoder() }
+      self.decoder = decoder
       let decoded: Result<ChunkRows, ChunkError> = Result { () throws(ChunkError) in try decoder.decode(value) }
       try settle(try storing { () throws(StoreError) in try iterator.next() })
       switch decoded {

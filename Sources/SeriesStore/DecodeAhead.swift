@@ -94,9 +94,11 @@ final class DecodeAhead: @unchecked Sendable {
   // MARK: Its own thread
 
   private func run() {
+    var decoder: ChunkDecoder?
     for (index, request) in requests.enumerated() {
       do throws(SeriesError) {
-        let feed = try DirectFeed(range, request)
+        if decoder == nil { decoder = try range.codec.makeDecoder() }
+        let feed = try DirectFeed(range, request, decoder: decoder)
         defer { feed.close() }
         while let time = try feed.nextTime() {
           guard let rows = try feed.take() else { break }

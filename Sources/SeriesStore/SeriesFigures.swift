@@ -2,7 +2,7 @@ import ChunkCoding
 import KeyValueStore
 import VitalModel
 
-/// What the chunks and rollups of a store amount to: from headers alone, nothing is decoded.
+/// What the chunks and rollups of a store amount to: from headers, and a few chunks for what each vital takes.
 package struct SeriesFigures: Hashable, Sendable {
   /// Samples and the bytes they take, keys excluded.
   package struct Share: Hashable, Sendable {
@@ -20,7 +20,7 @@ package struct SeriesFigures: Hashable, Sendable {
   package var all = Share()
   /// Chunks and what is in them, by the codec's number.
   package private(set) var codecs: [UInt8: CodecShare] = [:]
-  /// By vital: a chunk's bytes are shared out evenly among its samples, as they share its times.
+  /// By vital: the bytes of all chunks, shared out by what the samples of each vital would take alone.
   package var vitals: [VitalCode: Share] = [:]
   /// Bytes of chunks by the UTC day their first row lies in.
   package var days: [Int64: Int] = [:]
@@ -39,13 +39,28 @@ package struct SeriesFigures: Hashable, Sendable {
 
   package init() {}
 
-  /// Bytes a day by the newest week with data, the newest day left out as it is still growing; nil with less than two
-  /// days.
+  /// Bytes a day by the newest week with data, the newest day left out as it is still growing; of a store with one day, by
+  /// the hours it has; nil with less than one.
   package var growthPerDay: Double? {
     guard let newest = days.keys.max() else { return nil }
     let week = days.filter { newest - 7 <= $0.key && $0.key < newest }
-    guard let oldest = week.keys.min() else { return nil }
-    return Double(week.values.reduce(0, +)) / Double(newest - oldest)
+    if let oldest = week.keys.min() { return Double(week.values.reduce(0, +)) / Double(newest - oldest) }
+    guard let firstTime, let lastTime, lastTime.subtractingClamped(firstTime) >= 3_600_000 else { return nil }
+    return all.bytes * Double(GroupDay.length) / Double(lastTime - firstTime)
+  }
+
+  /// Shares out all bytes among the vitals.
+  ///
+  /// - Parameter alone: samples and bytes of each vital in chunks of its own.
+  fileprivate mutating func shareOut(_ alone: [VitalCode: Share]) {
+    // One that no sampled chunk had takes as much as all together do.
+    let common = all.bytesPerSample ?? 0
+    func weight(_ code: VitalCode, _ share: Share) -> Double {
+      (alone[code]?.bytesPerSample ?? common) * Double(share.samples)
+    }
+    let total = vitals.reduce(0.0) { $0 + weight($1.key, $1.value) }
+    guard total > 0 else { return }
+    for (code, share) in vitals { vitals[code]?.bytes = all.bytes * weight(code, share) / total }
   }
 
   fileprivate mutating func add(_ header: ChunkHeader, bytes: Int) {
@@ -60,7 +75,6 @@ package struct SeriesFigures: Hashable, Sendable {
     codecs[header.codec, default: CodecShare()].share.bytes += Double(bytes)
     for column in header.columns {
       vitals[column.column.code, default: Share()].samples += column.cellCount
-      vitals[column.column.code, default: Share()].bytes += Double(bytes * column.cellCount) / Double(max(1, cells))
     }
     days[header.firstTime.flooredQuotient(by: GroupDay.length), default: 0] += bytes
     firstTime = min(firstTime ?? .max, header.firstTime)
@@ -83,11 +97,37 @@ extension SeriesReader {
       figures.add(header, bytes: value.count)
       if figures.chunks % 1024 == 0 { progress(figures.chunks) }
     }
+    figures.shareOut(try aloneShares(of: figures.chunks))
     try visit(families.rollups) { (_, value) in
       figures.rollupDays += 1
       figures.rollupBytes += value.count
     }
     return figures
+  }
+
+  /// Chunks looked into for what each vital takes.
+  private static let sampledChunks = 64
+
+  /// What the vitals of some chunks, evenly spread, take in chunks of their own.
+  private func aloneShares(of count: Int) throws(SeriesError) -> [VitalCode: SeriesFigures.Share] {
+    let decoder = try chunks.codec.makeDecoder()
+    let encoder = try chunks.codec.makeEncoder()
+    let step = max(1, count / SeriesReader.sampledChunks)
+    var alone: [VitalCode: SeriesFigures.Share] = [:]
+    var number = 0
+    try visit(families.chunks) { (_, value) throws(SeriesError) in
+      number += 1
+      // A damaged chunk tells nothing here; `vigil verify` tells of it.
+      guard number % step == 0, let rows = try? decoder.decode(value) else { return }
+      for column in rows.columns {
+        var single = rows
+        single.columns = [column]
+        let bytes = try decoding { () throws(ChunkError) in try encoder.encode(single) }
+        alone[column.column.code, default: SeriesFigures.Share()].samples += column.cells.count
+        alone[column.column.code, default: SeriesFigures.Share()].bytes += Double(bytes.count)
+      }
+    }
+    return alone
   }
 
   private func visit(

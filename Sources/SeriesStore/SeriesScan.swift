@@ -56,6 +56,8 @@ package final class SeriesScanCursor {
   private let groups: [SeriesGroup]
   private let progress: ((ScanProgress) -> Void)?
   private var ahead: DecodeAhead?
+  /// Of walks of our own; nil while another thread decodes.
+  private var decoder: ChunkDecoder?
   private var nextGroup = 0
   private var source: Source?
   private var state: ScanProgress
@@ -147,12 +149,13 @@ package final class SeriesScanCursor {
   private func open(_ index: Int) throws(SeriesError) -> Source {
     let group = groups[index]
     let live = tail?.rows(group, plan: reader.plan) ?? []
-    let ahead = ahead
+    if ahead == nil, decoder == nil { decoder = try reader.chunks.codec.makeDecoder() }
+    let (ahead, decoder) = (ahead, decoder)
     let (reader, scan) = (reader, scan)
     func cursor(from: Int64, to: Int64) throws(SeriesError) -> SeriesCursor {
       let feed: any ChunkFeed =
         if let ahead { AheadFeed(ahead, request: index) } else {
-          try DirectFeed(reader.chunks, scan.request(group, from: from, to: to))
+          try DirectFeed(reader.chunks, scan.request(group, from: from, to: to), decoder: decoder)
         }
       return try SeriesCursor(
         feed: feed, from: from, to: to, superseded: scan.superseded, codes: scan.codes, live: live)

@@ -30,7 +30,7 @@ struct ObservationPage: Sendable {
       let from = max(query.from, query.after?.time ?? .min)
       for group in try reader.groups(patient: query.patient, tail: tail) {
         let cursor = try reader.rows(
-          group, from: from, to: query.to, superseded: query.withSuperseded, codes: query.codes, tail: tail)
+          group, from: from, to: query.to, superseded: query.withSuperseded, tail: tail)
         if let row = try cursor.next() { sources.append(Source(group: group, cursor: cursor, row: row)) }
       }
       // The tail goes here: as long as it is held, the sealer copies what it changes.

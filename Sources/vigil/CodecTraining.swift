@@ -46,7 +46,7 @@ enum CodecTraining {
     _ input: String, _ arguments: Arguments, into lessons: CodecLessons, advance: () -> Void
   ) throws(CommandFailure) {
     if FileManager.default.fileExists(atPath: input + "/CURRENT") {
-      let access = try StoreAccess(path: input)
+      let access = try StoreAccess(path: input, arguments)
       return try access.reading { try read(access, into: lessons, advance: advance) }
     }
     var own = arguments

@@ -25,11 +25,11 @@ import VitalModel
     return true
   }
 
-  @Test(arguments: 0..<8) func mergedChunksReadAsUnmergedOnes(seed: Int) throws {
+  @Test(arguments: 0..<4) func mergedChunksReadAsUnmergedOnes(seed: Int) throws {
     let scratch = try Scratch()
     var generator = SplitMix64(state: UInt64(seed) &+ 9000)
-    let slots = journal(seed: UInt64(seed) &+ 700, count: 1600)
-    let policy = plainPolicy(rows: 12 + seed * 3, openMax: 20_000)
+    let slots = journal(seed: UInt64(seed) &+ 700, count: 1200)
+    let policy = plainPolicy(rows: 12 + seed * 6, openMax: 20_000)
     var sealer = try Sealer(store: scratch.store, policy: policy)
     var next = 0
     var crashes = 0
@@ -56,7 +56,7 @@ import VitalModel
     try sealer.finishUpkeep()
     merged += sealer.stats.upkeep.chunksMerged
     let reader = try SeriesReader(scratch.store)
-    #expect(crashes > 3 && merged > 20, "\(crashes) crashes, \(merged) chunks merged")
+    #expect(crashes > 1 && merged > 20, "\(crashes) crashes, \(merged) chunks merged")
     #expect(try everything(reader) == model(slots, superseded: true))
     #expect(try everything(reader, superseded: false) == model(slots, superseded: false))
     #expect(try MergeTests.keysKeepTheirPromise(scratch.store))

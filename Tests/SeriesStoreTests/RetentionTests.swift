@@ -91,7 +91,7 @@ import VitalModel
     #expect(try everything(SeriesReader(scratch.store)) == model(left, superseded: true))
   }
 
-  @Test(arguments: 0..<4) func supersededValuesGoAndNothingElse(seed: Int) throws {
+  @Test(arguments: 0..<2) func supersededValuesGoAndNothingElse(seed: Int) throws {
     let scratch = try Scratch()
     let slots = journal(seed: UInt64(seed) &+ 60, count: 1500)
     let sealer = try Sealer(store: scratch.store, policy: plainPolicy(rows: 20))

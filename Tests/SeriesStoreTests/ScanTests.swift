@@ -27,10 +27,10 @@ private func scanned(_ reader: SeriesReader, _ scan: SeriesScan, tail: SeriesTai
 @Suite struct ScanTests {
   @Test(arguments: 0..<3) func aScanGivesWhatTheJournalHeld(seed: Int) throws {
     let scratch = try Scratch()
-    let slots = journal(seed: UInt64(seed) &+ 40, count: 1500)
+    let slots = journal(seed: UInt64(seed) &+ 40, count: 900)
     let sealer = try Sealer(store: scratch.store, policy: plainPolicy(rows: 30))
     sealer.append(slots)
-    try sealer.seal(now: 0, limit: 60)
+    try sealer.seal(now: 0, limit: 40)
     _ = try sealer.upkeep(now: .max, limit: 3)
     let tail = sealer.tail()
     let reader = try SeriesReader(scratch.store)
@@ -57,7 +57,7 @@ private func scanned(_ reader: SeriesReader, _ scan: SeriesScan, tail: SeriesTai
   /// The thread that decodes ahead gives chunks in the scan's order, and ends when the scan is left early.
   @Test func decodingAheadKeepsTheOrder() throws {
     let scratch = try Scratch()
-    let slots = journal(seed: 8, count: 2500)
+    let slots = journal(seed: 8, count: 1200)
     let sealer = try Sealer(store: scratch.store, policy: plainPolicy(rows: 5))
     sealer.append(slots)
     try sealer.seal(now: 0, limit: .max, all: true)
@@ -67,7 +67,7 @@ private func scanned(_ reader: SeriesReader, _ scan: SeriesScan, tail: SeriesTai
     let direct = try scanned(reader, scan)
     #expect(Set(direct.map(\.group)).count == 6 && direct[0].group.patient == 2)
     scan.decodesAhead = true
-    for _ in 0..<5 { #expect(try scanned(reader, scan) == direct) }
+    for _ in 0..<3 { #expect(try scanned(reader, scan) == direct) }
     for rows in [0, 1, 7, 200] {
       let cursor = try reader.scan(scan)
       for _ in 0..<rows { #expect(try cursor.next() != nil) }
@@ -115,7 +115,7 @@ private func scanned(_ reader: SeriesReader, _ scan: SeriesScan, tail: SeriesTai
   /// Readers beside sealing, merging, rolling up and retention see one moment each.
   @Test func scansStandStillWhileTheStoreMoves() async throws {
     let scratch = try Scratch()
-    let slots = journal(seed: 52, count: 2500)
+    let slots = journal(seed: 52, count: 1200)
     let sealer = try Sealer(store: scratch.store, policy: plainPolicy(rows: 15))
     sealer.append(slots)
     let expected = model(slots, superseded: true)
@@ -128,7 +128,7 @@ private func scanned(_ reader: SeriesReader, _ scan: SeriesScan, tail: SeriesTai
       }
       for ahead in [false, true] {
         group.addTask {
-          for _ in 0..<5 {
+          for _ in 0..<3 {
             let tail = sealer.tail()
             let reader = try SeriesReader(store)
             var scan = SeriesScan()
@@ -156,7 +156,7 @@ private func scanned(_ reader: SeriesReader, _ scan: SeriesScan, tail: SeriesTai
 
   @Test func aSecondaryReaderScans() throws {
     let scratch = try Scratch()
-    let slots = journal(seed: 31, count: 1500)
+    let slots = journal(seed: 31, count: 900)
     let sealer = try Sealer(store: scratch.store, policy: plainPolicy(rows: 25))
     sealer.append(slots)
     try sealer.seal(now: 0, limit: .max, all: true)

@@ -49,6 +49,30 @@ import VitalModel
     }
   }
 
+  @Test func bytesAreSharedOutByWhatVitalsTake() throws {
+    let scratch = try Scratch()
+    let sealer = try Sealer(store: scratch.store, policy: plainPolicy())
+    var generator = SplitMix64(state: 4)
+    let slots = (0..<1200).map { index in
+      let isNoisy = index % 2 == 0
+      return makeSlot(
+        UInt64(index), code: isNoisy ? 0 : 1, time: Int64(index / 2) * 1000 * (index < 600 ? 1 : 20),
+        mantissa: isNoisy ? Int64(generator.below(5000)) : 37)
+    }
+    sealer.append(slots)
+    try sealer.seal(now: 0, limit: .max, all: true)
+    let figures = try SeriesReader(scratch.store).figures()
+    let noisy = try #require(figures.vitals[VitalCode(index: 0)])
+    let steady = try #require(figures.vitals[VitalCode(index: 1)])
+    #expect(noisy.samples == 600 && steady.samples == 600 && noisy.bytes > 2 * steady.bytes)
+    #expect(abs(noisy.bytes + steady.bytes - figures.all.bytes) < 0.001)
+    #expect(figures.codecs.values.reduce(0) { $0 + $1.chunks } == figures.chunks)
+    // Three hours and a third on one day.
+    let growth = try #require(figures.growthPerDay)
+    #expect(abs(growth / figures.all.bytes - 7.2) < 0.1)
+    #expect(SeriesFigures().growthPerDay == nil)
+  }
+
   @Test func ofASlowDevice() throws {
     let scratch = try Scratch()
     let sealer = try Sealer(store: scratch.store)

@@ -101,7 +101,10 @@ import VitalModel
     #expect(line("command:/no/such/program").contains("cannot be run"))
     #expect(line("command:/bin/cat /dev/zero").contains("gave no key"))
     #expect(line("command:/bin/sleep 60", seconds: 0).contains("gave no key within 0 s"))
-    for lines in [line("file:" + short), line("command:/bin/echo \(text)x")] { #expect(!lines.contains(text)) }
+    // What is no key is not repeated either.
+    let long = try folder.write(text + "5a\n", to: "long.key")
+    chmod(long, 0o600)
+    #expect(line("file:" + long).contains("not 32 bytes") && !line("file:" + long).contains(text))
     #expect(MasterKeyReference("command:cat x") == nil && MasterKeyReference("literal") == nil)
   }
 }

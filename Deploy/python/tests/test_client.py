@@ -135,13 +135,14 @@ class Store(Case):
         (self.folder / "out").write_bytes(stream([row(0)]))
         program = self.program(f'echo "$@" > {self.folder}/words; cat {self.folder}/out')
         samples = vigil.open_store(
-            "a store", vigil=program, patients=["p 1", "p-2"], codes=["hr"], start=START, superseded=True)
+            "a store", vigil=program, patients=["p 1", "p-2"], codes=["hr"], start=START, superseded=True,
+            master_key="file:key")
         self.assertEqual(samples.arrow().num_rows, 1)
         self.assertEqual(samples.arrow().num_rows, 1)
         self.assertEqual(
             (self.folder / "words").read_text().strip(),
             "export --store a store --format arrow --patients p 1 --patients p-2 --codes hr "
-            "--from 2026-01-01T23:59:58.000Z --superseded")
+            "--from 2026-01-01T23:59:58.000Z --superseded --master-key file:key")
 
     def test_what_the_program_says_last_is_the_error(self):
         with self.fails("vigil: x: no store here"):
@@ -156,6 +157,10 @@ class Store(Case):
     def test_no_program_is_an_error(self):
         with self.fails("vigil=PATH"):
             vigil.open_store("x", vigil=str(self.folder / "none")).arrow()
+
+    def test_a_key_is_not_passed_on(self):
+        with self.fails("where the key is"):
+            vigil.open_store("x", master_key="0123456789abcdef")
 
     def test_one_text_is_no_list(self):
         with self.fails("is a list"):

@@ -58,7 +58,7 @@ def _source(options: argparse.Namespace) -> Observations:
     if options.store:
         return open_store(
             options.store, vigil=options.vigil, patients=options.patient, codes=codes, start=options.start,
-            end=options.end)
+            end=options.end, master_key=options.master_key)
     if options.stream:
         if options.patient or codes or options.start or options.end:
             raise VigilError("a stream is read whole: choose when it is exported")
@@ -103,6 +103,8 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--stream", metavar="FILE", help="what `vigil export --format arrow` wrote; - is standard input")
     source.add_argument("--url", help="a running service; one patient")
     parser.add_argument("--vigil", default="vigil", metavar="PATH", help="the program (default: of the PATH)")
+    parser.add_argument(
+        "--master-key", metavar="REF", help="of an encrypted store: env:NAME, file:PATH or command:/PATH")
     parser.add_argument("--token-env", metavar="NAME", help="environment variable that holds api.token")
     parser.add_argument("--purpose", metavar="TEXT", help="why it is read, for the audit chain")
     parser.add_argument("--patient", action="append", default=[], metavar="ID", help="only this patient; repeats")

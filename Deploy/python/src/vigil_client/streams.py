@@ -28,13 +28,15 @@ def open_store(
     start: datetime | None = None,
     end: datetime | None = None,
     superseded: bool = False,
+    master_key: str | None = None,
 ) -> Observations:
     """The samples of a store directory, beside a running service or none: as of the moment they are read.
 
     Runs ``vigil export --format arrow`` and reads its pipe, so that nothing is written in between.
 
     ``vigil`` is the program; ``patients`` and ``codes`` choose, none is all; event times lie in ``start`` <= time <
-    ``end`` and must have a time zone; ``superseded`` adds the values that corrections replaced.
+    ``end`` and must have a time zone; ``superseded`` adds the values that corrections replaced; ``master_key`` says
+    where the key of an encrypted store is, never the key itself: ``env:NAME``, ``file:PATH`` or ``command:/PATH``.
     """
     command = [vigil, "export", "--store", os.fspath(path), "--format", "arrow"]
     for flag, names in (("--patients", patients), ("--codes", codes)):
@@ -49,6 +51,11 @@ def open_store(
             command += [flag, rfc3339(moment)]
     if superseded:
         command.append("--superseded")
+    if master_key is not None:
+        # Anything else may be the key, and words of a command can be read by everybody on the machine.
+        if not master_key.startswith(("env:", "file:", "command:")):
+            raise VigilError("master_key says where the key is: env:NAME, file:PATH or command:/PATH")
+        command += ["--master-key", master_key]
     return Observations(lambda: _piped(command))
 
 
