@@ -1,3 +1,4 @@
+import AlertJournal
 import ChunkCoding
 import Glibc
 import SeriesStore
@@ -192,6 +193,8 @@ struct StorageTrial {
     let folder = try StorageFolder.make()
     defer { StorageFolder.remove(folder) }
     row.tableBytes = try StorageTables.bytes(packed, folder: folder + "/bare")
+    row.sealedTableBytes = try StorageTables.bytes(
+      packed, folder: folder + "/sealed", key: MasterKey(text: try MasterKey.make()))
     row.markedTableBytes = try StorageTables.bytes(withMarks, folder: folder + "/marked")
     return row
   }

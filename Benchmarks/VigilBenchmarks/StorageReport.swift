@@ -17,6 +17,8 @@ struct StorageReport {
     var markBytes: Int?
     /// Table files of the product's store.
     var tableBytes: Int?
+    /// The same, encrypted.
+    var sealedTableBytes: Int?
     var markedTableBytes: Int?
     /// Millions of samples a second of CPU time.
     var encode = 0.0
@@ -50,7 +52,7 @@ struct StorageReport {
         + " B/sample; stamps: \(Self.number(entropy.stampBits.delta, 2)) bit by difference, "
         + "\(Self.number(entropy.stampBits.second, 2)) by second difference"
         + (reference.map { "; reference \(Self.number($0, 4)) B/sample" } ?? ""),
-      "  rows  codec                        values+stamps (stamps) header  chunk  marks    SST  with marks   encode  decode",
+      "  rows  codec                        values+stamps (stamps) header  chunk  marks    SST sealed  with marks   encode  decode",
     ]
     for row in rows {
       let cells = [
@@ -61,6 +63,7 @@ struct StorageReport {
         Self.padded(Self.number(row.each(row.bytes), 4), 7),
         Self.padded(row.markBytes.map { Self.number(row.each($0), 4) } ?? "", 7),
         Self.padded(row.tableBytes.map { Self.number(row.each($0), 4) } ?? "", 7),
+        Self.padded(row.sealedTableBytes.map { Self.number(row.each($0), 4) } ?? "", 7),
         Self.padded(row.markedTableBytes.map { Self.number(row.each($0), 4) } ?? "", 12),
         Self.padded(Self.number(row.encode, 1), 9), Self.padded(Self.number(row.decode, 1), 8),
       ]
@@ -88,6 +91,7 @@ struct StorageReport {
       $0.field("chunk", row.each(row.bytes))
       if let marks = row.markBytes { $0.field("marks", row.each(marks)) }
       if let table = row.tableBytes { $0.field("sst", row.each(table)) }
+      if let table = row.sealedTableBytes { $0.field("sst_sealed", row.each(table)) }
       if let table = row.markedTableBytes { $0.field("sst_with_marks", row.each(table)) }
       $0.field("encode_msps", row.encode)
       $0.field("decode_msps", row.decode)

@@ -10,15 +10,19 @@ enum StorageTables {
   /// Bytes of the table files of family `chunks` once everything lies at the bottom: index, filter and keys included.
   ///
   /// The product's reader then counts what is there, so that keys of another form, or fewer samples, fail.
-  static func bytes(_ chunks: [(rows: ChunkRows, bytes: [UInt8])], folder: String) throws -> Int {
-    let store = try VigilStore.open(path: folder)
+  ///
+  /// - Parameter key: of an encrypted store: each value is sealed under a key of its patient's.
+  static func bytes(
+    _ chunks: [(rows: ChunkRows, bytes: [UInt8])], folder: String, key: MasterKey? = nil
+  ) throws -> Int {
+    let store = try VigilStore.open(path: folder, key: key)
     defer {
       store.close()
       StorageFolder.remove(folder)
     }
     let batch = store.makeBatch()
     for (number, chunk) in chunks.enumerated() {
-      batch.put(store.families.chunks, key: key(chunk.rows), value: chunk.bytes)
+      batch.put(store.families.chunks, key: place(chunk.rows), value: chunk.bytes)
       if number % 256 == 255 || number == chunks.count - 1 {
         try store.write(batch, sync: false)
         batch.clear()
@@ -33,7 +37,7 @@ enum StorageTables {
   }
 
   /// As `docs/formats/chunk.md` says: patient, device, first event time, first position.
-  private static func key(_ rows: ChunkRows) -> [UInt8] {
+  private static func place(_ rows: ChunkRows) -> [UInt8] {
     var key = KeyBuilder(capacity: 24)
     key.append(rows.patient)
     key.append(rows.device)
