@@ -31,8 +31,8 @@ package final class LogArchive {
   /// Bytes gathered before they are written.
   private static let gatherBytes = 4 << 20
 
-  /// How long a store keeps log for an archive that cannot be written, seconds.
-  static let logKeptSeconds: UInt64 = 2 * 3600
+  /// How much log a store keeps for an archive that cannot be written.
+  static let logKeptMiB: UInt64 = 1024
 
   private static func markPath(_ storePath: String) -> String { storePath + "/archived" }
 
@@ -95,8 +95,8 @@ package final class LogArchive {
     } catch StoreError.logGap {
       step.hasGap = true
       closeSegment()
-      from = latest + 1
-      next = from
+      // From where the log goes on; what was written meanwhile comes with the next step.
+      next = try store.store.firstLogged(atOrAfter: from) ?? latest + 1
     }
     return step
   }
@@ -126,13 +126,16 @@ package final class LogArchive {
     from = gatheredThrough
   }
 
-  /// Where an earlier run left off, else behind the newest backup, else the newest change.
+  /// Where an earlier run left off, or behind the newest backup where that is farther; else the newest change.
   private func beginning(_ latest: UInt64) throws(BackupError) -> UInt64 {
-    guard let last = LogArchive.segments(in: folder).last else {
-      let own = try set.backups().last { $0.facts.identity == store.store.identity }
-      return own.map { $0.facts.sequence + 1 } ?? latest + 1
+    let backup = try set.backups().last { $0.facts.identity == store.store.identity }.map { $0.facts.sequence + 1 }
+    let last = LogArchive.segments(in: folder).last
+    let archived = try last.map { (last) throws(BackupError) in
+      try last.read { (_) throws(BackupError) in true } ?? last.first
     }
-    return try last.read { (_) throws(BackupError) in true } ?? last.first
+    // A backup may be farther than the archive; it never makes up for changes the archive has and the store lost.
+    guard let archived else { return backup ?? latest + 1 }
+    return max(archived, backup ?? 0)
   }
 
   private func flush(

@@ -153,10 +153,10 @@ package final class VigilStore: Sendable {
   ) throws(StoreError) -> Store {
     var options = StoreFamilies.options
     options.blockCacheBytes = memory.cacheBytes
-    options.logKeptSeconds = keepsLog ?? LogArchive.isKept(storePath: path) ? LogArchive.logKeptSeconds : 0
+    options.logKeptMiB = keepsLog ?? LogArchive.isKept(storePath: path) ? LogArchive.logKeptMiB : 0
     let specs = isSealed ? StoreFamilies.sealedSpecs : StoreFamilies.specs
     let store = try Store.open(path: path, families: memory.sized(specs), options: options)
-    if options.logKeptSeconds == 0 { LogArchive.dropKept(storePath: path) }
+    if options.logKeptMiB == 0 { LogArchive.dropKept(storePath: path) }
     return store
   }
 

@@ -84,6 +84,23 @@ extension Store {
     }
   }
 
+  /// Sequence number of the first batch in the log at or after a number; nil when there is none.
+  package func firstLogged(atOrAfter sequence: UInt64) throws(StoreError) -> UInt64? {
+    try withSession { session in
+      var text: UnsafeMutablePointer<CChar>?
+      let iterator = rocksdb_get_updates_since(session.database, sequence, nil, &text)
+      if let text { rocksdb_free(text) }
+      guard let iterator else { return nil }
+      defer { rocksdb_wal_iter_destroy(iterator) }
+      while rocksdb_wal_iter_valid(iterator) != 0 {
+        let found = Store.current(iterator)
+        if found.changes > 0, found.next > sequence { return found.sequence }
+        rocksdb_wal_iter_next(iterator)
+      }
+      return nil
+    }
+  }
+
   private static func current(_ iterator: OpaquePointer) -> LoggedBatch {
     var sequence: UInt64 = 0
     guard let batch = rocksdb_wal_iter_get_batch(iterator, &sequence) else {

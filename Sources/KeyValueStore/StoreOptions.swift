@@ -48,8 +48,8 @@ package struct StoreOptions: Equatable, Sendable {
   package var blockCacheBytes = 64 << 20
   /// Write-ahead log kept before the family that pins the oldest part is flushed: bounds both disk and recovery time.
   package var walBytesMax: UInt64 = 512 << 20
-  /// How long logs that are no longer needed are kept for ``Store/readLog(from:_:)``, seconds; 0: not at all.
-  package var logKeptSeconds: UInt64 = 0
+  /// How much log that is no longer needed is kept for ``Store/readLog(from:_:)``, MiB; 0: none.
+  package var logKeptMiB: UInt64 = 0
   /// Threads for flushes and compactions.
   package var backgroundJobs: Int32 = 2
   /// Whether one write's log append may overlap another's memory insert.
@@ -84,7 +84,9 @@ struct OptionSet: ~Copyable {
     rocksdb_options_set_enable_pipelined_write(database, options.pipelinedWrites ? 1 : 0)
     rocksdb_options_set_max_background_jobs(database, options.backgroundJobs)
     rocksdb_options_set_max_total_wal_size(database, options.walBytesMax)
-    rocksdb_options_set_WAL_ttl_seconds(database, options.logKeptSeconds)
+    // By size, not by age: RocksDB takes the age of a log closed since it looked at the clock, over the turn of a second, for
+    // a negative number without sign, and drops that log at once.
+    rocksdb_options_set_WAL_size_limit_MB(database, options.logKeptMiB)
     // Stop at the first damaged log record, keeping all before it: a torn tail is what a crash leaves.
     rocksdb_options_set_wal_recovery_mode(database, Int32(rocksdb_point_in_time_recovery))
     // Keep every file open: a secondary reader then goes on reading files that the writer has deleted.

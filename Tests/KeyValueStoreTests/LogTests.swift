@@ -8,7 +8,7 @@ import Testing
   private var path: String { folder.entry("db") }
   private var options: StoreOptions {
     var options = StoreOptions()
-    options.logKeptSeconds = 3600
+    options.logKeptMiB = 64
     return options
   }
 
@@ -91,6 +91,15 @@ import Testing
       if case .logGap? = error as? StoreError { return true }
       return false
     }
+    // Where it goes on is known.
+    let first = try #require(try store.firstLogged(atOrAfter: next))
+    #expect(first > next)
+    var count = 0
+    try store.readLog(from: first) { _ in
+      count += 1
+      return true
+    }
+    #expect(count == 10)
   }
 
   @Test func bytesThatAreNoBatchAreRefused() throws {
