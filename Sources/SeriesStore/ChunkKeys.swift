@@ -16,6 +16,16 @@ package enum SeriesError: Error, Equatable, Sendable {
   case foreignKey
 }
 
+extension SeriesError {
+  /// Whether another log may be sealed all the same: rows that cannot be packed, a value that the guard does not seal.
+  var isOfOneLog: Bool {
+    switch self {
+    case .chunk, .damaged, .foreignKey, .store(.sealed): true
+    case .store: false
+    }
+  }
+}
+
 extension SeriesError: CustomStringConvertible {
   package var description: String {
     switch self {

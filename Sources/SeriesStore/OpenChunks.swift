@@ -49,6 +49,9 @@ struct OpenChunks: Sendable {
   private var free: [Int] = []
   /// Full logs in the order they filled up. A group's are older than its open one.
   private(set) var waiting: [RowLog] = []
+  /// Groups whose waiting logs could not be sealed, and how many logs that is.
+  private(set) var stuck: Set<SeriesGroup> = []
+  private(set) var stuckLogs = 0
   /// One past the highest position seen.
   private(set) var nextPosition: UInt64 = 0
   /// Slots skipped because they were sealed before.
@@ -115,6 +118,7 @@ struct OpenChunks: Sendable {
   private mutating func close(_ at: Int) {
     let device = entries[at].log.device
     waiting.append(entries[at].log)
+    if !stuck.isEmpty, stuck.contains(entries[at].log.group) { stuckLogs += 1 }
     entries[at].log = RowLog(patient: entries[at].log.patient, device: device)
     entries[at].rowsMax = policy.rowsMax(device: device, isFirst: false)
     entries[at].isDue = false
@@ -131,23 +135,43 @@ struct OpenChunks: Sendable {
     }
   }
 
-  /// The lowest position needed once the first `count` waiting logs are sealed.
-  func floor(afterSealing count: Int) -> UInt64 {
+  /// Whether a log waits that can be tried.
+  var hasWork: Bool { waiting.count > stuckLogs }
+
+  /// The waiting logs to be sealed next, oldest first. O(waiting) while a group is stuck.
+  func next(_ limit: Int) -> [RowLog] {
+    if stuck.isEmpty { return Array(waiting.prefix(limit)) }
+    return Array(waiting.lazy.filter { !stuck.contains($0.group) }.prefix(limit))
+  }
+
+  /// Leaves a group's waiting logs alone until `releaseStuck`.
+  mutating func leave(_ group: SeriesGroup) {
+    guard stuck.insert(group).inserted else { return }
+    stuckLogs += waiting.count { $0.group == group }
+  }
+
+  mutating func releaseStuck() {
+    stuck = []
+    stuckLogs = 0
+  }
+
+  /// The lowest position needed once these waiting logs are sealed.
+  func floor(without names: Set<RowLog.Name>) -> UInt64 {
     var floor = nextPosition
-    for log in waiting.dropFirst(count) { floor = min(floor, log.firstPosition) }
+    for log in waiting where names.isEmpty || !names.contains(log.name) { floor = min(floor, log.firstPosition) }
     for entry in entries where !entry.log.isEmpty { floor = min(floor, entry.log.firstPosition) }
     return floor
   }
 
-  /// Forgets the first `count` waiting logs, whose chunks are stored, and groups of which nothing is left in memory.
-  mutating func forget(_ count: Int, floor: UInt64) {
-    for log in waiting.prefix(count) {
-      let group = SeriesGroup(patient: log.patient, device: log.device)
-      sealed[group] = log.lastPosition
+  /// Forgets waiting logs, whose chunks are stored, and groups of which nothing is left in memory.
+  mutating func forget(_ names: Set<RowLog.Name>, floor: UInt64) {
+    var groups: Set<SeriesGroup> = []
+    for log in waiting where names.contains(log.name) {
+      sealed[log.group] = log.lastPosition
+      groups.insert(log.group)
     }
-    let groups = Set(waiting.prefix(count).map { SeriesGroup(patient: $0.patient, device: $0.device) })
-    waiting.removeFirst(count)
-    let busy = Set(waiting.lazy.map { SeriesGroup(patient: $0.patient, device: $0.device) })
+    waiting.removeAll { names.contains($0.name) }
+    let busy = Set(waiting.lazy.map(\.group))
     for group in groups where !busy.contains(group) {
       guard let at = index[group], entries[at].log.isEmpty else { continue }
       index[group] = nil
@@ -187,4 +211,15 @@ struct OpenChunks: Sendable {
     for entry in entries where !entry.log.isEmpty { add(entry.log) }
     return totals
   }
+}
+
+extension RowLog {
+  /// Tells a log from all others: a group's positions ascend.
+  struct Name: Hashable {
+    let group: SeriesGroup
+    let firstPosition: UInt64
+  }
+
+  var group: SeriesGroup { SeriesGroup(patient: patient, device: device) }
+  var name: Name { Name(group: group, firstPosition: firstPosition) }
 }

@@ -46,11 +46,18 @@ extension Sealer {
   var range: ChunkRange { ChunkRange(store: store, families: families, codec: codec, snapshot: nil) }
 
   /// Marks what a new chunk leaves to be done: its day's rollups, a merge, corrections.
-  func mark(_ rows: ChunkRows, _ round: inout SealRound, _ marks: UpkeepMarks) throws(SeriesError) {
+  func mark(_ rows: ChunkRows, _ round: inout SealRound, _ marks: UpkeepMarks) {
     let group = SeriesGroup(patient: rows.patient, device: rows.device)
     guard let first = rows.times.first, let last = rows.times.last else { return }
-    let newest: Int64? =
-      if let known = round.changes.newest[group] ?? marks.newest[group] { known } else { try newestSealed(group) }
+    let newest: Int64?
+    if let known = round.changes.newest[group] ?? marks.newest[group] {
+      newest = known
+    } else if let found = try? newestSealed(group) {
+      newest = found.time
+    } else {
+      // What is there cannot be read: all of this may be late, and so may what follows for as long as a chunk is.
+      newest = last.addingClamped(SealPolicy.spanMax)
+    }
     round.changes.newest[group] = .some(max(newest ?? .min, last))
     let lateRows = newest.map { $0 == .max ? rows.times.count : rows.firstRow(notBefore: $0 + 1) } ?? 0
     let since = PositionRecord.encode(UInt64(bitPattern: round.now))
@@ -72,8 +79,9 @@ extension Sealer {
     round.batch.put(families.state, key: StateKey.mark(StateKey.mergePrefix, place), value: mark.bytes)
   }
 
-  /// Event time of a group's newest sealed row, from headers; of a damaged chunk its key tells as much as it can.
-  private func newestSealed(_ group: SeriesGroup) throws(SeriesError) -> Int64? {
+  /// Event time of a group's newest sealed row, from headers, nil when it has none; of a chunk that cannot be read, the
+  /// latest that it may reach to.
+  private func newestSealed(_ group: SeriesGroup) throws(SeriesError) -> NewestSealed {
     let prefix = ChunkKey.prefix(group)
     let iterator = try storing { () throws(StoreError) in
       try store.iterator(families.chunks, lower: prefix, upper: keyAfterPrefix(prefix))
@@ -84,12 +92,11 @@ extension Sealer {
     while isAt {
       let firstTime = try ChunkKey(iterator.key).firstTime
       if let newest, firstTime < newest.subtractingClamped(SealPolicy.spanMax) { break }
-      let value = try storing { () throws(StoreError) in try iterator.value }
-      let lastTime = (try? ChunkHeader(value, checksum: false))?.lastTime
-      newest = max(newest ?? .min, lastTime ?? firstTime)
+      let lastTime = (try? iterator.value).flatMap { try? ChunkHeader($0, checksum: false).lastTime }
+      newest = max(newest ?? .min, lastTime ?? firstTime.addingClamped(SealPolicy.spanMax))
       isAt = try storing { () throws(StoreError) in try iterator.previous() }
     }
-    return newest
+    return NewestSealed(time: newest)
   }
 
   /// Runs upkeep alone: no sealing, merging or retention happens meanwhile. For erasing a patient, say.
@@ -129,6 +136,12 @@ extension Sealer {
     }
     try result.get()
   }
+}
+
+/// What is known of a group's sealed rows.
+private struct NewestSealed {
+  /// Nil: there are none.
+  var time: Int64?
 }
 
 extension ChunkRows {

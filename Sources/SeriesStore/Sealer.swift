@@ -12,6 +12,10 @@ package struct SealOutcome: Hashable, Sendable {
   package var bytes = 0
   /// Logs that are full and still wait: call again.
   package var waiting = 0
+  /// Logs that could not be packed or sealed: they stay in memory and are tried again in a while.
+  package var stuck = 0
+  /// Why, of the first of them.
+  package var reason: String?
   /// The journal position from which a restart replays.
   package var floor: UInt64 = 0
 }
@@ -59,7 +63,12 @@ package final class Sealer: Sendable {
     var totals = SealOutcome()
     var upkeep = UpkeepTotals()
     var marks = UpkeepMarks()
+    /// When stuck logs are tried again, ingest time, ms.
+    var retryAt = Int64.min
   }
+
+  /// How long a log that could not be sealed is left alone, ms.
+  static let retryAfter: Int64 = 60_000
 
   /// - Parameters:
   ///   - store: open for writing, with the families of ``SeriesFamilies``.
@@ -96,7 +105,7 @@ package final class Sealer: Sendable {
   package func append(_ slot: Slot, position: UInt64) -> Bool {
     open.withLock { open in
       open.append(slot, position: position)
-      return !open.waiting.isEmpty
+      return open.hasWork
     }
   }
 
@@ -107,7 +116,7 @@ package final class Sealer: Sendable {
   package func append(_ slots: UnsafeBufferPointer<Slot>) -> Bool {
     open.withLock { open in
       for slot in slots { open.append(slot, position: slot.payload) }
-      return !open.waiting.isEmpty
+      return open.hasWork
     }
   }
 
@@ -117,8 +126,9 @@ package final class Sealer: Sendable {
 
   /// One sealing round: chunks of what is due, the sealed positions and the seal floor, in one atomic write.
   ///
-  /// After an error everything is still in memory and the call may be made again. Without `sync` a power cut may undo
-  /// the round; the journal then still has it, as the floor falls back with it.
+  /// A log that cannot be packed, or whose key cannot be had, stays in memory with the later ones of its group; the others
+  /// are sealed all the same. After an error everything is still in memory and the call may be made again. Without `sync` a
+  /// power cut may undo the round; the journal then still has it, as the floor falls back with it.
   ///
   /// - Parameters:
   ///   - now: ingest time, ms.
@@ -130,7 +140,7 @@ package final class Sealer: Sendable {
   {
     let result: Result<SealOutcome, SeriesError> = sealing.withLock { sealing in
       Result { () throws(SeriesError) in
-        let outcome = try sealRound(now: now, limit: limit, all: all, sync: sync, &sealing.marks)
+        let outcome = try sealRound(now: now, limit: limit, all: all, sync: sync, &sealing)
         sealing.totals.chunks += outcome.chunks
         sealing.totals.rows += outcome.rows
         sealing.totals.samples += outcome.samples
@@ -142,36 +152,76 @@ package final class Sealer: Sendable {
   }
 
   private func sealRound(
-    now: Int64, limit: Int, all: Bool, sync: Bool, _ marks: inout UpkeepMarks
+    now: Int64, limit: Int, all: Bool, sync: Bool, _ sealing: inout Sealing
   ) throws(SeriesError) -> SealOutcome {
-    let (logs, floor, waiting, sealed) = open.withLock { open in
+    let isRetry = now >= sealing.retryAt || now < sealing.retryAt.subtractingClamped(Sealer.retryAfter)
+    let logs = open.withLock { open in
+      if isRetry { open.releaseStuck() }
       open.closeDue(now: now, all: all)
-      let logs = Array(open.waiting.prefix(max(1, limit)))
-      return (logs, open.floor(afterSealing: logs.count), open.waiting.count - logs.count, open.sealed)
+      return open.next(max(1, limit))
     }
-    var outcome = SealOutcome(waiting: waiting, floor: floor)
-    guard !logs.isEmpty else { return outcome }
-    let batch = WriteBatch(for: store)
-    // Created here: a round is rare, and a codec's memory need not stay between rounds.
-    var round = SealRound(batch: batch, encoder: try codec.makeEncoder(), now: now)
+    var outcome = SealOutcome()
+    if !logs.isEmpty {
+      // Created here: a round is rare, and a codec's memory need not stay between rounds.
+      var round = SealRound(batch: WriteBatch(for: store), encoder: try codec.makeEncoder(), now: now)
+      do throws(SeriesError) {
+        try seal(logs, &round, sync: sync, &sealing, &outcome)
+      } catch {
+        guard error.isOfOneLog else { throw error }
+        try sealOneByOne(logs, &round, sync: sync, &sealing, &outcome)
+      }
+    }
+    (outcome.waiting, outcome.floor) = open.withLock { ($0.waiting.count - $0.stuckLogs, $0.floor(without: [])) }
+    return outcome
+  }
+
+  /// Seals each log in a write of its own, and leaves those that cannot be.
+  private func sealOneByOne(
+    _ logs: [RowLog], _ round: inout SealRound, sync: Bool, _ sealing: inout Sealing, _ outcome: inout SealOutcome
+  ) throws(SeriesError) {
+    var stuck: Set<SeriesGroup> = []
+    for log in logs where !stuck.contains(log.group) {
+      do throws(SeriesError) {
+        try seal([log], &round, sync: sync, &sealing, &outcome)
+      } catch {
+        guard error.isOfOneLog else { throw error }
+        outcome.stuck += 1
+        outcome.reason = outcome.reason ?? error.description
+        // A later log of the group must not be sealed before this one: the group's sealed position would claim both.
+        stuck.insert(log.group)
+        sealing.retryAt = round.now.addingClamped(Sealer.retryAfter)
+        open.withLock { $0.leave(log.group) }
+      }
+    }
+  }
+
+  /// Writes the chunks of some logs, with what belongs to them, and forgets the logs.
+  private func seal(
+    _ logs: [RowLog], _ round: inout SealRound, sync: Bool, _ sealing: inout Sealing, _ outcome: inout SealOutcome
+  ) throws(SeriesError) {
+    round.batch.clear()
+    round.changes = UpkeepMarks()
+    var made = outcome
+    let names = Set(logs.map(\.name))
+    let (floor, sealed) = open.withLock { ($0.floor(without: names), $0.sealed) }
     var positions: [SeriesGroup: UInt64] = sealed
     for log in logs {
-      positions[SeriesGroup(patient: log.patient, device: log.device)] = log.lastPosition
-      try put(log, into: &round, marks, &outcome)
+      positions[log.group] = log.lastPosition
+      try put(log, into: &round, sealing.marks, &made)
     }
     for (group, position) in positions {
       // Below the floor nothing is ever replayed: the group's own position has no more to say.
       if position < floor {
-        batch.delete(families.state, key: StateKey.sealed(group))
+        round.batch.delete(families.state, key: StateKey.sealed(group))
       } else if sealed[group] != position {
-        batch.put(families.state, key: StateKey.sealed(group), value: PositionRecord.encode(position))
+        round.batch.put(families.state, key: StateKey.sealed(group), value: PositionRecord.encode(position))
       }
     }
-    batch.put(families.state, key: StateKey.floor, value: PositionRecord.encode(floor))
-    try storing { () throws(StoreError) in try store.write(batch, sync: sync) }
-    open.withLock { $0.forget(logs.count, floor: floor) }
-    marks.adopt(round.changes)
-    return outcome
+    round.batch.put(families.state, key: StateKey.floor, value: PositionRecord.encode(floor))
+    try storing { () throws(StoreError) in try store.write(round.batch, sync: sync) }
+    open.withLock { $0.forget(names, floor: floor) }
+    sealing.marks.adopt(round.changes)
+    outcome = made
   }
 
   private func put(
@@ -179,7 +229,7 @@ package final class Sealer: Sendable {
   ) throws(SeriesError) {
     for rows in log.rows().split(spanMax: UInt64(SealPolicy.spanMax)) {
       outcome.bytes += try put(rows, encoder: round.encoder, into: round.batch)
-      try mark(rows, &round, marks)
+      mark(rows, &round, marks)
       outcome.chunks += 1
       outcome.rows += rows.times.count
       outcome.samples += rows.cellCount

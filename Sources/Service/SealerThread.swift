@@ -143,6 +143,11 @@ final class SealerThread: @unchecked Sendable {
         let outcome = try sealer.seal(now: now, all: all, sync: false)
         meters.chunks.add(outcome.chunks)
         waiting = outcome.waiting
+        if let reason = outcome.reason {
+          log.limited(
+            .error, every: 5, "seal", "some patients' chunks could not be written; they stay open and are tried again",
+            ["logs": LogValue(outcome.stuck), "reason": LogValue(reason)])
+        }
       }
     } catch {
       log.limited(
