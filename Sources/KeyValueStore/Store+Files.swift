@@ -86,6 +86,32 @@ extension Store {
 
   private static let stretchesMax = 10_000
 
+  /// The first key behind `key` and before `upper` from which a walk that met damage behind `key` can go on; nil when none
+  /// can be read. Reads backwards from the ends of files to the damage: O(rows of a file).
+  package func keyPastDamage(
+    _ family: Family, behind key: [UInt8], before upper: [UInt8]? = nil, snapshot: Snapshot? = nil
+  ) throws(StoreError) -> [UInt8]? {
+    let borders = try borders(family).filter { border in
+      key.lexicographicallyPrecedes(border) && upper.map { border.lexicographicallyPrecedes($0) } ?? true
+    }
+    for end in borders.map(Optional.some) + [upper] {
+      let iterator = try iterator(family, lower: key + [0], upper: end, snapshot: snapshot)
+      defer { iterator.close() }
+      var first: [UInt8]?
+      do throws(StoreError) {
+        var isAt = try iterator.seekToLast()
+        while isAt {
+          first = [UInt8](iterator.key)
+          isAt = try iterator.previous()
+        }
+      } catch {
+        guard case .corruption = error else { throw error }
+      }
+      if let first { return first }
+    }
+    return nil
+  }
+
   /// The first key that reading backwards from a border comes to without damage; the border itself when there is none.
   private func firstReadable(_ family: Family, behind: [UInt8], upTo border: [UInt8]) throws(StoreError) -> [UInt8] {
     var first = border

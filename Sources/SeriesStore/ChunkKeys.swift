@@ -17,6 +17,22 @@ package enum SeriesError: Error, Equatable, Sendable {
 }
 
 extension SeriesError {
+  /// What reading one chunk ended with.
+  init(reading error: StoreError) {
+    switch error {
+    case .corruption, .sealed: self = .chunk(.corrupt(error.description))
+    default: self = .store(error)
+    }
+  }
+
+  /// Whether stored bytes are at fault, rather than the store.
+  var isDamage: Bool {
+    switch self {
+    case .chunk, .damaged, .foreignKey: true
+    case .store: false
+    }
+  }
+
   /// Whether another log may be sealed all the same: rows that cannot be packed, a value that the guard does not seal.
   var isOfOneLog: Bool {
     switch self {
@@ -140,6 +156,13 @@ struct ChunkKey: Hashable, Sendable {
     guard reader.isAtEnd else { throw .foreignKey }
   }
 
+  init(copy bytes: [UInt8]) throws(SeriesError) {
+    let result: Result<ChunkKey, SeriesError> = bytes.withUnsafeBytes { raw in
+      Result { () throws(SeriesError) in try ChunkKey(raw) }
+    }
+    self = try result.get()
+  }
+
   /// The front that all chunks of a group share.
   static func prefix(_ group: SeriesGroup) -> [UInt8] {
     var builder = KeyBuilder(capacity: 8)
@@ -233,6 +256,13 @@ struct OpenFamilies: Sendable {
 @inline(__always)
 func storing<Value>(_ body: () throws(StoreError) -> Value) throws(SeriesError) -> Value {
   do throws(StoreError) { return try body() } catch { throw .store(error) }
+}
+
+/// Runs calls of the key-value store that read chunks or rollups: bytes that are not what was written, or that the guard
+/// cannot open, are damage of what was to be read and no failure of the store.
+@inline(__always)
+func reading<Value>(_ body: () throws(StoreError) -> Value) throws(SeriesError) -> Value {
+  do throws(StoreError) { return try body() } catch { throw SeriesError(reading: error) }
 }
 
 /// Runs calls of the chunk codec and gives their errors this room's type.

@@ -30,13 +30,13 @@ struct ChunkRange: Sendable {
   ) throws(SeriesError) {
     let iterator = try iterator(group, from: from)
     defer { iterator.close() }
-    var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
+    var isAt = try reading { () throws(StoreError) in try iterator.seekToFirst() }
     while isAt {
       guard try ChunkKey(iterator.key).firstTime < to else { break }
-      let value = try storing { () throws(StoreError) in try iterator.value }
+      let value = try reading { () throws(StoreError) in try iterator.value }
       let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: checksum) }
       if header.lastTime >= from { guard try visit(header) else { break } }
-      isAt = try storing { () throws(StoreError) in try iterator.next() }
+      isAt = try reading { () throws(StoreError) in try iterator.next() }
     }
   }
 
@@ -57,7 +57,7 @@ struct ChunkRange: Sendable {
     _ header: ChunkHeader, _ group: SeriesGroup, decoder: ChunkDecoder
   ) throws(SeriesError) -> ChunkRows? {
     let key = ChunkKey(group: group, firstTime: header.firstTime, firstPosition: header.firstPosition).bytes
-    let value = try storing { () throws(StoreError) in
+    let value = try reading { () throws(StoreError) in
       try store.get(families.chunks, key: key, snapshot: snapshot)
     }
     guard let value else { return nil }
@@ -65,6 +65,22 @@ struct ChunkRange: Sendable {
       Result { () throws(ChunkError) in try decoder.decode(raw) }
     }
     return try decoding { () throws(ChunkError) in try result.get() }
+  }
+}
+
+extension ChunkRange {
+  /// The first chunk behind a damaged stretch that a walk may go on with; nil when there is none.
+  ///
+  /// - Parameter place: where the walk stood before the damage; nil: at its beginning.
+  fileprivate func keyPastDamage(_ request: FeedRequest, behind place: ChunkKey?) throws(SeriesError) -> ChunkKey? {
+    let start = ChunkKey(
+      group: request.group, firstTime: request.from.subtractingClamped(SealPolicy.spanMax), firstPosition: 0)
+    let end = ChunkKey(group: request.group, firstTime: request.to, firstPosition: 0)
+    let found = try storing { () throws(StoreError) in
+      try store.keyPastDamage(
+        families.chunks, behind: (place ?? start).bytes, before: end.bytes, snapshot: snapshot)
+    }
+    return try found.map { (bytes) throws(SeriesError) in try ChunkKey(copy: bytes) }
   }
 }
 
@@ -99,19 +115,21 @@ protocol ChunkFeed: AnyObject {
 
 /// Chunks read and decoded when asked for.
 final class DirectFeed: ChunkFeed {
-  private let iterator: StoreIterator
-  private let codec: SealCodec
+  private let range: ChunkRange
+  private var iterator: StoreIterator
   /// Made for the first chunk: many walks find none.
   private var decoder: ChunkDecoder?
   private let request: FeedRequest
   private var isStarted = false
   /// The next wanted chunk's first time; the iterator stands at it.
   private var next: Int64?
+  /// The chunk the iterator came to last.
+  private var place: ChunkKey?
 
   /// - Parameter decoder: used again by walks that follow each other; nil: one of its own.
   init(_ range: ChunkRange, _ request: FeedRequest, decoder: ChunkDecoder? = nil) throws(SeriesError) {
     iterator = try range.iterator(request.group, from: request.from)
-    codec = range.codec
+    self.range = range
     self.decoder = decoder
     self.request = request
   }
@@ -119,18 +137,20 @@ final class DirectFeed: ChunkFeed {
   func nextTime() throws(SeriesError) -> Int64? {
     if !isStarted {
       isStarted = true
-      try settle(try storing { () throws(StoreError) in try iterator.seekToFirst() })
+      try settle(try move { (iterator) throws(StoreError) in try iterator.seekToFirst() })
     }
     return next
   }
 
   func take() throws(SeriesError) -> ChunkRows? {
     while try nextTime() != nil {
-      let value = try storing { () throws(StoreError) in try iterator.value }
-      let decoder = if let decoder { decoder } else { try codec.makeDecoder() }
+      let decoder = if let decoder { decoder } else { try range.codec.makeDecoder() }
       self.decoder = decoder
-      let decoded: Result<ChunkRows, ChunkError> = Result { () throws(ChunkError) in try decoder.decode(value) }
-      try settle(try storing { () throws(StoreError) in try iterator.next() })
+      let decoded: Result<ChunkRows, SeriesError> = Result { () throws(SeriesError) in
+        let value = try reading { () throws(StoreError) in try iterator.value }
+        return try decoding { () throws(ChunkError) in try decoder.decode(value) }
+      }
+      try settle(try move { (iterator) throws(StoreError) in try iterator.next() })
       switch decoded {
       case .success(let rows): return rows
       case .failure(let error): try step(over: error)
@@ -144,25 +164,40 @@ final class DirectFeed: ChunkFeed {
     var isAt = arrived
     next = nil
     while isAt {
-      let time = try ChunkKey(iterator.key).firstTime
+      let key = try ChunkKey(iterator.key)
+      place = key
       // Chunks that begin at or after the end of the range have nothing for it.
-      guard time < request.to else { return }
-      let value = try storing { () throws(StoreError) in try iterator.value }
-      do throws(ChunkError) {
-        if request.wants(try ChunkHeader(value, checksum: false)) {
-          next = time
+      guard key.firstTime < request.to else { return }
+      do throws(SeriesError) {
+        let value = try reading { () throws(StoreError) in try iterator.value }
+        if request.wants(try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: false) }) {
+          next = key.firstTime
           return
         }
       } catch {
         try step(over: error)
       }
-      isAt = try storing { () throws(StoreError) in try iterator.next() }
+      isAt = try move { (iterator) throws(StoreError) in try iterator.next() }
     }
   }
 
-  private func step(over error: ChunkError) throws(SeriesError) {
-    guard let onDamage = request.onDamage else { throw .chunk(error) }
-    onDamage(request.group, error)
+  /// Moves the iterator; past a stretch that cannot be read where damage is stepped over.
+  private func move(_ step: (StoreIterator) throws(StoreError) -> Bool) throws(SeriesError) -> Bool {
+    var failure: SeriesError
+    do throws(StoreError) { return try step(iterator) } catch { failure = SeriesError(reading: error) }
+    while true {
+      try self.step(over: failure)
+      guard let key = try range.keyPastDamage(request, behind: place) else { return false }
+      place = key
+      iterator.close()
+      iterator = try range.iterator(request.group, from: request.from)
+      do throws(StoreError) { return try iterator.seek(key.bytes) } catch { failure = SeriesError(reading: error) }
+    }
+  }
+
+  private func step(over error: SeriesError) throws(SeriesError) {
+    guard let onDamage = request.onDamage, case .chunk(let damage) = error else { throw error }
+    onDamage(request.group, damage)
   }
 
   func close() {

@@ -21,6 +21,12 @@ package struct ReadPlan: Sendable {
     return position <= last
   }
 
+  /// The first journal position that is still needed: to be sealed from the seal floor on, and for states beyond the one
+  /// they reflect.
+  package func journalFloor(statesReflect position: UInt64) -> UInt64 {
+    min(sealFloor, position == .max ? .max : position + 1)
+  }
+
   init(store: Store, family: Family, snapshot: Snapshot?) throws(SeriesError) {
     let value = try storing { () throws(StoreError) in
       try store.get(family, key: StateKey.floor, snapshot: snapshot)

@@ -66,7 +66,7 @@ extension Sealer {
     let batch = WriteBatch(for: store)
     batch.delete(families.state, key: StateKey.mark(StateKey.mergePrefix, day))
     try storing { () throws(StoreError) in try store.write(batch, sync: false) }
-    sealing.marks.merges[day] = nil
+    sealing.marks.finish(.merge, day)
   }
 
   private func merge(_ mark: MergeMark, _ day: GroupDay, _ sealing: inout Sealing) throws(SeriesError) {

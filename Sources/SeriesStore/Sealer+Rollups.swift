@@ -26,13 +26,17 @@ extension Sealer {
     }
     batch.delete(families.state, key: StateKey.mark(StateKey.rollupPrefix, day))
     try storing { () throws(StoreError) in try store.write(batch, sync: false) }
-    sealing.marks.days[day] = nil
+    sealing.marks.finish(.rollUp, day)
   }
 
   /// The day's rollups as kept; nil when there are none, or they cannot be read and so are worth as much.
   func storedRollups(_ day: GroupDay) throws(SeriesError) -> RollupDay? {
-    let value = try storing { () throws(StoreError) in
-      try store.get(families.rollups, key: RollupKey.bytes(day))
+    let value: [UInt8]?
+    do throws(StoreError) {
+      value = try store.get(families.rollups, key: RollupKey.bytes(day))
+    } catch {
+      guard case .chunk = SeriesError(reading: error) else { throw .store(error) }
+      return nil
     }
     return value.flatMap { bytes in bytes.withUnsafeBytes { try? RollupDay($0, start: day.start) } }
   }

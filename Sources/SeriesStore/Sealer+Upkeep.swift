@@ -13,6 +13,8 @@ package struct UpkeepTotals: Hashable, Sendable {
   /// Days whose rollups were made, and their bytes.
   package var daysRolledUp = 0
   package var rollupBytes = 0
+  /// Days that could not be merged or rolled up, however often they were tried.
+  package var failures = 0
 
   package init() {}
 }
@@ -31,6 +33,22 @@ extension SealPolicy {
   /// How long after its end a day is rolled up at the earliest, ms. By device up to four hours are added, so that the
   /// days of all devices do not end at once.
   static let rollupDelay: Int64 = 3_600_000
+
+  /// How long a day that could not be merged or rolled up is left alone, ms.
+  static let upkeepRetry: Int64 = 600_000
+
+  /// When a merge is due, ms.
+  func mergeDue(_ mark: MergeMark) -> Int64 {
+    mark.chunks >= SealPolicy.mergeChunks ? .min : mark.since.addingClamped(SealPolicy.mergeAge)
+  }
+
+  /// Event time before which a group's days are over and complete enough to be rolled up for good, ms.
+  func completeBefore(_ group: SeriesGroup, now: Int64) -> Int64 {
+    // Rolled up no earlier than `rollupDue`: what is late by less is in the figures.
+    let today = GroupDay(group: group, time: now)
+    let yesterday = GroupDay(group: group, day: today.day - 1)
+    return now >= rollupDue(yesterday, since: .min) ? today.start : yesterday.start
+  }
 
   /// When the rollups of a day that was marked at `since` are due, ms.
   func rollupDue(_ day: GroupDay, since: Int64) -> Int64 {
@@ -111,16 +129,36 @@ extension Sealer {
   package func upkeep(now: Int64, limit: Int = 4) throws(SeriesError) -> Bool {
     let result: Result<Bool, SeriesError> = sealing.withLock { sealing in
       Result { () throws(SeriesError) in
-        let merges = sealing.marks.merges.filter { _, mark in
-          mark.chunks >= SealPolicy.mergeChunks || now.subtractingClamped(mark.since) >= SealPolicy.mergeAge
-        }.keys.sorted()
-        for day in merges.prefix(limit) { try merge(day, &sealing) }
-        let days = sealing.marks.days.filter { now >= policy.rollupDue($0.key, since: $0.value) }.keys.sorted()
-        for day in days.prefix(limit) { try rollUp(day, &sealing) }
-        return merges.count > limit || days.count > limit
+        var isMoreDue = false
+        for kind in [UpkeepKind.merge, .rollUp] {
+          var steps = 0
+          while let due = sealing.marks.nextDue(kind, now: now, policy) {
+            guard steps < limit else {
+              isMoreDue = true
+              break
+            }
+            steps += 1
+            try keepUp(due, now: now, &sealing)
+          }
+        }
+        return isMoreDue
       }
     }
     return try result.get()
+  }
+
+  /// One merge or one day rolled up. What can be done for no one day is left for a while, so that it stops no other.
+  private func keepUp(_ due: DueMark, now: Int64, _ sealing: inout Sealing) throws(SeriesError) {
+    do throws(SeriesError) {
+      switch due.kind {
+      case .merge: try merge(due.day, &sealing)
+      case .rollUp: try rollUp(due.day, &sealing)
+      }
+    } catch {
+      sealing.marks.postpone(due, to: now.addingClamped(SealPolicy.upkeepRetry))
+      guard error.isOfOneLog else { throw error }
+      sealing.upkeep.failures += 1
+    }
   }
 
   /// What upkeep did so far.

@@ -240,12 +240,18 @@ package final class Sealer: Sendable {
   ///
   /// - Returns: its bytes, key excluded.
   func put(_ rows: ChunkRows, encoder: any ChunkCodec, into batch: WriteBatch) throws(SeriesError) -> Int {
+    let made = try packed(rows, encoder: encoder)
+    batch.put(families.chunks, key: made.key, value: made.value)
+    return made.value.count
+  }
+
+  /// A chunk and its key.
+  func packed(_ rows: ChunkRows, encoder: any ChunkCodec) throws(SeriesError) -> (key: [UInt8], value: [UInt8]) {
     let bytes = try decoding { () throws(ChunkError) in try encoder.encode(rows) }
     let key = ChunkKey(
       group: SeriesGroup(patient: rows.patient, device: rows.device), firstTime: rows.times[0],
       firstPosition: rows.firstPosition)
-    batch.put(families.chunks, key: key.bytes, value: bytes)
-    return bytes.count
+    return (key.bytes, bytes)
   }
 
   // MARK: Any thread

@@ -38,19 +38,13 @@ package struct SeriesReader: Sendable {
   }
 
   /// Groups with sealed chunks or rows in the tail, ascending; of one patient, or of all.
-  package func groups(patient: UInt32? = nil, tail: SeriesTail? = nil) throws(SeriesError) -> [SeriesGroup] {
-    var groups = Set<SeriesGroup>()
-    let iterator = try storing { () throws(StoreError) in try store.iterator(families.chunks, snapshot: snapshot) }
-    defer { iterator.close() }
-    var start: [UInt8]? = ChunkKey.prefix(SeriesGroup(patient: patient ?? 0, device: 0))
-    while let from = start {
-      guard try storing({ () throws(StoreError) in try iterator.seek(from) }) else { break }
-      let group = try ChunkKey(iterator.key).group
-      if let patient, group.patient != patient { break }
-      groups.insert(group)
-      // One seek a group, however many chunks it has.
-      start = keyAfterPrefix(ChunkKey.prefix(group))
-    }
+  ///
+  /// - Parameter onDamage: told of chunks that cannot be read, where groups may be missing; nil: damage is an error.
+  package func groups(
+    patient: UInt32? = nil, tail: SeriesTail? = nil, onDamage: ((SeriesGroup, ChunkError) -> Void)? = nil
+  ) throws(SeriesError) -> [SeriesGroup] {
+    let walk = GroupWalk(store: store, family: families.chunks, snapshot: snapshot, onDamage: onDamage)
+    var groups = Set(try walk.groups(patient: patient))
     for group in tail?.groups ?? [] where patient == nil || group.patient == patient { groups.insert(group) }
     return groups.sorted()
   }

@@ -81,10 +81,14 @@ package final class SeriesScanCursor {
       self.groups = groups
     } else if let patients = scan.patients, patients.count <= 16 {
       var groups: [SeriesGroup] = []
-      for patient in patients.sorted() { groups += try reader.groups(patient: patient, tail: tail) }
+      for patient in patients.sorted() {
+        groups += try reader.groups(patient: patient, tail: tail, onDamage: scan.onDamage)
+      }
       self.groups = groups
     } else {
-      groups = try reader.groups(tail: tail).filter { scan.patients?.contains($0.patient) ?? true }
+      groups = try reader.groups(tail: tail, onDamage: scan.onDamage).filter {
+        scan.patients?.contains($0.patient) ?? true
+      }
     }
     state = ScanProgress(groups: 0, groupsTotal: groups.count)
     // Rollups of long ranges hardly touch chunks; a group a thread would be wasted on them.
@@ -207,8 +211,22 @@ extension SeriesReader {
     try SeriesScanCursor(self, scan, tail: tail, progress: progress)
   }
 
-  /// Days of a group that are rolled up and can be relied on: no chunk and no open row came since.
+  /// Days of a group that are rolled up and can be relied on: no chunk and no open row came since. None when marks or
+  /// rollups cannot be walked: the chunks are asked instead.
   func rollupDays(
+    _ group: SeriesGroup, from: Int64, to: Int64, live: [ChunkRows]
+  ) throws(SeriesError) -> [(day: GroupDay, rollups: RollupDay)] {
+    do throws(SeriesError) {
+      return try reliableDays(group, from: from, to: to, live: live)
+    } catch {
+      switch error {
+      case .store(.corruption), .store(.sealed): return []
+      default: throw error
+      }
+    }
+  }
+
+  private func reliableDays(
     _ group: SeriesGroup, from: Int64, to: Int64, live: [ChunkRows]
   ) throws(SeriesError) -> [(day: GroupDay, rollups: RollupDay)] {
     var stale: Set<Int64> = []
@@ -228,9 +246,10 @@ extension SeriesReader {
     while isAt {
       let day = try RollupKey.day(iterator.key)
       guard day.start < to else { break }
-      let value = try storing { () throws(StoreError) in try iterator.value }
       // What cannot be read is as good as absent: the chunks are asked instead.
-      if let rollups = try? RollupDay(value, start: day.start), rollups.isFinal || !stale.contains(day.day) {
+      if let value = try? iterator.value, let rollups = try? RollupDay(value, start: day.start),
+        rollups.isFinal || !stale.contains(day.day)
+      {
         days.append((day, rollups))
       }
       isAt = try storing { () throws(StoreError) in try iterator.next() }

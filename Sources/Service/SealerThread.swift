@@ -127,6 +127,11 @@ final class SealerThread: @unchecked Sendable {
         ["reason": LogValue("\(error)")])
     }
     let totals = sealer.upkeepTotals
+    if totals.failures > told.failures {
+      log.limited(
+        .error, every: 60, "seal", "a patient's day could not be merged or rolled up; it is tried again later",
+        ["days": LogValue(totals.failures - told.failures)])
+    }
     meters.chunksMerged.add(totals.chunksMerged - told.chunksMerged)
     meters.daysRolledUp.add(totals.daysRolledUp - told.daysRolledUp)
     told = totals

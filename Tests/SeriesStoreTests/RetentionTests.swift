@@ -32,7 +32,7 @@ import VitalModel
   @Test func eachPatientHasCutoffsOfItsOwnAndHoldsKeepAll() throws {
     let scratch = try Scratch()
     let (sealer, slots) = try filled(scratch)
-    let outcome = try Retention(sealer).run { patient in
+    let outcome = try Retention(sealer).run(now: 100 * day) { patient in
       switch patient {
       case 0: RetentionCutoffs(chunks: 5 * day, rollups: 3 * day, superseded: 0)
       case 1: RetentionCutoffs(chunks: 8 * day, rollups: 8 * day, superseded: 0)
@@ -55,7 +55,8 @@ import VitalModel
     let kept = slots.filter { $0.patient == 0 && $0.eventTime >= 3 * day }
     #expect(try scannedRollups(reader, scan) == bruteRollups(kept, width: 3_600_000))
     // Again: nothing is left to do.
-    let again = try Retention(sealer).run { _ in RetentionCutoffs(chunks: 0, rollups: 0, superseded: 0) }
+    let again = try Retention(sealer).run(now: 100 * day) { _ in RetentionCutoffs(chunks: 0, rollups: 0, superseded: 0)
+    }
     #expect(again == RetentionOutcome())
   }
 
@@ -66,7 +67,7 @@ import VitalModel
     // Made anew when they are not rolled up yet.
     sealer.append(makeSlot(5000, patient: 0, time: 1, mantissa: 500), position: 5000)
     try sealer.seal(now: 0, all: true)
-    _ = try Retention(sealer).run { _ in RetentionCutoffs(chunks: 5 * day, rollups: 0, superseded: 0) }
+    _ = try Retention(sealer).run(now: 100 * day) { _ in RetentionCutoffs(chunks: 5 * day, rollups: 0, superseded: 0) }
     let all = slots + [makeSlot(5000, patient: 0, time: 1, mantissa: 500)]
     sealer.append(makeSlot(5001, patient: 0, time: 2 * day + 1, mantissa: 900), position: 5001)
     try sealer.seal(now: 0, all: true)
@@ -83,7 +84,7 @@ import VitalModel
     sealer.append(slots)
     sealer.append(makeSlot(200, patient: 2, time: 1000, mantissa: 1), position: 200)
     try sealer.seal(now: 0, limit: .max, all: true)
-    let outcome = try Retention(sealer).run { patient in
+    let outcome = try Retention(sealer).run(now: 100 * day) { patient in
       patient == 1 ? RetentionCutoffs(chunks: 150_000, rollups: 150_000, superseded: 0) : nil
     }
     #expect(outcome.chunks == 75 && outcome.chunks >= Retention.rangeMin)
@@ -102,9 +103,13 @@ import VitalModel
     }
     let before = model(slots, superseded: true)
     let replaced = before.count { $0.isSuperseded }
-    let none = try Retention(sealer).run { _ in RetentionCutoffs(chunks: .min, rollups: .min, superseded: .min) }
+    let none = try Retention(sealer).run(now: 100 * day) { _ in
+      RetentionCutoffs(chunks: .min, rollups: .min, superseded: .min)
+    }
     #expect(none.superseded == 0)
-    let outcome = try Retention(sealer).run { _ in RetentionCutoffs(chunks: .min, rollups: .min, superseded: .max) }
+    let outcome = try Retention(sealer).run(now: 100 * day) { _ in
+      RetentionCutoffs(chunks: .min, rollups: .min, superseded: .max)
+    }
     #expect(outcome.superseded == replaced && replaced > 50)
     let reader = try SeriesReader(scratch.store)
     #expect(try everything(reader) == model(slots, superseded: false))
@@ -124,7 +129,7 @@ import VitalModel
     batch.put(family, key: Array(iterator.key), value: [9, 9, 9, 9, 9, 9, 9])
     iterator.close()
     try scratch.store.write(batch, sync: false)
-    let outcome = try Retention(sealer).run { _ in
+    let outcome = try Retention(sealer).run(now: 100 * day) { _ in
       RetentionCutoffs(chunks: 5 * day, rollups: 5 * day, superseded: 0)
     }
     #expect(outcome.damagedGroups == 1 && outcome.samples == 2 * 5 * 24)
@@ -132,5 +137,70 @@ import VitalModel
     let again = try Sealer(store: scratch.store, policy: plainPolicy())
     again.append(makeSlot(9000, patient: 0, time: 20 * day, mantissa: 1), position: 9000)
     #expect(try again.seal(now: 0, all: true).chunks == 1)
+  }
+
+  /// Chunks kept for less than a day: rollups of the day are made from all of it, not from what was there at the time.
+  @Test func aDayIsMadeForGoodOnceItIsOver() throws {
+    let scratch = try Scratch()
+    let sealer = try Sealer(store: scratch.store, policy: plainPolicy())
+    let hour: Int64 = 3_600_000
+    var slots: [Slot] = []
+    for quarter in 0..<Int64(60 * 4) {
+      let slot = makeSlot(UInt64(quarter), time: quarter * hour / 4, mantissa: quarter)
+      slots.append(slot)
+      sealer.append(slot, position: slot.payload)
+      guard quarter % 4 == 3 else { continue }
+      let now = (quarter / 4 + 1) * hour
+      try sealer.seal(now: now, all: true)
+      _ = try sealer.upkeep(now: now)
+      _ = try Retention(sealer).run(now: now) { _ in
+        RetentionCutoffs(chunks: now - 2 * hour, rollups: now - 1000 * hour, superseded: .min)
+      }
+    }
+    let reader = try SeriesReader(scratch.store)
+    // Two days are over; of the third everything is there.
+    #expect(try reader.stats().samples == 12 * 4)
+    var scan = SeriesScan()
+    scan.resolution = .hour
+    #expect(try scannedRollups(reader, scan) == bruteRollups(slots, width: hour))
+  }
+
+  /// What goes is written by the caller, with its account of it; what fails to be written stays.
+  @Test func deletionsAreWrittenWithTheirAccount() throws {
+    let scratch = try Scratch()
+    let (sealer, slots) = try filled(scratch)
+    let cutoffs = RetentionCutoffs(chunks: 5 * day, rollups: 3 * day, superseded: .max)
+    #expect(throws: SeriesError.damaged("test")) {
+      try Retention(sealer).run(
+        now: 100 * day, commit: { (_, _, _) throws(SeriesError) in throw .damaged("test") }, { _ in cutoffs })
+    }
+    #expect(try everything(SeriesReader(scratch.store)) == model(slots, superseded: true))
+    var accounted = RetentionOutcome()
+    var kinds: [RetentionClass] = []
+    let outcome = try Retention(sealer).run(
+      now: 100 * day,
+      commit: { (kind, part, batch) throws(SeriesError) in
+        kinds.append(kind)
+        accounted.add(part)
+        try storing { () throws(StoreError) in try scratch.store.write(batch, sync: false) }
+      }, { _ in cutoffs })
+    #expect(accounted == outcome && outcome.samples == 3 * 5 * 24 && outcome.rollupDays == 3 * 3)
+    #expect(kinds == [.chunks, .rollups])
+  }
+
+  /// The journal keeps what is not sealed, and what comes after the position that states reflect.
+  @Test func theJournalIsNeededFromTheLowerFloor() throws {
+    let scratch = try Scratch()
+    let sealer = try Sealer(store: scratch.store, policy: plainPolicy())
+    for position in UInt64(0)..<10 {
+      sealer.append(makeSlot(position, time: Int64(position), mantissa: 1), position: position)
+    }
+    try sealer.seal(now: 0, all: true)
+    let plan = try SeriesReader(scratch.store).plan
+    #expect(plan.sealFloor == 10)
+    #expect(plan.journalFloor(statesReflect: 20) == 10)
+    #expect(plan.journalFloor(statesReflect: 9) == 10)
+    #expect(plan.journalFloor(statesReflect: 4) == 5)
+    #expect(plan.journalFloor(statesReflect: .max) == 10)
   }
 }

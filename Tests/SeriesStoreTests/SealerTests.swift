@@ -177,7 +177,7 @@ import VitalModel
     try sealer.seal(now: 0, limit: .max, all: true)
     let retention = Retention(sealer)
     func trim(_ time: Int64) throws -> Int {
-      try retention.run { _ in RetentionCutoffs(chunks: time, rollups: time, superseded: time) }.chunks
+      try retention.run(now: 0) { _ in RetentionCutoffs(chunks: time, rollups: time, superseded: time) }.chunks
     }
     #expect(try trim(0) == 0)
     // 25,500 lies within the third chunk of each patient, which stays whole.

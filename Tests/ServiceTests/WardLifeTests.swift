@@ -228,7 +228,7 @@ import VitalModel
 
   @Test func whatRetentionDeletesIsAudited() throws {
     let ward = try Ward()
-    ward.options.retain = "chunks: 2h, rollups: 4h, journal: 1h, tenants: { other: { chunks: 1h } }"
+    ward.options.retain = "chunks: 2h, rollups: 48h, journal: 1h, tenants: { other: { chunks: 1h } }"
     try ward.start()
     let base = ward.now - 20_000
     for number in 0..<30 { try ward.send("d-1", "hr", "72", at: base + Int64(number)) }
@@ -246,9 +246,10 @@ import VitalModel
     }
     try #require(try ward.running.watch).trim(ward.now + hour)
     #expect(try entries("retention.chunks").isEmpty)
-    try #require(try ward.running.watch).trim(ward.now + 3 * hour)
+    // Rollups are kept longer, so chunks stay until their day is over.
+    try #require(try ward.running.watch).trim(ward.now + 30 * hour)
     #expect(try entries("retention.chunks") == ["chunks 1, samples 30"])
-    try #require(try ward.running.watch).trim(ward.now + 60 * hour)
+    try #require(try ward.running.watch).trim(ward.now + 90 * hour)
     #expect(try entries("retention.rollups") == ["days 1"])
     #expect(try store.audit.verify().brokenAt == nil)
     #expect(ward.metric(#"vigil_retention_deleted_total{class="chunks"}"#) == 1)
