@@ -21,37 +21,40 @@ final class ChunkCache: Sendable {
     }
   }
 
-  /// The decoder is the lock's alone.
+  /// The decoder is the lock's alone, made for the first chunk.
   private struct State {
-    let decoder: ChunkDecoder
+    var decoder: ChunkDecoder?
     var chunks: [(name: Name, rows: ChunkRows)] = []
   }
 
-  private let state: Mutex<State>
+  private let codec: SealCodec
+  private let state = Mutex(State())
 
-  init(_ codec: SealCodec) throws(SeriesError) { state = Mutex(State(decoder: try codec.makeDecoder())) }
+  init(_ codec: SealCodec) { self.codec = codec }
 
   /// The rows of a chunk.
   func rows(_ key: ChunkKey, _ bytes: UnsafeRawBufferPointer) throws(SeriesError) -> ChunkRows {
     let copy = Array(bytes)
     let name = Name(key, copy)
-    let result: Result<ChunkRows, ChunkError> = state.withLock { state in
+    let result: Result<ChunkRows, SeriesError> = state.withLock { state in
       if let at = state.chunks.firstIndex(where: { $0.name == name }) {
         let kept = state.chunks.remove(at: at)
         state.chunks.append(kept)
         return .success(kept.rows)
       }
-      let decoder = state.decoder
-      let decoded: Result<ChunkRows, ChunkError> = copy.withUnsafeBytes { raw in
-        Result { () throws(ChunkError) in try decoder.decode(raw) }
-      }
-      if case .success(let rows) = decoded {
+      return Result { () throws(SeriesError) in
+        let decoder = if let decoder = state.decoder { decoder } else { try codec.makeDecoder() }
+        state.decoder = decoder
+        let decoded: Result<ChunkRows, ChunkError> = copy.withUnsafeBytes { raw in
+          Result { () throws(ChunkError) in try decoder.decode(raw) }
+        }
+        let rows = try decoding { () throws(ChunkError) in try decoded.get() }
         if state.chunks.count == ChunkCache.chunksMax { state.chunks.removeFirst() }
         state.chunks.append((name, rows))
+        return rows
       }
-      return decoded
     }
-    return try decoding { () throws(ChunkError) in try result.get() }
+    return try result.get()
   }
 }
 

@@ -84,10 +84,12 @@ extension Sealer {
       cluster.add(header)
     }
     clusters.append(cluster)
+    let mergeable = clusters.filter { $0.headers.count > 1 && $0.keepsOrder(among: headers) }
+    guard !mergeable.isEmpty else { return }
     let encoder = try codec.makeEncoder()
     let decoder = try codec.makeDecoder()
     let batch = WriteBatch(for: store)
-    for cluster in clusters where cluster.headers.count > 1 && cluster.keepsOrder(among: headers) {
+    for cluster in mergeable {
       let made = try merge(cluster, day.group, encoder: encoder, decoder: decoder, into: batch)
       try storing { () throws(StoreError) in try store.write(batch, sync: false) }
       batch.clear()

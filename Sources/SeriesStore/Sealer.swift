@@ -84,7 +84,7 @@ package final class Sealer: Sendable {
     var sealing = Sealing()
     sealing.marks = try UpkeepMarks.read(store, families)
     self.sealing = Mutex(sealing)
-    cache = try ChunkCache(codec)
+    cache = ChunkCache(codec)
   }
 
   // MARK: The owning thread

@@ -100,7 +100,7 @@ package struct SeriesReader: Sendable {
   package func stats(verify: Bool = false) throws(SeriesError) -> SeriesStats {
     let iterator = try storing { () throws(StoreError) in try store.iterator(families.chunks, snapshot: snapshot) }
     defer { iterator.close() }
-    let decoder = try chunks.codec.makeDecoder()
+    let decoder = verify ? try chunks.codec.makeDecoder() : nil
     var stats = SeriesStats()
     var last: SeriesGroup?
     var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
@@ -108,7 +108,7 @@ package struct SeriesReader: Sendable {
       let key = try ChunkKey(iterator.key)
       let value = try storing { () throws(StoreError) in try iterator.value }
       let header = try decoding { () throws(ChunkError) in try ChunkHeader(value, checksum: true) }
-      if verify {
+      if let decoder {
         let rows = try decoding { () throws(ChunkError) in try decoder.decode(value) }
         guard rows.patient == key.group.patient, rows.device == key.group.device, rows.times[0] == key.firstTime,
           rows.firstPosition == key.firstPosition

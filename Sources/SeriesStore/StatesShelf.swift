@@ -29,9 +29,13 @@ package struct StatesShelf: Sendable {
   }
 
   /// The sets that can be read: a damaged one concerns only the chunks that name it, which say so when they are read.
-  func readable() throws(SeriesError) -> [StartStates] { try sets { _ in } }
+  ///
+  /// - Parameter known: sets read before, which are not read again; those read now join them.
+  func readable(_ known: KnownStates) throws(SeriesError) -> [StartStates] { try sets(known) { _ in } }
 
-  private func sets(_ damaged: (SeriesError) throws(SeriesError) -> Void) throws(SeriesError) -> [StartStates] {
+  private func sets(
+    _ known: KnownStates? = nil, _ damaged: (SeriesError) throws(SeriesError) -> Void
+  ) throws(SeriesError) -> [StartStates] {
     let iterator = try storing { () throws(StoreError) in try store.iterator(family) }
     defer { iterator.close() }
     var sets: [StartStates] = []
@@ -39,16 +43,26 @@ package struct StatesShelf: Sendable {
     while isAt {
       do throws(SeriesError) {
         let number = try StatesShelf.number(iterator.key)
-        let bytes = [UInt8](try storing { () throws(StoreError) in try iterator.value })
-        let states = try decoding { () throws(ChunkError) in try StartStates(bytes: bytes) }
-        guard states.id == number else { throw .foreignKey }
-        sets.append(states)
+        if let states = known?[number] {
+          sets.append(states)
+        } else {
+          let states = try read(number, iterator)
+          known?.add(states)
+          sets.append(states)
+        }
       } catch {
         try damaged(error)
       }
       isAt = try storing { () throws(StoreError) in try iterator.next() }
     }
     return sets
+  }
+
+  private func read(_ number: UInt32, _ iterator: StoreIterator) throws(SeriesError) -> StartStates {
+    let bytes = [UInt8](try storing { () throws(StoreError) in try iterator.value })
+    let states = try decoding { () throws(ChunkError) in try StartStates(bytes: bytes) }
+    guard states.id == number else { throw .foreignKey }
+    return states
   }
 
   /// Every set that chunks of this store may name, by number.
