@@ -232,7 +232,7 @@ def check_truncated_log(scene, keys):
 
 
 def check():
-    wanted_kills = int(os.environ.get("VIGIL_KILLS", "40"))
+    wanted_kills = int(os.environ.get("VIGIL_KILLS", "16"))
     seed = os.environ.get("VIGIL_SEED") or str(random.SystemRandom().randrange(1_000_000))
     print(f"{wanted_kills} kills, VIGIL_SEED={seed}", flush=True)
     with stage.Stage("store") as scene:
