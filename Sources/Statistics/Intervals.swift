@@ -11,6 +11,9 @@ package enum IntervalMethod: String, Sendable, CaseIterable {
   case clopperPearson = "clopper-pearson"
   /// Percentiles over resamples of whole patients, who repeat themselves (Field and Welsh 2007).
   case patientBootstrap = "patient-bootstrap"
+  /// The same resamples, corrected for bias and for a spread that changes with the value (BCa, Efron 1987; acceleration by
+  /// leaving out one patient at a time).
+  case patientBootstrapCorrected = "patient-bootstrap-bca"
   /// Exact bounds of a count over a time (Garwood 1936).
   case poissonExact = "poisson-exact"
 }
@@ -83,8 +86,34 @@ package enum Proportion {
   }
 }
 
-/// Exact bounds of a rate of which nothing was seen.
+/// Exact bounds of a rate of independent counts. They are too narrow for repeated alerts of one patient, where
+/// ``PatientBootstrap`` belongs.
 package enum PoissonRate {
+  /// Garwood's interval of a count over a time: half of alpha in each tail.
+  ///
+  /// - Precondition: `count` is not below zero, `time` is above zero.
+  package static func exact(_ count: Int, in time: Double) -> Interval {
+    precondition(count >= 0 && time > 0, "a rate needs time")
+    guard count > 0 else { return none(in: time) }
+    let half = Interval.alpha / 2
+    // P(X >= k | mean) is P(k, mean), and P(X <= k | mean) is Q(k + 1, mean): both are monotone in the mean.
+    let lower = root(Double(count)) { GammaFunction.lower(a: Double(count), x: $0) - half }
+    let upper = root(Double(count)) { GammaFunction.lower(a: Double(count + 1), x: $0) - (1 - half) }
+    return Interval(lower: lower / time, upper: upper / time, method: .poissonExact)
+  }
+
+  /// Where a rising function crosses zero above zero.
+  private static func root(_ start: Double, _ function: (Double) -> Double) -> Double {
+    var (low, high) = (0.0, start)
+    while function(high) < 0 { (low, high) = (high, 2 * high) }
+    for _ in 0..<200 {
+      let middle = (low + high) / 2
+      if middle == low || middle == high { break }
+      if function(middle) < 0 { low = middle } else { high = middle }
+    }
+    return (low + high) / 2
+  }
+
   /// No event in `time`: the rate is below −ln(α/2) ÷ time.
   ///
   /// - Precondition: `time` is above zero.

@@ -5,6 +5,17 @@ struct Resampler {
 
   init(seed: UInt64) { state = seed }
 
+  /// Another sequence of the same seed: what is drawn for one purpose says nothing of what is drawn for another.
+  init(seed: UInt64, purpose: Purpose) {
+    var first = Resampler(seed: seed ^ (purpose.rawValue << 56))
+    state = UInt64(first.index(below: .max)) &* 2 &+ UInt64(first.index(below: 2))
+  }
+
+  enum Purpose: UInt64 {
+    case controls = 1
+    case rotation = 2
+  }
+
   /// Uniform in `0..<count`; the bias of the multiplication is below 2^-32 for any count of patients.
   mutating func index(below count: Int) -> Int {
     state &+= 0x9E37_79B9_7F4A_7C15

@@ -123,7 +123,7 @@ enum ReplayCommand {
   /// - Parameter note: sees every row before the session does.
   static func feed(
     _ session: ReplaySession, _ inputs: RecordingInputs, _ arguments: Arguments,
-    note: (RecordedRow) -> Void = { _ in }
+    note: (RecordedRow, RecordingNames) -> Void = { _, _ in }
   ) throws(CommandFailure) {
     let speed = try arguments.value("--speed", as: "`max` or a number of times real time") { text -> Double? in
       text == "max" ? 0 : Double(text).flatMap { $0 > 0 && $0 <= 1_000_000 ? $0 : nil }
@@ -137,7 +137,7 @@ enum ReplayCommand {
     guard mustSort else {
       let reader = inputs.reader { session.note($0) }
       try inputs.forEach(reader) { row in
-        note(row)
+        note(row, reader.names)
         session.take(row, names: reader.names)
         return true
       }
@@ -160,7 +160,7 @@ enum ReplayCommand {
         next += 1
       }
       pacer.wait(for: row.time)
-      note(row)
+      note(row, reader.names)
       session.take(row, names: reader.names)
       return true
     }

@@ -47,7 +47,7 @@ extension RulesCommand {
     var observed = ObservedTime()
     let session = ReplaySession(
       plan: inputs.plan, options: options, onTransition: { spans.take($0.document) }, onLedger: { _ in })
-    try ReplayCommand.feed(session, inputs, arguments) { row in
+    try ReplayCommand.feed(session, inputs, arguments) { row, _ in
       if let from = options.from, row.time < from { return }
       if let to = options.to, row.time >= to { return }
       observed.note(patient: row.patient, at: row.time)

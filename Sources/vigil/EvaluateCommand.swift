@@ -1,0 +1,156 @@
+import Digests
+import Foundation
+import Recordings
+import Service
+import Statistics
+import VitalModel
+import YAMLText
+
+/// `vigil evaluate`: what rules would have found, missed and cost, against labels and against chance.
+enum EvaluateCommand {
+  static let command = Command(
+    name: "evaluate", summary: "hold a recording's alerts against labels of what really happened, and against chance",
+    example: "vigil evaluate vitals.csv.zst --labels labels.csv --label sepsis_onset --lead 12h --grace 3h",
+    flags: [
+      Flag("--labels", "FILE", "labels.csv: patient_id,onset_time_s[,end_time_s],label"),
+      Flag("--label", "NAME,...", repeats: true, "kinds that are events (needed if there are several)"),
+      Flag("--negative", "NAME,...", repeats: true, "kinds that mark moments at which an alert would be wrong"),
+      Flag("--censor", "NAME,...", repeats: true, "kinds that mark stretches nobody can judge"),
+      Flag("--lead", "12h", "how long before an onset an alert counts"),
+      Flag("--grace", "0s", "how long after it an alert still counts"),
+      Flag("--through-end", "let alerts count until the event's end plus the grace"),
+      Flag("--neutral-inside", "alerts inside an event, but too late to count, are neither true nor false"),
+      Flag("--useful-lead", "0s", "the lead that leaves time to act"),
+      Flag("--min-event", "0s", "leave out events known to be shorter"),
+      Flag("--merge-gap", "0s", "events with less between them are one"),
+      Flag("--window", "1h", "length of the windows of the window table, at least 1m"),
+      Flag("--windows", "event|match", "windows are positive where the event, or where an alert would count"),
+      Flag("--rule", "ID", "only alerts of this rule"),
+      Flag("--by", "patient|hour", "one more table"),
+      Flag("--seed", "1", "of resampling, rotation and the draw of controls"),
+      Flag("--resamples", "2000", "of the bootstrap, 1000 to 100000"),
+      Flag("--json", "FILE", "everything as one JSON object (`-`: standard output, instead of the tables)"),
+    ] + ReplayCommand.command.flags.filter { inputFlags.contains($0.name) },
+    positional: "INPUT...", run: run)
+
+  /// Options it shares with `replay`.
+  private static let inputFlags: Set = [
+    "--rules", "--set", "--from", "--to", "--patients", "--events", "--roster", "-c", "--alerting", "--without",
+    "--epoch", "--device", "--map", "--columns", "--tenant",
+  ]
+
+  @Sendable
+  static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    try arguments.expectPositional(1...1000, "evaluate INPUT... --labels FILE [OPTIONS]")
+    if arguments.positional.count == 1, StoreReplay.isStore(arguments.positional[0]) {
+      throw CommandFailure(
+        ExitCode.usage, "\(arguments.positional[0]) is a store: `vigil export` it to a recording and evaluate that")
+    }
+    let by = try arguments.value("--by", as: "patient or hour") { ["patient", "hour"].contains($0) ? $0 : nil }
+    let options = try options(arguments)
+    let inputs = try RecordingInputs(arguments)
+    let rule = try rule(arguments, inputs.plan)
+    let labels = try labels(arguments, epoch: inputs.options.epoch)
+    let sessionOptions = try ReplayCommand.options(arguments, inputs.registry, rules: inputs.plan.rules)
+    let recorder = EvaluationRecorder(options: sessionOptions, onlyRule: rule)
+    let session = ReplaySession(
+      plan: inputs.plan, options: sessionOptions, onTransition: { recorder.take($0) }, onLedger: { _ in })
+    try ReplayCommand.feed(session, inputs, arguments) { row, names in recorder.note(row, names: names) }
+    _ = session.finish(seconds: 0)
+    let digest = try digest(inputs.paths + [arguments.value("--labels") ?? ""])
+    let (input, names) = recorder.input(labels: labels, dataDigest: digest, rulesVersion: inputs.plan.version)
+    let report = EvaluationReport(input, options)
+    try write(report, names, by: by, arguments)
+    return ExitCode.ok
+  }
+
+  private static func write(
+    _ report: EvaluationReport, _ names: [String], by: String?, _ arguments: Arguments
+  ) throws(CommandFailure) {
+    let target = arguments.value("--json")
+    if let target {
+      var out = JSONText()
+      report.write(to: &out, name: { names[$0] })
+      if target == "-" {
+        printLine(out.text)
+        return
+      }
+      guard FileManager.default.createFile(atPath: target, contents: Data(out.bytes + [10])) else {
+        throw CommandFailure(ExitCode.failed, "\(target): cannot be written")
+      }
+    }
+    printLine(EvaluationText(report, by: by, name: { names[$0] }).text)
+  }
+
+  // MARK: Options
+
+  private static func options(_ arguments: Arguments) throws(CommandFailure) -> EvaluationOptions {
+    var options = EvaluationOptions()
+    var convention = EvaluationConvention()
+    convention.lead = try arguments.duration("--lead") ?? convention.lead
+    convention.grace = try arguments.duration("--grace") ?? convention.grace
+    convention.closing = arguments.has("--through-end") ? .end : .onset
+    convention.isNeutralInside = arguments.has("--neutral-inside")
+    convention.usefulLead = try arguments.duration("--useful-lead") ?? convention.usefulLead
+    let window = try arguments.value("--window", as: "a duration from 1m on") { text in
+      DurationText.parse(text).flatMap { $0 >= EvaluationConvention.windowMin ? $0 : nil }
+    }
+    convention.window = window ?? convention.window
+    let truth = try arguments.value("--windows", as: "event or match") {
+      EvaluationConvention.WindowTruth(rawValue: $0)
+    }
+    convention.windowTruth = truth ?? convention.windowTruth
+    options.convention = convention
+    options.seed = try arguments.value("--seed", as: "a whole number from 0 on") { UInt64($0) } ?? options.seed
+    options.resamples =
+      try arguments.int("--resamples", in: EvaluationOptions.resamplesMin...100_000) ?? options.resamples
+    return options
+  }
+
+  private static func rule(_ arguments: Arguments, _ plan: RulePlan) throws(CommandFailure) -> String? {
+    guard let id = arguments.value("--rule") else { return nil }
+    let known = plan.rules.map(\.id)
+    guard known.contains(id) else {
+      let hint = Suggestion.nearest(id, among: known).map { ", did you mean `\($0)`?" } ?? ""
+      throw CommandFailure(ExitCode.usage, "no rule `\(id)` among those in use\(hint)")
+    }
+    return id
+  }
+
+  private static func labels(_ arguments: Arguments, epoch: Int64) throws(CommandFailure) -> LabelSet {
+    guard let path = arguments.value("--labels") else {
+      throw CommandFailure(ExitCode.usage, "evaluate: `--labels FILE` is missing: what really happened")
+    }
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      throw CommandFailure(ExitCode.usage, "\(path): cannot be read as text")
+    }
+    var selection = LabelSelection()
+    selection.labels = arguments.list("--label")
+    selection.negative = arguments.list("--negative")
+    selection.censor = arguments.list("--censor")
+    selection.lengthMin = try arguments.duration("--min-event") ?? 0
+    selection.mergeGap = try arguments.duration("--merge-gap") ?? 0
+    do throws(LabelProblem) {
+      return try LabelSet(LabelTable(text, file: path, epoch: epoch), selection)
+    } catch {
+      throw CommandFailure(ExitCode.failed, error.description)
+    }
+  }
+
+  /// Over the bytes of all files, in the order given, the labels last.
+  private static func digest(_ paths: [String]) throws(CommandFailure) -> String {
+    var digest = Sha256()
+    for path in paths {
+      guard let file = FileHandle(forReadingAtPath: path) else {
+        throw CommandFailure(ExitCode.failed, "\(path): cannot be read again")
+      }
+      defer { try? file.close() }
+      do {
+        while let bytes = try file.read(upToCount: 1 << 20), !bytes.isEmpty { digest.update([UInt8](bytes)) }
+      } catch {
+        throw CommandFailure(ExitCode.failed, "\(path): cannot be read again")
+      }
+    }
+    return "sha256:" + hex(digest.finalize())
+  }
+}
