@@ -263,6 +263,8 @@ def check():
         scene.stop_vigil(process)
         samples = check_samples(KeyedScene(scene, keys), ward, False)
         lives.verify()
+        if any(line.get("message") == "changes are missing from the archive" for line in scene.log_lines()):
+            raise CheckFailed("the archive has a gap though nothing took its log away")
         target, seconds = check_restores(scene, keys, lives, 6)
         print(f"  {samples} samples stored once each; " + ", ".join(f"{count} {what}" for what, count in lives.counts.items()))
         print(f"  6 random moments restored as replayed, the slowest in {seconds:.2f} s")
