@@ -157,6 +157,14 @@ class Store(Case):
             with self.fails(text):
                 vigil.open_store("x", vigil=self.program(f"cat {self.folder}/out; {end}")).arrow()
 
+    def test_what_a_program_warns_of_is_passed_on(self):
+        (self.folder / "out").write_bytes(stream([row(0)]))
+        said = "echo 'vigil: the store knows no patient `x`' >&2; echo 'exported 1 samples' >&2"
+        with self.assertWarnsRegex(UserWarning, "no patient `x`") as caught:
+            samples = vigil.open_store("x", vigil=self.program(f"{said}; cat {self.folder}/out"), patients=["p-1", "x"])
+            self.assertEqual(samples.arrow().num_rows, 1)
+        self.assertEqual(len(caught.warnings), 1)
+
     def test_no_program_is_an_error(self):
         with self.fails("vigil=PATH"):
             vigil.open_store("x", vigil=str(self.folder / "none")).arrow()
