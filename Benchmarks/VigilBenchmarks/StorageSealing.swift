@@ -1,6 +1,6 @@
+import AlertJournal
 import ChunkCoding
 import Glibc
-import KeyValueStore
 import SeriesStore
 import VitalModel
 
@@ -43,9 +43,8 @@ private func benchmarkLogs(_ slots: [Slot], devices: Int, rounds: Int) {
 private func benchmarkSealer(_ slots: [Slot]) throws {
   let folder = try StorageFolder.make()
   defer { StorageFolder.remove(folder) }
-  let store = try Store.open(
-    path: folder + "/store", families: [SeriesFamilies.chunks, FamilySpec(SeriesFamilies.stateName)])
-  let sealer = try Sealer(store: store)
+  let store = try VigilStore.open(path: folder + "/store")
+  let sealer = try Sealer(store: store.store)
   var appended: UInt64 = 0
   var sealed: UInt64 = 0
   try slots.withUnsafeBufferPointer { slots in

@@ -118,6 +118,17 @@ def check_empty(ward):
     expect(exported(ward, "--format", "fhir-ndjson", "--from", "2100-01-01T00:00:00Z") == b"", "FHIR: not empty")
 
 
+def check_unknown(ward):
+    """A mistyped patient is an error; nothing would look like a patient without samples."""
+    samples = vigil_client.open_store(ward.store, vigil=ward.vigil, master_key=ward.key, patients=["nobody"])
+    try:
+        samples.arrow()
+    except vigil_client.VigilError as error:
+        expect("no patient `nobody`" in str(error), f"a patient nobody knows: {error}")
+    else:
+        expect(False, "a patient nobody knows is exported")
+
+
 def check_live(ward, whole):
     """The API gives what the export gives, in every format and in pages of any size."""
     url = f"http://127.0.0.1:{ward.http_port}"
@@ -163,6 +174,7 @@ def check():
         expect(whole == of_csv(exported(ward, "--full").decode()), "Arrow and CSV hold different samples")
         check_fhir(exported(ward, "--format", "fhir-ndjson").decode(), table)
         check_empty(ward)
+        check_unknown(ward)
         url = check_live(ward, whole)
         print(f"{table.num_rows} samples: export and API agree; pyarrow, polars and DuckDB read them", flush=True)
         tutorial = subprocess.run(

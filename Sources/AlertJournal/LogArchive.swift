@@ -126,16 +126,14 @@ package final class LogArchive {
     from = gatheredThrough
   }
 
-  /// Where an earlier run left off, or behind the newest backup where that is farther; else the newest change.
+  /// Where an earlier run left off, however many backups came since: restores begin with older ones too. Else behind the
+  /// newest backup, else the newest change.
   private func beginning(_ latest: UInt64) throws(BackupError) -> UInt64 {
-    let backup = try set.backups().last { $0.facts.identity == store.store.identity }.map { $0.facts.sequence + 1 }
-    let last = LogArchive.segments(in: folder).last
-    let archived = try last.map { (last) throws(BackupError) in
-      try last.read { (_) throws(BackupError) in true } ?? last.first
+    guard let last = LogArchive.segments(in: folder).last else {
+      let own = try set.backups().last { $0.facts.identity == store.store.identity }
+      return own.map { $0.facts.sequence + 1 } ?? latest + 1
     }
-    // A backup may be farther than the archive; it never makes up for changes the archive has and the store lost.
-    guard let archived else { return backup ?? latest + 1 }
-    return max(archived, backup ?? 0)
+    return try last.read { (_) throws(BackupError) in true } ?? last.first
   }
 
   private func flush(

@@ -11,7 +11,7 @@ package struct StartStates: Sendable {
     package var unrest: Unrest
 
     /// Of the model for cells' quality; no registry has such a key.
-    static let quality = Name(vital: "(quality)", cadence: .seconds, unrest: .calm)
+    package static let quality = Name(vital: "(quality)", cadence: .seconds, unrest: .calm)
 
     package var description: String { "\(vital)/\(cadence)/\(unrest)" }
   }

@@ -99,11 +99,14 @@ package final class StatesTrainer {
 
   /// The set of what was learned; the models that saw most come first, since chunks name them shortest.
   ///
-  /// - Parameter id: the set's number, from 1 on, never used for another.
+  /// - Parameters:
+  ///   - id: the set's number, from 1 on, never used for another.
+  ///   - keepsValues: whether models of numbers are in it. Of a simulator they are best left out: real monitors' numbers
+  ///     move otherwise, and a model taught wrong costs more than none; stamps, delays and quality carry over.
   /// - Throws: `.outOfMemory`.
-  package func finish(id: UInt32) throws(ChunkError) -> StartStates {
+  package func finish(id: UInt32, keepsValues: Bool = true) throws(ChunkError) -> StartStates {
     precondition(id > 0, "set 0 is the untrained one")
-    let kept = values.filter { $0.value.seen >= StatesTrainer.seenMin }
+    let kept = values.filter { $0.value.seen >= StatesTrainer.seenMin && (keepsValues || $0.key == .quality) }
       .sorted { ($1.value.seen, $0.key.description) < ($0.value.seen, $1.key.description) }
       .prefix(StartStates.modelsMax)
     let keptStamps = stamps.filter { $0.value.seen >= StatesTrainer.seenMin }

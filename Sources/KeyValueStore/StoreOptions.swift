@@ -84,8 +84,8 @@ struct OptionSet: ~Copyable {
     rocksdb_options_set_enable_pipelined_write(database, options.pipelinedWrites ? 1 : 0)
     rocksdb_options_set_max_background_jobs(database, options.backgroundJobs)
     rocksdb_options_set_max_total_wal_size(database, options.walBytesMax)
-    // By size, not by age: RocksDB takes the age of a log closed since it looked at the clock, over the turn of a second, for
-    // a negative number without sign, and drops that log at once.
+    // By size, not by age: a log kept by age was once seen missing within seconds of its closing, for a reason not proven
+    // (suspected: its age, taken over the turn of a second, as a negative number without sign).
     rocksdb_options_set_WAL_size_limit_MB(database, options.logKeptMiB)
     // Stop at the first damaged log record, keeping all before it: a torn tail is what a crash leaves.
     rocksdb_options_set_wal_recovery_mode(database, Int32(rocksdb_point_in_time_recovery))

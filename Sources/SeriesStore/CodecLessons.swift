@@ -111,10 +111,11 @@ package final class CodecLessons {
 
   /// What was learned.
   ///
+  /// - Parameter keepsValues: see `StatesTrainer.finish`; false for lessons of the simulator.
   /// - Returns: nil where it was to learn nothing.
-  package func finish(id: UInt32) throws -> StartStates? {
+  package func finish(id: UInt32, keepsValues: Bool = true) throws -> StartStates? {
     try end()
-    return try trainer?.finish(id: id)
+    return try trainer?.finish(id: id, keepsValues: keepsValues)
   }
 
   /// Packs the people held out with both sets.

@@ -27,8 +27,9 @@ final class DecodeAhead: @unchecked Sendable {
   /// Starts at once.
   ///
   /// - Parameter requests: one a group, in the scan's order.
-  /// - Returns: nil when the system has no thread to give.
+  /// - Returns: nil on a machine of one processor, where it would only cost, and when the system has no thread to give.
   static func start(_ range: ChunkRange, _ requests: [FeedRequest]) -> DecodeAhead? {
+    guard sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1 else { return nil }
     let ahead = DecodeAhead(range, requests)
     var thread = pthread_t()
     let context = Unmanaged.passRetained(ahead)

@@ -4,10 +4,12 @@ import VitalModel
 /// ``take()``.
 ///
 /// What a line holds, and what it cannot: `docs/hand-off.md`. Systolic and diastolic pressure of one time and source are one
-/// blood pressure panel, as the vital-signs profile wants it.
+/// blood pressure panel, as the vital-signs profile wants it, whichever message brought them.
 package struct FHIRObservationWriter {
   private let names: ObservationNames
   private var pending: [UInt8] = []
+  /// How often an identifier was given out at the moment being written, where it could be twice.
+  private var given: [String: Int] = [:]
   /// Lines written so far: fewer than rows, as a panel is one.
   package private(set) var lines = 0
 
@@ -22,19 +24,22 @@ package struct FHIRObservationWriter {
     return pending
   }
 
-  /// Adds what one device measured of one patient at one time.
+  /// Adds all that one device measured of one patient at one time; values of one series oldest first.
   package mutating func append(_ rows: some Collection<ObservationRow>) {
+    given.removeAll(keepingCapacity: true)
     var pressures: [ObservationRow] = []
     for row in rows {
       if FHIRPressure(names.registry[row.code]) == nil { write([row]) } else { pressures.append(row) }
     }
-    while let first = pressures.popLast() {
+    while !pressures.isEmpty {
+      let first = pressures.removeFirst()
       let part = FHIRPressure(names.registry[first.code])
-      let partner = pressures.lastIndex { other in
+      // What is in force is one panel, also where one pressure came later or was corrected: two panels would have one
+      // identifier, and each would take the other's place.
+      let partner = pressures.firstIndex { other in
         FHIRPressure(names.registry[other.code]) != part && other.source == first.source
           && other.isSuperseded == first.isSuperseded
-          && other.flags.contains(.corrected) == first.flags.contains(.corrected)
-          && other.ingestTime == first.ingestTime
+          && (!first.isSuperseded || other.ingestTime == first.ingestTime)
       }
       write(partner.map { [first, pressures.remove(at: $0)] } ?? [first])
     }
@@ -46,12 +51,13 @@ package struct FHIRObservationWriter {
     let vital = names.registry[row.code]
     let isPanel = FHIRPressure(vital) != nil
     let tenant = names.tenants[Int(row.tenant)]
+    let name = identifier(row, isPanel: isPanel)
     var out = JSONText()
     out.object { out in
       out.field("resourceType", "Observation")
-      FHIRWords.meta(isSimulated: row.flags.contains(.simulated), to: &out)
-      FHIRWords.identifier(FHIRWords.System.sample, identity(row, isPanel ? "bp" : vital.key), to: &out)
-      out.field("status", status(row))
+      FHIRWords.meta(isSimulated: rows.contains { $0.flags.contains(.simulated) }, to: &out)
+      FHIRWords.identifier(FHIRWords.System.sample, name, to: &out)
+      out.field("status", status(rows))
       FHIRWords.concepts(
         "category", FHIRWords.System.observationCategory, "vital-signs", "Vital Signs", to: &out)
       out.object("code") { out in
@@ -60,7 +66,7 @@ package struct FHIRObservationWriter {
       FHIRWords.reference(
         "subject", "Patient", FHIRWords.System.patient(tenant), names.patients[Int(row.patient)], to: &out)
       out.field("effectiveDateTime", Timestamp.format(row.time))
-      out.field("issued", Timestamp.format(row.ingestTime))
+      out.field("issued", Timestamp.format(rows.map(\.ingestTime).max() ?? row.ingestTime))
       if isPanel {
         FHIRPressure.components(to: &out) { part, out in
           guard let row = rows.first(where: { FHIRPressure(names.registry[$0.code]) == part }) else { return false }
@@ -80,7 +86,15 @@ package struct FHIRObservationWriter {
   }
 
   /// The same sample has the same identifier however often it is exported; a correction keeps that of what it corrects, which
-  /// then has one with its time of receipt.
+  /// then has one with its time of receipt, and a count where several of one series came at one time.
+  private mutating func identifier(_ row: ObservationRow, isPanel: Bool) -> String {
+    let name = identity(row, isPanel ? "bp" : names.registry[row.code].key)
+    guard isPanel || row.isSuperseded else { return name }
+    let count = given[name, default: 0] + 1
+    given[name] = count
+    return count == 1 ? name : "\(name)-\(count)"
+  }
+
   private func identity(_ row: ObservationRow, _ key: String) -> String {
     var parts = [
       names.tenants[Int(row.tenant)], names.patients[Int(row.patient)], names.devices[Int(row.device)], key,
@@ -91,9 +105,9 @@ package struct FHIRObservationWriter {
     return parts.joined(separator: "/")
   }
 
-  private func status(_ row: ObservationRow) -> String {
-    if row.isSuperseded { return "entered-in-error" }
-    return row.flags.contains(.corrected) ? "corrected" : "final"
+  private func status(_ rows: [ObservationRow]) -> String {
+    if rows[0].isSuperseded { return "entered-in-error" }
+    return rows.contains { $0.flags.contains(.corrected) } ? "corrected" : "final"
   }
 
   private func measured(_ row: ObservationRow, to out: inout JSONText) {

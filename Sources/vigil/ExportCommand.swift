@@ -23,7 +23,9 @@ enum ExportCommand {
       Flag("--from", "T", "first event time, RFC 3339"), Flag("--to", "T", "end of event times, not included"),
       Flag("--patients", "ID,...", repeats: true, "only these patients"),
       Flag("--codes", "KEY,...", repeats: true, "only these vitals"),
-      Flag("--superseded", "also values that a correction replaced"),
+      Flag(
+        "--superseded",
+        "also values that a correction replaced; only arrow and fhir-ndjson mark them (csv: oldest first)"),
       Flag(
         "--resolution", "raw|1m|15m|1h|auto",
         "count, min, max, mean and last of such stretches instead of samples (csv, jsonl); auto: by the range"),
@@ -38,7 +40,7 @@ enum ExportCommand {
     let to = try arguments.time("--to")
     let access = try StoreAccess(arguments)
     let codes = try codes(arguments, access.registry)
-    let patients = access.patients(arguments.list("--patients"))
+    let patients = try access.patients(arguments.list("--patients"))
     let series = try StoredSeries(access)
     let groups = try access.reading {
       exportOrder(try series.groups().filter { patients?.contains($0.patient) ?? true }, access.directory)

@@ -119,11 +119,12 @@ private struct LineRows: RowWriter {
   var count: Int { writer.count }
   mutating func take() -> [UInt8] { writer.take() }
 
-  /// Cells of one row that came in different messages go back into messages of their own.
+  /// Cells of one row that came in different messages go back into messages of their own, oldest first: a replay lets the
+  /// last one stand.
   mutating func append(_ row: SeriesRow, _ group: SeriesGroup) {
     var head = ExportedRow(row, group, directory)
     var rest = row.cells
-    while let first = rest.first {
+    while let first = rest.min(by: { $0.cell.ingestTime < $1.cell.ingestTime }) {
       let isSame = { (other: SeriesCell) in
         other.cell.deviceSequence == first.cell.deviceSequence && other.cell.ingestTime == first.cell.ingestTime
       }

@@ -127,7 +127,9 @@ final class StoreAccess {
   }
 
   /// Numbers of the patients of these ids, in every tenant; nil: all. An unknown id is named in a warning.
-  func patients(_ ids: [String]) -> Set<UInt32>? {
+  ///
+  /// - Throws: where none of them is known: nothing would look like patients without samples.
+  func patients(_ ids: [String]) throws(CommandFailure) -> Set<UInt32>? {
     guard !ids.isEmpty else { return nil }
     let wanted = Set(ids)
     var found: Set<UInt32> = []
@@ -136,6 +138,10 @@ final class StoreAccess {
       guard let key = directory.patientKey(number), wanted.contains(key.patient) else { continue }
       found.insert(number)
       known.insert(key.patient)
+    }
+    guard !known.isEmpty else {
+      let named = ids.count == 1 ? "no patient `\(ids[0])`" : "none of the patients `\(ids.joined(separator: "`, `"))`"
+      throw CommandFailure(ExitCode.usage, "`--patients`: the store knows \(named); leave it out for all")
     }
     for id in ids where !known.contains(id) { printError("vigil: the store knows no patient `\(id)`") }
     return found

@@ -34,7 +34,7 @@ struct StoreReport {
 
   let figures: SeriesFigures
   let families: [Space]
-  /// The write-ahead log, bytes.
+  /// The write-ahead log with what is kept of it for the archive, bytes.
   let logBytes: Int
   let disk: DiskSpace?
   private let names: [VitalCode: String]
@@ -59,10 +59,13 @@ struct StoreReport {
   }
 
   private static func logBytes(_ path: String) -> Int {
-    let files = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    return files.filter { $0.hasSuffix(".log") }.reduce(0) { sum, name in
-      let attributes = try? FileManager.default.attributesOfItem(atPath: path + "/" + name)
-      return sum + ((attributes?[.size] as? NSNumber)?.intValue ?? 0)
+    // Logs that are done with wait in the folder `archive` until they are copied.
+    [path, path + "/archive"].reduce(0) { sum, folder in
+      let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+      return files.filter { $0.hasSuffix(".log") }.reduce(sum) { sum, name in
+        let attributes = try? FileManager.default.attributesOfItem(atPath: folder + "/" + name)
+        return sum + ((attributes?[.size] as? NSNumber)?.intValue ?? 0)
+      }
     }
   }
 

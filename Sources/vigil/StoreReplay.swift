@@ -72,7 +72,7 @@ enum StoreReplay {
     var options = JournalReplay.Options(engine: engine)
     options.from = try arguments.time("--from")
     options.to = try arguments.time("--to")
-    options.patients = access.patients(arguments.list("--patients"))
+    options.patients = try access.patients(arguments.list("--patients"))
     options.plan = plan
     options.roster = try ReplayCommand.options(arguments, access.registry, rules: plan?.rules).roster
     return options

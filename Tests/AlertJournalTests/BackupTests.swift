@@ -168,6 +168,25 @@ private func contents(_ store: Store) throws -> String {
     #expect(digest == written.writes.last?.digest)
   }
 
+  @Test func aBackupInBetweenMakesNoGapForOlderOnes() throws {
+    let written = try WrittenStore(seed: 11)
+    var archive: LogArchive? = try LogArchive(written.store, set: written.set)
+    try written.write(10)
+    let first = try written.backup()
+    try written.write(10)
+    _ = try archive?.step(now: written.now)
+    archive = nil
+    try written.write(10)
+    try written.backup()
+    try written.restart()
+    archive = try LogArchive(written.store, set: written.set)
+    try written.write(10)
+    #expect(try archive?.step(now: written.now).hasGap == false)
+    let outcome = try StoreRestore(written.set).restore(
+      first.backup, to: nil, store: written.folder.entry("from-first"))
+    #expect(outcome.position == written.position && outcome.shortfall == nil)
+  }
+
   @Test func aStoreNoLongerArchivedKeepsNoLog() throws {
     let written = try WrittenStore(seed: 10)
     try written.write(20)

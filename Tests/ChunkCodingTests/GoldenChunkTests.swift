@@ -34,8 +34,8 @@ import VitalModel
       ModelledCodecTests().steadyRows(60), .builtIn,
       """
       02 02 43 49 a3 b5 17 9f ca d0 00 9c cf 01 04 24 04 57 d1 00 44 13 2a 4e 00 a1 4f 22 c0 7f cd 7a d6 fc 04 02 \
-      82 69 a8 95 84 3d a9 58 6b f9 c5 62 7b f4 dd 07 50 ce 3a ba c0 71 c2 ba 7e bf d2 1b 3a 94 a1 f7 69 bb 1f 0f \
-      b4 96
+      82 69 a8 95 84 21 08 40 d4 83 9b d0 cc 05 ef 93 b5 eb eb a5 78 33 cc 74 39 a0 8f 0a 29 e3 50 d8 5b 94 b3 63 \
+      80 4f
       """)
   }
 

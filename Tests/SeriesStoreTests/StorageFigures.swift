@@ -35,18 +35,55 @@ import VitalModel
     #expect(figures.all.samples == samples && figures.rollupDays >= 1)
     print("samples \(samples), chunks \(figures.chunks), bytes a sample \(figures.all.bytesPerSample ?? 0)")
     print("rollups \(figures.rollupBytes) bytes, \(Double(figures.rollupBytes) / Double(samples)) a sample")
-    for (resolution, ahead) in [(SeriesResolution.raw, false), (.raw, true), (.minute, false), (.hour, false)] {
-      var scan = SeriesScan()
-      (scan.resolution, scan.decodesAhead) = (resolution, ahead)
-      let clock = ContinuousClock.now
-      let cursor = try reader.scan(scan)
-      var row = ScannedRow()
-      var rows = 0
-      while try cursor.next(&row) { rows += 1 }
-      cursor.close()
-      print("\(resolution)\(ahead ? " ahead" : ""): \(rows) rows in \(ContinuousClock.now - clock)")
-      #expect(rows >= seconds / max(1, Int(resolution.width) / 1000))
+    // In turns, so that what else the machine does falls on all of them alike.
+    var scans: [Scan: [Duration]] = [:]
+    for _ in 0..<(StorageFigures.days == 0 ? 1 : 9) {
+      for scan in Scan.all { scans[scan, default: []].append(try StorageFigures.time(scan, reader, seconds: seconds)) }
     }
+    for scan in Scan.all {
+      let times = (scans[scan] ?? []).sorted()
+      print("\(scan.name): median \(times[times.count / 2]), \(times[0]) to \(times[times.count - 1])")
+    }
+    for ahead in Scan.all where ahead.isAhead {
+      var without = ahead
+      without.isAhead = false
+      let ratios = zip(scans[ahead] ?? [], scans[without] ?? []).map { $0 / $1 }.sorted()
+      print("\(ahead.name): \(ratios[ratios.count / 2]) of the time without")
+    }
+  }
+
+  private struct Scan: Hashable {
+    var resolution: SeriesResolution
+    var isAhead = false
+    /// Rows are made into text, as an export does; otherwise only counted.
+    var isText = false
+
+    var name: String { "\(resolution)\(isText ? " as text" : "")\(isAhead ? " ahead" : "")" }
+
+    static let all =
+      [false, true].flatMap { isText in
+        [false, true].map { Scan(resolution: .raw, isAhead: $0, isText: isText) }
+      } + [Scan(resolution: .minute), Scan(resolution: .minute, isAhead: true), Scan(resolution: .hour)]
+  }
+
+  private static func time(_ wanted: Scan, _ reader: SeriesReader, seconds: Int) throws -> Duration {
+    var scan = SeriesScan()
+    (scan.resolution, scan.decodesAhead) = (wanted.resolution, wanted.isAhead)
+    let clock = ContinuousClock.now
+    let cursor = try reader.scan(scan)
+    var row = ScannedRow()
+    var rows = 0
+    var bytes = 0
+    while try cursor.next(&row) {
+      rows += 1
+      guard wanted.isText else { continue }
+      let moment = Timestamp.format(row.time)
+      for cell in row.samples { bytes += moment.utf8.count + cell.cell.value.description.utf8.count }
+    }
+    cursor.close()
+    let taken = ContinuousClock.now - clock
+    #expect(rows >= seconds / max(1, Int(wanted.resolution.width) / 1000) && (bytes > 0) == wanted.isText)
+    return taken
   }
 
   @Test func bytesAreSharedOutByWhatVitalsTake() throws {

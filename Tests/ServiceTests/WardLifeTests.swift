@@ -278,6 +278,29 @@ import VitalModel
     #expect(try ward.storedSamples() == 102)
   }
 
+  /// What does not say whose it is stays whole while anybody is under hold, whatever its age.
+  @Test func aHoldKeepsTheJournalTooUntilItEnds() throws {
+    let ward = try Ward()
+    try ward.start()
+    for number in 0..<20 {
+      try ward.send("d-1", "hr", "72", at: ward.now - 500 + Int64(number))
+      _ = try ward.settle(number + 1)
+    }
+    try ward.restart()
+    let store = try ward.running.store
+    let first = try #require(try store.journal.firstPosition())
+    let later = ward.now + 800 * 86_400_000
+    let batch = store.makeBatch()
+    store.holds.hold(0, atMs: ward.now, in: batch)
+    try store.write(batch, sync: false)
+    try #require(try ward.running.watch).trim(later)
+    #expect(try store.journal.firstPosition() == first && ward.storedSamples() == 20)
+    store.holds.release(0, in: batch)
+    try store.write(batch, sync: false)
+    try #require(try ward.running.watch).trim(later)
+    #expect(try store.journal.firstPosition() ?? 0 > first && ward.storedSamples() == 0)
+  }
+
   // MARK: What it says about itself
 
   @Test func pagesAreReadyAndPromtoolAcceptsTheMetrics() throws {

@@ -68,6 +68,64 @@ import VitalModel
     #expect(apart.count == 2 && apart.allSatisfy { $0.contains(#""code":"unknown""#) })
   }
 
+  private func identifier(_ line: String) throws -> String {
+    let made = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    return try #require((made["identifier"] as? [[String: String]])?.first?["value"])
+  }
+
+  @Test func pressuresOfSeveralMessagesAreOnePanel() throws {
+    let systolic = Examples.row("sbp", "120", source: 1)
+    var late = Examples.row("dbp", "80", source: 1)
+    late.ingestTime += 60_000
+    let alone = try #require(lines([[systolic]]).first)
+    let made = lines([[late, systolic]])
+    #expect(made.count == 1 && !made[0].contains("dataAbsentReason"))
+    #expect(made[0].contains(#""status":"final""#) && made[0].contains(#""issued":"2026-01-01T00:01:00.373Z""#))
+    // The panel takes the place of what was handed on before its other half came.
+    #expect(try identifier(made[0]) == identifier(alone))
+  }
+
+  @Test func aCorrectedPressureStaysInItsPanel() throws {
+    var old = Examples.row("sbp", "210", source: 1)
+    old.isSuperseded = true
+    var new = Examples.row("sbp", "120", source: 1)
+    new.ingestTime += 60_000
+    new.flags = [.corrected]
+    let other = Examples.row("dbp", "80", source: 1)
+    let current = lines([[other, new]])
+    #expect(current.count == 1 && current[0].contains(#""status":"corrected""#))
+    #expect(current[0].contains(#""value":120,"#) && current[0].contains(#""value":80,"#))
+    let all = lines([[other, old, new]])
+    #expect(all.count == 2 && all.filter { $0 == current[0] }.count == 1)
+    let gone = try #require(all.first { $0 != current[0] })
+    #expect(gone.contains(#""status":"entered-in-error""#) && gone.contains(#""value":210,"#))
+    #expect(!gone.contains(#""value":80,"#))
+    #expect(try identifier(gone) == identifier(current[0]) + "/superseded-1767225600373")
+  }
+
+  /// Every moment a store can give of two pressures and a pulse with up to three values each, received apart or at once.
+  @Test func noTwoLinesHaveOneIdentifier() throws {
+    for choice in 0..<512 {
+      var rows = [Examples.row("sbp", "119", source: 0)]
+      for (place, key) in ["dbp", "hr", "sbp"].enumerated() {
+        let bits = choice >> (3 * place)
+        let count = bits & 3
+        for index in 0..<count {
+          var row = Examples.row(key, "\(60 + index)", source: 1)
+          if bits & 4 != 0 { row.ingestTime += Int64(index) * 1000 }
+          row.isSuperseded = index < count - 1
+          if index > 0 { row.flags = [.corrected] }
+          rows.append(row)
+        }
+      }
+      let names = try lines([rows]).map(identifier)
+      #expect(Set(names).count == names.count, "choice \(choice)")
+      // And in force the same ones however often values were corrected.
+      let current = try lines([rows.filter { !$0.isSuperseded }]).map(identifier)
+      #expect(Set(current) == Set(names.filter { !$0.contains("superseded") }), "choice \(choice)")
+    }
+  }
+
   @Test func whatTheSensorCannotHaveMeasuredHasNoValue() throws {
     var row = Examples.row("spo2", "40")
     row.statusRaw = SampleStatus.leadOff.rawValue

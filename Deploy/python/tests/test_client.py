@@ -8,6 +8,7 @@ import stat
 import tempfile
 import threading
 import unittest
+import unittest.mock
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,8 @@ from vigil_client.__main__ import main
 from vigil_client.streams import rfc3339
 
 START = datetime(2026, 1, 1, 23, 59, 58, tzinfo=timezone.utc)
+#: What something else than Vigil answers.
+NO_LISTS = {"html": b"<html>\n", "empty": b"", "list": b"[]", "word": b'{"patients":"x"}', "bytes": b"\xff", "null": b"null"}
 NOTES = {"vigil.table": "observations", "vigil.version": "1"}
 
 
@@ -154,6 +157,14 @@ class Store(Case):
             with self.fails(text):
                 vigil.open_store("x", vigil=self.program(f"cat {self.folder}/out; {end}")).arrow()
 
+    def test_what_a_program_warns_of_is_passed_on(self):
+        (self.folder / "out").write_bytes(stream([row(0)]))
+        said = "echo 'vigil: the store knows no patient `x`' >&2; echo 'exported 1 samples' >&2"
+        with self.assertWarnsRegex(UserWarning, "no patient `x`") as caught:
+            samples = vigil.open_store("x", vigil=self.program(f"{said}; cat {self.folder}/out"), patients=["p-1", "x"])
+            self.assertEqual(samples.arrow().num_rows, 1)
+        self.assertEqual(len(caught.warnings), 1)
+
     def test_no_program_is_an_error(self):
         with self.fails("vigil=PATH"):
             vigil.open_store("x", vigil=str(self.folder / "none")).arrow()
@@ -229,6 +240,56 @@ class Lake(Case):
         self.assertEqual(
             sorted((r["code"], r["mantissa"]) for r in found), [("hr", 5), ("hr", 72), ("hr", 73), ("hr", 74), ("spo2", 71)])
 
+    def test_a_run_that_fails_changes_nothing(self):
+        path = self.folder / "lake"
+        read([row(n) for n in range(5)]).write_parquet(str(path))
+        before = sorted(path.rglob("*"))
+        whole = stream([row(n, code) for code in ("hr", "spo2") for n in range(5)])
+        # Every batch is there, only the end is not; or the last batch breaks off.
+        for cut in (8, 40):
+            torn = vigil.Observations(lambda: vigil.read_stream(io.BytesIO(whole[:-cut])).reader())
+            for name, replace in (("lake", True), ("new", False), ("new", True)):
+                with self.subTest(cut=cut, name=name, replace=replace), self.fails("breaks off"):
+                    torn.write_parquet(str(self.folder / name), replace=replace)
+                self.assertEqual(os.listdir(self.folder), ["lake"])
+                self.assertEqual(sorted(path.rglob("*")), before)
+
+    def test_a_lake_without_partitions_is_replaced_whole(self):
+        path = str(self.folder / "a" / "lake")
+        for number in range(2):
+            read([row(number)]).write_parquet(path, partition=(), replace=number > 0)
+            self.assertEqual(os.listdir(self.folder / "a"), ["lake"])
+            self.assertEqual(pq.read_table(path)["mantissa"].to_pylist(), [70 + number])
+        self.assertEqual(read([]).write_parquet(str(self.folder / "none")), 0)
+        self.assertEqual(ds.dataset(str(self.folder / "none")).count_rows(), 0)
+        link = self.folder / "link"
+        link.symlink_to("a/lake")
+        read([row(7)]).write_parquet(str(link), partition=(), replace=True)
+        self.assertTrue(link.is_symlink())
+        self.assertEqual(pq.read_table(path)["mantissa"].to_pylist(), [77])
+
+    def test_a_partition_that_cannot_be_moved_in_leaves_the_old_one(self):
+        path = str(self.folder / "lake")
+        read([row(0)]).write_parquet(path, partition=("code",))
+        rename = os.rename
+
+        def failing(old, new):
+            if new.endswith("code=hr") and ".partial" not in new and f"{os.sep}new{os.sep}" in old:
+                raise OSError(28, "No space left on device")
+            rename(old, new)
+
+        with unittest.mock.patch("os.rename", failing), self.fails("No space left"):
+            read([row(5)]).write_parquet(path, partition=("code",), replace=True)
+        self.assertEqual(ds.dataset(path, partitioning="hive").to_table()["mantissa"].to_pylist(), [70])
+        self.assertEqual(os.listdir(self.folder), ["lake"])
+
+    def test_only_folders_are_written(self):
+        with self.fails("a folder of this machine"):
+            read([row(0)]).write_parquet("s3://bucket/lake")
+        (self.folder / "file").write_text("")
+        with self.fails("file"):
+            read([row(0)]).write_parquet(str(self.folder / "file" / "lake"))
+
     def test_no_such_partition(self):
         with self.fails("no column `day`"):
             read([row(0)]).write_parquet(str(self.folder / "lake"), partition=("day",))
@@ -255,6 +316,19 @@ class Lake(Case):
         self.assertEqual(read(rows[:2]).write_delta(path, mode="overwrite")["inserted"], 2)
         with self.fails("mode is append or overwrite"):
             read(rows).write_delta(path, mode="merge")
+
+    def test_an_older_export_does_not_undo_a_correction(self):
+        from deltalake import DeltaTable
+
+        path = str(self.folder / "table")
+        old = row(0)
+        new = {**old, "mantissa": 99, "ingest_time": old["ingest_time"] + timedelta(minutes=1)}
+        self.assertEqual(read([new]).write_delta(path), {"inserted": 1, "updated": 0})
+        self.assertEqual(read([old, row(1)]).write_delta(path), {"inserted": 1, "updated": 0})
+        found = pa.table(DeltaTable(path).to_pyarrow_dataset().to_table()).to_pylist()
+        self.assertEqual(sorted(r["mantissa"] for r in found), [71, 99])
+        newer = {**new, "mantissa": 98, "ingest_time": new["ingest_time"] + timedelta(milliseconds=1)}
+        self.assertEqual(read([newer]).write_delta(path), {"inserted": 0, "updated": 1})
 
 
 class Live(Case):
@@ -292,6 +366,8 @@ class Live(Case):
         self.url = f"http://127.0.0.1:{server.server_address[1]}"
 
     def answer(self, handler, path, query):
+        if path == "/v1/patients" and query.get("tenant") in NO_LISTS:
+            return handler.reply(200, NO_LISTS[query["tenant"]], "text/html")
         if path == "/v1/patients":
             first = int(query.get("cursor", 0))
             page = {"patients": [{"tenant": "demo", "patient": f"p-{first}", "unit": None, "bed": "1"}]}
@@ -340,6 +416,11 @@ class Live(Case):
 
     def test_everybody_is_listed(self):
         self.assertEqual([p.patient for p in vigil.connect(self.url).patients()], ["p-0", "p-1", "p-2"])
+
+    def test_what_is_no_list_of_patients_is_one_line(self):
+        for tenant in NO_LISTS:
+            with self.subTest(tenant), self.fails("no list of patients"):
+                vigil.connect(self.url).patients(tenant=tenant)
 
     def test_what_goes_wrong_is_one_line(self):
         service = vigil.connect(self.url)
@@ -393,7 +474,29 @@ class CommandLine(Case):
         self.assertEqual((status, err.count("\n")), (1, 1))
         self.assertEqual(self.run_main("show")[0], 2)
         self.assertEqual(self.run_main("show", "--url", "http://127.0.0.1:1")[0], 1)
-        self.assertEqual(self.run_main("show", "--store", "x", "--start", "2026-01-01")[0], 2)
+        for text, advice in (("2026-01-01", "write 2026-01-01T00:00:00Z"), ("2026-01-01Z", "such as 2026-01-31T00:00:00Z")):
+            status, _, err = self.run_main("show", "--store", "x", "--start", text)
+            self.assertEqual(status, 2)
+            self.assertIn(advice, err)
+            # What is advised is taken: what fails is the program that is not there.
+            self.assertEqual(
+                self.run_main("show", "--store", "x", "--vigil", "/none", "--start", advice.split()[-1])[0], 1)
+
+    def test_a_tenant_is_asked_of_a_service_only(self):
+        asked = []
+
+        class Asked(vigil.Service):
+            def observations(self, patient, **words):
+                asked.append((patient, words["tenant"]))
+                return read([row(0)])
+
+        with unittest.mock.patch("vigil_client.__main__.connect", lambda url, token, purpose: Asked(url, token, purpose, 1)):
+            self.assertEqual(
+                self.run_main("show", "--url", "http://127.0.0.1:1", "--patient", "p-1", "--tenant", "demo")[0], 0)
+        self.assertEqual(asked, [("p-1", "demo")])
+        status, _, err = self.run_main("show", "--store", "x", "--tenant", "demo")
+        self.assertEqual((status, err.count("\n")), (1, 1))
+        self.assertIn("--tenant is for --url", err)
 
 
 if __name__ == "__main__":

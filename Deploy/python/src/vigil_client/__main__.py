@@ -55,6 +55,8 @@ def _show(source: Observations) -> None:
 
 def _source(options: argparse.Namespace) -> Observations:
     codes = [name for text in options.codes for name in text.split(",")]
+    if options.tenant is not None and not options.url:
+        raise VigilError("--tenant is for --url: a store or stream is read of all tenants, and `tenant` is a column")
     if options.store:
         return open_store(
             options.store, vigil=options.vigil, patients=options.patient, codes=codes, start=options.start,
@@ -69,7 +71,8 @@ def _source(options: argparse.Namespace) -> Observations:
     if options.token_env and not token:
         raise VigilError(f"the environment has no {options.token_env}")
     service = connect(options.url, token, purpose=options.purpose)
-    return service.observations(options.patient[0], codes=codes, start=options.start, end=options.end)
+    return service.observations(
+        options.patient[0], tenant=options.tenant, codes=codes, start=options.start, end=options.end)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -107,6 +110,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
         "--master-key", metavar="REF", help="of an encrypted store: env:NAME, file:PATH or command:/PATH")
     parser.add_argument("--token-env", metavar="NAME", help="environment variable that holds api.token")
     parser.add_argument("--purpose", metavar="TEXT", help="why it is read, for the audit chain")
+    parser.add_argument("--tenant", metavar="NAME", help="with --url: of this tenant, where several know such a patient")
     parser.add_argument("--patient", action="append", default=[], metavar="ID", help="only this patient; repeats")
     parser.add_argument("--codes", action="append", default=[], metavar="KEY,...", help="only these vitals; repeats")
     parser.add_argument("--start", type=_time, metavar="T", help="first event time, with time zone")
@@ -118,9 +122,12 @@ def _names(text: str) -> list[str]:
 
 
 def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is no time; write it such as 2026-01-31T00:00:00Z") from error
     if moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text} has no time zone; write {text}Z")
+        raise argparse.ArgumentTypeError(f"{text} has no time zone; write {moment.isoformat()}Z")
     return moment
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -42,13 +44,49 @@ DATED = _dated_schema()
 
 
 def write_parquet(source: Observations, path: str, partition: tuple[str, ...], replace: bool) -> int:
-    import pyarrow.dataset as ds
-
+    path = os.fspath(path)
     unknown = [name for name in partition if name not in DATED.names]
     if unknown:
         raise VigilError(f"no column `{unknown[0]}` to partition by; there are {', '.join(DATED.names)}")
-    if not replace and os.path.isdir(path) and os.listdir(path):
-        raise VigilError(f"{path}: not empty; choose another folder, or replace its partitions with replace=True")
+    if "://" in path:
+        raise VigilError(f"{path}: Parquet is written to a folder of this machine; copy it from there")
+    # A link stays one: what it leads to is written.
+    folder = os.path.realpath(path)
+    try:
+        if not replace and os.path.isdir(folder) and os.listdir(folder):
+            raise VigilError(f"{path}: not empty; choose another folder, or replace its partitions with replace=True")
+        with _beside(folder) as (made, old):
+            rows = _write_files(source, made, partition)
+            # Only what was read to its end comes here.
+            for place in _leaves(made, len(partition)):
+                _put(os.path.join(made, place), os.path.normpath(os.path.join(folder, place)), os.path.join(old, place))
+            os.makedirs(folder, exist_ok=True)
+    except (OSError, pa.ArrowException) as error:
+        raise VigilError(f"{path}: {line(error)}") from error
+    return rows
+
+
+@contextmanager
+def _beside(folder: str) -> Iterator[tuple[str, str]]:
+    """A folder to write into and one for what it replaces, on the same disk; both are gone afterwards."""
+    holder, name = os.path.split(folder)
+    os.makedirs(holder, exist_ok=True)
+    if os.path.ismount(folder) or not os.access(holder, os.W_OK):
+        holder = folder
+    # Readers of a lake pass over names that begin with a dot.
+    scratch = os.path.join(holder, f".{name}-{uuid.uuid4().hex[:12]}.partial")
+    made, old = os.path.join(scratch, "new"), os.path.join(scratch, "old")
+    os.mkdir(scratch)
+    try:
+        os.mkdir(made)
+        yield made, old
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write_files(source: Observations, folder: str, partition: tuple[str, ...]) -> int:
+    import pyarrow.dataset as ds
+
     kept = [name for name in DATED.names if name not in partition]
     format = ds.ParquetFileFormat()
     texts = [name for name in kept if pa.types.is_string(DATED.field(name).type)]
@@ -70,13 +108,12 @@ def write_parquet(source: Observations, path: str, partition: tuple[str, ...], r
 
         ds.write_dataset(
             pa.RecordBatchReader.from_batches(DATED, batches()),
-            path,
+            folder,
             format=format,
             file_options=options,
-            # A name of its own for each run, or a later one would overwrite the files of an earlier.
+            # A name of its own for each run: files of two lakes can be put together.
             basename_template=f"part-{uuid.uuid4().hex[:12]}-{{i}}.parquet",
             partitioning=ds.partitioning(pa.schema([DATED.field(name) for name in partition]), flavor="hive"),
-            existing_data_behavior="delete_matching" if replace else "error",
             # Row groups of at least this many rows, or a batch over many vitals and days would be as many tiny ones.
             min_rows_per_group=32_768,
             max_rows_per_group=1 << 20,
@@ -84,6 +121,29 @@ def write_parquet(source: Observations, path: str, partition: tuple[str, ...], r
             max_partitions=100_000,
         )
     return rows
+
+
+def _leaves(folder: str, depth: int) -> list[str]:
+    """The partitions in a folder, by their paths in it; of a folder without any it is the folder itself."""
+    places = [""]
+    for _ in range(depth):
+        places = [os.path.join(place, name) for place in places for name in os.listdir(os.path.join(folder, place))]
+    return [place for place in sorted(places) if os.listdir(os.path.join(folder, place))]
+
+
+def _put(new: str, target: str, old: str) -> None:
+    """Moves a partition to its place; what was there goes to ``old``, and comes back where that fails."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    is_there = os.path.lexists(target)
+    if is_there:
+        os.makedirs(os.path.dirname(old.rstrip(os.sep)), exist_ok=True)
+        os.rename(target, old)
+    try:
+        os.rename(new, target)
+    except OSError:
+        if is_there:
+            os.rename(old, target)
+        raise
 
 
 # Delta Lake has neither unsigned integers nor milliseconds.
@@ -168,12 +228,13 @@ def _merge(target: Any, table: pa.Table, key: tuple[str, ...], counts: dict[str,
     days = pc.min_max(table["date"]).as_py()
     equal.append(f"(target.date BETWEEN DATE '{days['min']}' AND DATE '{days['max']}')")
     columns = {name: f"source.{name}" for name in _DELTA.names}
-    # An equal row stays as it is, so that the same export again changes nothing.
+    # An equal row stays as it is, so that the same export again changes nothing; and so does one that was received after
+    # ours: an export made before a correction and loaded after it must not bring the old value back.
     changed = " OR ".join(
         f"(target.{name} IS DISTINCT FROM source.{name})" for name in _DELTA.names if name not in key)
     done = (
         target.merge(table, " AND ".join(equal), source_alias="source", target_alias="target")
-        .when_matched_update(columns, predicate=changed)
+        .when_matched_update(columns, predicate=f"source.ingest_time >= target.ingest_time AND ({changed})")
         .when_not_matched_insert(columns)
         .execute()
     )

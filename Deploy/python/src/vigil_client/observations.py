@@ -178,6 +178,8 @@ class Observations:
         ``date`` is the UTC day of ``time``. Numbers and times are DELTA_BINARY_PACKED, everything is zstd. It streams:
         memory holds batches, not the store. ``replace`` puts the partitions written in place of those of the same name
         and leaves others alone, so that a day can be exported again; without it a folder that is not empty is refused.
+        Files are written beside the folder and moved in when the source was read to its end: what fails leaves the folder
+        as it was.
         """
         from .lake import write_parquet
 
@@ -193,9 +195,10 @@ class Observations:
     ) -> dict[str, int]:
         """Writes a Delta table and returns the rows ``inserted`` and ``updated``.
 
-        ``append`` with a ``key`` is idempotent: a row whose key the table has is updated, so that the same export twice
-        changes nothing and a correction takes the place of what it corrects (superseded values are left out; the table's
-        history has them). ``key=None`` appends without looking. ``overwrite`` makes the table anew.
+        ``append`` with a ``key`` is idempotent: a row whose key the table has is updated unless that was received later, so
+        that the same export twice changes nothing, a correction takes the place of what it corrects, and an older export
+        does not undo it (superseded values are left out; the table's history has them). ``key=None`` appends without
+        looking. ``overwrite`` makes the table anew.
         """
         from .lake import write_delta
 

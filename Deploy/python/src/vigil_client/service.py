@@ -72,9 +72,13 @@ class Service:
         target: str | None = self._target("/v1/patients", {"tenant": tenant, "limit": "10000"})
         while target:
             with self._answer(target) as answer:
-                page = json.load(answer)
+                try:
+                    page = json.load(answer)["patients"]
+                    found += [Patient(p["tenant"], p["patient"], p["unit"], p["bed"]) for p in page]
+                except (ValueError, KeyError, TypeError) as error:
+                    raise VigilError(
+                        f"{self._url}: the answer is no list of patients: is this a Vigil service?") from error
                 target = self._next(answer, target)
-            found += [Patient(p["tenant"], p["patient"], p["unit"], p["bed"]) for p in page["patients"]]
         return found
 
     def observations(

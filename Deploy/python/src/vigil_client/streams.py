@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -37,6 +38,8 @@ def open_store(
     ``vigil`` is the program; ``patients`` and ``codes`` choose, none is all; event times lie in ``start`` <= time <
     ``end`` and must have a time zone; ``superseded`` adds the values that corrections replaced; ``master_key`` says
     where the key of an encrypted store is, never the key itself: ``env:NAME``, ``file:PATH`` or ``command:/PATH``.
+
+    None of ``patients`` known is a ``VigilError``, one of several not known a Python warning.
     """
     command = [vigil, "export", "--store", os.fspath(path), "--format", "arrow"]
     for flag, names in (("--patients", patients), ("--codes", codes)):
@@ -201,6 +204,11 @@ def _until_done(
     why = _why(process, said)
     if why:
         raise VigilError(why)
+    # What it stepped over: a patient it does not know beside others, a damaged record.
+    said.seek(0)
+    for text in said.read().decode(errors="replace").splitlines():
+        if text.startswith("vigil: "):
+            warnings.warn(text, stacklevel=2)
 
 
 def _why(process: subprocess.Popen[bytes], said: IO[bytes]) -> str | None:
