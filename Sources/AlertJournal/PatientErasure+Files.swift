@@ -8,9 +8,10 @@ extension PatientErasure {
   /// they are, go; the others are sealed under the store's new key.
   func cleanDamagedFiles() throws(JournalError) {
     let place = DamagedFiles(store: store.path, vault: vault)
+    let prefixes = try alertPrefixes()
     for name in try storing(place.names) {
       let path = place.path + "/" + name
-      guard let row = DamagedFiles.row(ofFile: name), !isOwn(row), let plain = place.open(name),
+      guard let row = DamagedFiles.row(ofFile: name), !isOwn(row, prefixes), let plain = place.open(name),
         !mayHold(row, plain)
       else {
         unlink(path)
@@ -21,11 +22,10 @@ extension PatientErasure {
     }
   }
 
-  private func isOwn(_ row: DamagedFiles.Row) -> Bool {
+  private func isOwn(_ row: DamagedFiles.Row, _ alertPrefixes: [[UInt8]]) -> Bool {
     let place = row.key.withUnsafeBytes { KeyPlace(family: row.family, key: $0) }
     if place == .patient(patient) { return true }
-    guard row.family == "alerts", let keys = try? alertPrefixes() else { return false }
-    return keys.contains { row.key.starts(with: $0) }
+    return row.family == "alerts" && alertPrefixes.contains { row.key.starts(with: $0) }
   }
 
   /// Whether a row that was put aside may say anything of the patient: what does not read may.
@@ -59,8 +59,10 @@ extension PatientErasure {
 
   /// Folders beside a store that repairs leave: whole stores as they were.
   static func leftovers(beside path: String) throws(JournalError) -> [String] {
-    guard let slash = path.lastIndex(of: "/") else { return [] }
-    let (folder, name) = (String(path[..<slash]), String(path[path.index(after: slash)...]))
+    let path = String(path.reversed().drop { $0 == "/" }.reversed())
+    let slash = path.lastIndex(of: "/")
+    let folder = slash.map { String(path[..<$0]) } ?? "."
+    let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
     let names = try storing { () throws(StoreError) in try DamagedFiles.names(in: folder.isEmpty ? "/" : folder) }
     return names.filter { $0.hasPrefix(name + ".damaged-") || $0 == name + ".rebuilt" }.map { folder + "/" + $0 }
   }
