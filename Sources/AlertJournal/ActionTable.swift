@@ -145,6 +145,20 @@ package struct ActionTable: Sendable {
     return found
   }
 
+  /// All silences that read, without their ends.
+  func readableSilences() throws(JournalError) -> [StoredSilence] {
+    var found: [StoredSilence] = []
+    try table.scan(prefix: [ActionTable.silencePrefix]) { (key, value) throws(JournalError) in
+      guard let id = try? self.id(ofKey: key) else { return true }
+      let row = try? table.open(value, position: 0) { (reader) throws(ByteError) in
+        try ActionTable.silence(id, &reader)
+      }
+      if let row { found.append(row) }
+      return true
+    }
+    return found
+  }
+
   /// The mark of something done; nil: it was not, or the mark is forgotten.
   package func mark(_ kind: ActionMark.Kind, _ digest: [UInt8]) throws(JournalError) -> ActionMark? {
     try table.read(ActionTable.markKey(kind, digest), position: 0) { (reader) throws(ByteError) in

@@ -4,6 +4,8 @@ import KeyValueStore
 /// `STORE/damaged`: where rows that cannot be used are put aside, each in a file of its own, as kept on disk.
 package enum DamagedPlace {
   static let folder = "/damaged"
+  /// Bytes of a key in a file's name: a key may be longer than a name can be.
+  static let keyBytesMax = 100
 
   /// Puts the bytes of a row aside; they are on disk when this returns.
   ///
@@ -13,8 +15,7 @@ package enum DamagedPlace {
   ) throws(BackupError) -> String {
     let place = path + folder
     try BackupFiles.makeFolder(place)
-    // A key may be longer than a file's name can be.
-    let name = family + "-" + hexadecimal(key.prefix(100))
+    let name = family + "-" + hexadecimal(key.prefix(keyBytesMax))
     try BackupFiles.write(kept, to: place + "/" + name, in: place)
     return name
   }

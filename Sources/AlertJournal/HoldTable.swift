@@ -21,6 +21,16 @@ package struct HoldTable: Sendable {
   /// Whether a patient is held.
   package func isHeld(_ patient: UInt32) throws(JournalError) -> Bool { try table.holds(KeyRow.hold(patient)) }
 
+  /// Patients held, by the keys of the rows alone.
+  func numbers() throws(JournalError) -> Set<UInt32> {
+    var found: Set<UInt32> = []
+    try table.scan(prefix: [KeyRow.holdPrefix]) { (key, _) throws(JournalError) in
+      found.insert(try table.parse(key) { (reader) throws(KeyError) in try reader.uint32() })
+      return true
+    }
+    return found
+  }
+
   /// Patients held, with the time since when (milliseconds).
   package func all() throws(JournalError) -> [UInt32: Int64] {
     var found: [UInt32: Int64] = [:]

@@ -68,7 +68,7 @@ extension KeyRing {
 
   private func readHourKey(_ id: KeyID, _ state: State) throws(StoreError) -> SecretKey? {
     guard let row = try hourRows(of: id.number).first(where: { $0.generation == id.generation }) else { return nil }
-    return try wrap.unwrap(row.wrapped, row: row.key, under: state.master)?.key
+    return try unwrap(row.wrapped, row: row.key, under: state.master)?.key
   }
 
   /// Rows of all hours, or of one.

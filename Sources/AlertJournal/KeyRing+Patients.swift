@@ -145,7 +145,7 @@ extension KeyRing {
     let wrapped = try asStore { () throws(JournalError) in
       try table.read(row, position: UInt64(number)) { (reader) throws(ByteError) in [UInt8](try reader.counted()) }
     }
-    guard let wrapped, let found = try wrap.unwrap(wrapped, row: row, under: state.master) else { return nil }
+    guard let wrapped, let found = try unwrap(wrapped, row: row, under: state.master) else { return nil }
     return (found.key, String(decoding: found.extra, as: UTF8.self))
   }
 

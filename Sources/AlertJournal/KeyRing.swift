@@ -217,7 +217,21 @@ final class KeyRing: Sendable {
       }
     }
     guard let wrapped else { return nil }
-    return try wrap.unwrap(wrapped, row: row, under: above)?.key
+    return try unwrap(wrapped, row: row, under: above)?.key
+  }
+
+  /// A key under the master key; nil when it is damaged.
+  ///
+  /// - Throws: `.sealed` when the master key has been changed since this was opened.
+  func unwrap(
+    _ wrapped: [UInt8], row: [UInt8], under master: SecretKey
+  ) throws(StoreError) -> (key: SecretKey, extra: [UInt8])? {
+    if let found = try wrap.unwrap(wrapped, row: row, under: master) { return found }
+    let header = try asStore { () throws(JournalError) in try KeyHeader.read(table) }
+    guard let header,
+      try wrap.unwrap(header.names, keyBytes: NameCipher.keyBytes, row: KeyRow.header, under: master) == nil
+    else { return nil }
+    throw .sealed("the master key was changed while this was open: open it again with the new one")
   }
 
   func keep(_ key: SecretKey, _ id: KeyID, _ state: inout State) {

@@ -153,24 +153,32 @@ struct Tombstones {
     batch.put(table.family, key: key, value: sealed)
   }
 
-  func all() throws(JournalError) -> [KeyService.Tombstone] {
+  /// - Parameter onDamage: told of each that does not read, which is then left out; nil: the first one ends it.
+  func all(onDamage: ((JournalError) -> Void)? = nil) throws(JournalError) -> [KeyService.Tombstone] {
     var found: [KeyService.Tombstone] = []
     try table.scan(prefix: [KeyRow.tombstonePrefix]) { (key, value) throws(JournalError) in
-      let patient = try table.parse(key) { (reader) throws(KeyError) in try reader.uint32() }
-      let plain = try storing { () throws(StoreError) in
-        try vault.open(value, family: table.family.name, key: key)
+      do throws(JournalError) {
+        found.append(try stone(key, value))
+      } catch {
+        guard let onDamage else { throw error }
+        onDamage(error)
       }
-      found.append(
-        try lending(plain) { (raw) throws(JournalError) in
-          try SealedValue.open(raw, family: table.family.name, position: UInt64(patient)) {
-            (reader) throws(ByteError) in
-            KeyService.Tombstone(
-              patient: patient, timeMs: try reader.littleEndian(), proof: [UInt8](try reader.counted()),
-              actor: try reader.countedString(), reason: try reader.countedString())
-          }
-        })
       return true
     }
     return found
+  }
+
+  private func stone(
+    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+  ) throws(JournalError) -> KeyService.Tombstone {
+    let patient = try table.parse(key) { (reader) throws(KeyError) in try reader.uint32() }
+    let plain = try storing { () throws(StoreError) in try vault.open(value, family: table.family.name, key: key) }
+    return try lending(plain) { (raw) throws(JournalError) in
+      try SealedValue.open(raw, family: table.family.name, position: UInt64(patient)) { (reader) throws(ByteError) in
+        KeyService.Tombstone(
+          patient: patient, timeMs: try reader.littleEndian(), proof: [UInt8](try reader.counted()),
+          actor: try reader.countedString(), reason: try reader.countedString())
+      }
+    }
   }
 }

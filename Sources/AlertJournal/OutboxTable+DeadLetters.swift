@@ -132,6 +132,25 @@ extension OutboxTable {
     return count
   }
 
+  /// Everything owed and every dead letter that reads.
+  func readable() throws(JournalError) -> [QueuedRow] {
+    var found: [QueuedRow] = []
+    for prefix in [OutboxTable.rowPrefix, OutboxTable.deadPrefix] {
+      try table.scan(prefix: [prefix]) { (key, value) throws(JournalError) in
+        let order = try? table.parse(key) { (reader) throws(KeyError) in try reader.uint64() }
+        guard let order else { return true }
+        let row = try? table.open(value, position: order, newest: OutboxTable.rowVersion) {
+          (reader) throws(ByteError) in
+          prefix == OutboxTable.rowPrefix
+            ? try OutboxTable.row(order, &reader) : try OutboxTable.deadLetter(order, &reader)?.queued
+        }
+        if let row { found.append(row) }
+        return true
+      }
+    }
+    return found
+  }
+
   private func visitDeadLetters(_ visit: (DeadLetter) -> Bool) throws(JournalError) {
     try table.scan(prefix: [OutboxTable.deadPrefix]) { (key, value) throws(JournalError) in
       let order = try table.parse(key) { (reader) throws(KeyError) in try reader.uint64() }

@@ -7,15 +7,28 @@ import VitalModel
 /// The journal without the patient: every batch of an hour in which the patient appears is sealed anew under a new key of
 /// that hour, and the old one is destroyed.
 extension PatientErasure {
-  private struct Hour {
+  struct Hour {
     var first = UInt64.max
     var last: UInt64 = 0
     var isConcerned = false
+    /// Batches that do not read.
+    var undecodable = 0
+  }
+
+  /// A row of the journal.
+  private struct Row {
+    var position: UInt64
+    /// Whose key it is under; nil where that cannot be told.
+    var hour: UInt32?
+    /// Nil where it does not open.
+    var value: [UInt8]?
   }
 
   func rewriteJournal() throws(JournalError) {
-    let concerned = try concernedHours()
-    for (number, hour) in concerned.sorted(by: { $0.value.first < $1.value.first }) {
+    var hours = try hours("journal")
+    try markHalfDone(&hours)
+    report.batchesUndecodable = hours.values.reduce(0) { $0 + $1.undecodable }
+    for (number, hour) in hours.filter(\.value.isConcerned).sorted(by: { $0.value.first < $1.value.first }) {
       let chosen = try storing { () throws(StoreError) in
         try vault.ring.exclusively { (state) throws(StoreError) in
           let chosen = try vault.ring.makeHourKey(number, first: hour.first, last: hour.last, &state)
@@ -32,58 +45,104 @@ extension PatientErasure {
     }
   }
 
-  /// Hours that have a batch with anything of the patient in it.
-  private func concernedHours() throws(JournalError) -> [UInt32: Hour] {
+  /// All hours of the journal. Concerned are those that have a batch with anything of the patient in it, and those with a
+  /// batch that does not read: nobody knows what is in it.
+  ///
+  /// - Parameter step: what progress calls it.
+  func hours(_ step: String) throws(JournalError) -> [UInt32: Hour] {
     var hours: [UInt32: Hour] = [:]
     let decoder = JournalBatchDecoder()
     var seen = 0
-    try store.journal.readBatches(from: 0, onDamage: { _ in }) { (bytes, header) throws(Damage) in
+    var before: UInt32?
+    var isAfterStray = false
+    try eachRow(from: nil) { row in
       seen += 1
-      progress("journal", seen)
-      var hour = hours[KeyRing.hour(ofBatch: bytes)] ?? Hour()
-      hour.first = min(hour.first, header.first)
-      hour.last = max(hour.last, header.last)
-      if !hour.isConcerned {
-        var isConcerned = false
-        try decoder.decode(bytes) { if self.changed($0) != nil { isConcerned = true } }
-        hour.isConcerned = isConcerned
+      self.progress(step, seen)
+      guard let number = row.hour else {
+        // Under the key of the hour before or after.
+        isAfterStray = true
+        if let before {
+          hours[before]?.isConcerned = true
+          hours[before]?.undecodable += 1
+        }
+        return
       }
-      hours[KeyRing.hour(ofBatch: bytes)] = hour
+      var hour = hours[number] ?? Hour()
+      if isAfterStray { hour.isConcerned = true }
+      if isAfterStray, before == nil { hour.undecodable += 1 }
+      (isAfterStray, before) = (false, number)
+      hour.first = min(hour.first, row.position)
+      hour.last = max(hour.last, row.position)
+      var isOwn = false
+      let header = row.value.flatMap { value in
+        try? decoder.decode(value) { if !isOwn, self.changed($0) != nil { isOwn = true } }
+      }
+      if let header { hour.last = max(hour.last, header.last) } else { hour.undecodable += 1 }
+      if isOwn || header == nil { hour.isConcerned = true }
+      hours[number] = hour
     }
-    return hours.filter { $0.value.isConcerned }
+    return hours
+  }
+
+  /// Hours that an erasure ended half way in: the old key may still be there, and batches under it that are not the
+  /// patient's and have not been sealed anew.
+  private func markHalfDone(_ hours: inout [UInt32: Hour]) throws(JournalError) {
+    guard isResumed else { return }
+    let rows = try storing { () throws(StoreError) in try vault.ring.hourRows() }
+    for (number, keys) in Dictionary(grouping: rows, by: \.number)
+    where keys.count > 1 && keys.contains(where: { $0.last != .max }) {
+      hours[number]?.isConcerned = true
+    }
+  }
+
+  private func eachRow(from start: UInt64?, _ visit: (Row) throws(JournalError) -> Void) throws(JournalError) {
+    let lower = start.map { Journal.key($0) }
+    let iterator = try storing { () throws(StoreError) in
+      try store.store.iterator(store.families.journal, lower: lower)
+    }
+    defer { iterator.close() }
+    var isAt = try storing { () throws(StoreError) in try iterator.seekToFirst() }
+    while isAt {
+      let key = iterator.key
+      var row = Row(
+        position: key.count == 8 ? UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)) : 0, hour: nil, value: nil)
+      if let envelope = Envelope.read(iterator.keptValue)?.envelope, envelope.keyClass == .hour {
+        row.hour = envelope.number
+      }
+      do throws(StoreError) {
+        row.value = [UInt8](try iterator.value)
+      } catch {
+        guard case .sealed = error else { throw .store(error) }
+      }
+      try visit(row)
+      isAt = try storing { () throws(StoreError) in try iterator.next() }
+    }
   }
 
   private func rewrite(_ number: UInt32, through hour: Hour, with chosen: KeyRing.Chosen) throws(JournalError) {
     let batch = store.makeBatch()
-    var failure: JournalError?
     let decoder = JournalBatchDecoder()
     var encoder = JournalBatchEncoder()
-    try store.journal.readBatches(from: hour.first, upTo: hour.last, onDamage: { _ in }) {
-      (bytes, header) throws(Damage) in
-      guard KeyRing.hour(ofBatch: bytes) == number, failure == nil else { return }
+    try eachRow(from: hour.first) { (row) throws(JournalError) in
+      guard row.hour == number, row.position <= hour.last, let bytes = row.value else { return }
       var records: [JournalRecord] = []
       var count = 0
-      try decoder.decode(bytes) { record in
+      let header = try? decoder.decode(bytes) { record in
         let changed = self.changed(record)
         if changed != nil { count += 1 }
         records.append(changed ?? record)
       }
-      do throws(JournalError) {
-        let value: [UInt8]
-        if count == 0 {
-          value = [UInt8](bytes)
-        } else {
-          for record in records { try encoder.append(record) }
-          value = encoder.finish(partitions: header.partitions).bytes
-        }
-        try put(value, position: header.first, with: chosen, batch)
-        report.journalBatches += 1
-        report.journalEntries += count
-      } catch {
-        failure = error
+      // What does not read stays under the key that goes.
+      guard let header else { return }
+      var value = bytes
+      if count > 0 {
+        for record in records { try encoder.append(record) }
+        value = encoder.finish(partitions: header.partitions).bytes
       }
+      try self.put(value, position: header.first, with: chosen, batch)
+      self.report.journalBatches += 1
+      self.report.journalEntries += count
     }
-    if let failure { throw failure }
     try write(batch)
   }
 
@@ -114,7 +173,7 @@ extension PatientErasure {
   }
 
   /// What stands in the place of a record; nil where it has nothing of the patient.
-  private func changed(_ record: JournalRecord) -> JournalRecord? {
+  func changed(_ record: JournalRecord) -> JournalRecord? {
     switch record {
     case .slot(let slot): return slot.patient == patient ? .slot(PatientErasure.empty(slot)) : nil
     case .text(let slot, let kind, let bytes):
@@ -122,11 +181,11 @@ extension PatientErasure {
       guard kind == .roster, let text = roster(without: bytes) else { return nil }
       return .text(slot, kind, text)
     case .directory(.patient(patient, let tenant, let name)):
-      guard name != traces.replacement else { return nil }
-      return .directory(.patient(number: patient, tenant: tenant, patient: traces.replacement))
+      guard name != replacement else { return nil }
+      return .directory(.patient(number: patient, tenant: tenant, patient: replacement))
     case .directory(.device(let number, let tenant, _)):
       guard traces.namesakes.contains(number) else { return nil }
-      return .directory(.device(number: number, tenant: tenant, device: traces.replacement))
+      return .directory(.device(number: number, tenant: tenant, device: replacement))
     case .directory: return nil
     }
   }

@@ -7,15 +7,11 @@ import VitalModel
 
 /// The rows that are the patient's, and those of others that name the patient.
 extension PatientErasure {
-  /// Rows changed in one write.
-  private static let rowsAtOnce = 1000
-
-  private typealias Row = (key: [UInt8], value: [UInt8])
-
   func write(_ batch: WriteBatch, atLeast count: Int = 1) throws(JournalError) {
     guard batch.count >= count else { return }
     try storing { () throws(StoreError) in try store.write(batch, sync: false) }
     batch.clear()
+    progress("rows", report.rowsDeleted + report.rowsRewritten)
   }
 
   // MARK: The patient's own
@@ -33,13 +29,11 @@ extension PatientErasure {
       let raw = key.withUnsafeBytes { KeyPlace(family: "state", key: $0) }
       return raw == .patient(patient)
     }
-    try deleteSilences(in: batch)
-    try deleteOutbox(in: batch)
-    try deleteQuarantine(in: batch)
+    try deleteTraced(in: batch)
     try write(batch)
   }
 
-  private func count(_ family: Family, _ lower: [UInt8], _ upper: [UInt8]) throws(JournalError) -> Int {
+  private func count(_ family: Family, _ lower: [UInt8]?, _ upper: [UInt8]?) throws(JournalError) -> Int {
     try storing { () throws(StoreError) in
       let iterator = try store.store.iterator(family, lower: lower, upper: upper)
       defer { iterator.close() }
@@ -71,11 +65,12 @@ extension PatientErasure {
     for key in keys {
       batch.delete(family, key: key)
       report.rowsDeleted += 1
-      try write(batch, atLeast: PatientErasure.rowsAtOnce)
+      try write(batch, atLeast: rowsAtOnce)
     }
   }
 
-  private func deleteAlerts(in batch: WriteBatch) throws(JournalError) {
+  /// Fronts of the keys that name an alert of the patient and not the patient.
+  func alertPrefixes() throws(JournalError) -> [[UInt8]] {
     let alerts = store.alerts
     var prefixes: [[UInt8]] = []
     for id in traces.alerts {
@@ -86,6 +81,11 @@ extension PatientErasure {
           try alerts.table.append(id, to: &key)
         })
     }
+    return prefixes
+  }
+
+  private func deleteAlerts(in batch: WriteBatch) throws(JournalError) {
+    let prefixes = try alertPrefixes()
     let named = Set(prefixes)
     let lengths = Set(prefixes.map(\.count))
     try delete(store.families.alerts, in: batch) { key in
@@ -94,112 +94,63 @@ extension PatientErasure {
     }
   }
 
-  private func deleteSilences(in batch: WriteBatch) throws(JournalError) {
-    let actions = store.actions
-    for found in try actions.silences(limit: .max) where found.patient == patient {
+  /// Rows whose keys do not say whose they are: silences, what receivers are owed, refused messages.
+  private func deleteTraced(in batch: WriteBatch) throws(JournalError) {
+    for id in traces.silences.sorted() {
       for prefix in [ActionTable.silencePrefix, ActionTable.endPrefix] {
-        batch.delete(store.families.registry, key: try actions.key(prefix, found.silence.id))
+        batch.delete(store.families.registry, key: try store.actions.key(prefix, id))
       }
       report.rowsDeleted += 1
+      try write(batch, atLeast: rowsAtOnce)
     }
-  }
-
-  /// Rows and dead letters about the patient's alerts, or whose body names the patient.
-  private func deleteOutbox(in batch: WriteBatch) throws(JournalError) {
-    let outbox = store.outbox
-    let owed = try outbox.all()
-    let dead = try outbox.deadLetters().map(\.queued)
-    for entry in owed + dead {
-      let members = try outbox.members(of: entry.order)
-      let isOwn = traces.alerts.contains(entry.row.alertID)
-      let names = traces.alerts.isDisjoint(with: members) == false || mentions(entry.row.body)
-      guard isOwn || names else { continue }
-      if !isOwn { report.digestsWithdrawn += 1 }
+    for row in traces.owed.sorted(by: { $0.order < $1.order }) {
       for key in [
-        OutboxTable.rowKey(entry.order), OutboxTable.deadKey(entry.order), OutboxTable.membersKey(entry.order),
-        try outbox.indexKey(entry.row.receiver, entry.row.webhookID),
+        OutboxTable.rowKey(row.order), OutboxTable.deadKey(row.order), OutboxTable.membersKey(row.order),
+        try store.outbox.indexKey(row.receiver, row.webhookID),
       ] { batch.delete(store.families.outbox, key: key) }
       report.rowsDeleted += 1
-      try write(batch, atLeast: PatientErasure.rowsAtOnce)
+      try write(batch, atLeast: rowsAtOnce)
     }
-  }
-
-  /// Refused messages of the devices that measured the patient, and any that name the patient.
-  private func deleteQuarantine(in batch: WriteBatch) throws(JournalError) {
-    let table = store.quarantine
-    for entry in try table.list(limit: .max) {
-      let place = Device(tenant: entry.tenant, name: entry.device)
-      var isOwn = traces.devices.contains(place) || mentions(Array(entry.topic.utf8)) || entry.device == traces.id
-      if !isOwn, let bytes = try table.get(entry.id)?.bytes { isOwn = mentions(bytes) }
-      guard isOwn else { continue }
-      table.delete(entry.id, in: batch)
+    for id in traces.quarantined.sorted(by: { $0.ordinal < $1.ordinal }) {
+      store.quarantine.delete(id, in: batch)
       report.rowsDeleted += 1
-      try write(batch, atLeast: PatientErasure.rowsAtOnce)
+      try write(batch, atLeast: rowsAtOnce)
     }
-  }
-
-  // MARK: What names the patient
-
-  /// Whether bytes hold the id as a text of JSON, or between other signs that end a name.
-  func mentions(_ bytes: [UInt8]) -> Bool {
-    PatientErasure.places(of: Array(traces.id.utf8), in: bytes).isEmpty == false
-  }
-
-  /// The same bytes with another name in the place of the id; nil when the id is not in them.
-  func cleaned(_ bytes: [UInt8]) -> [UInt8]? {
-    let id = Array(traces.id.utf8)
-    let places = PatientErasure.places(of: id, in: bytes)
-    guard !places.isEmpty else { return nil }
-    var out: [UInt8] = []
-    var from = 0
-    for place in places {
-      out += bytes[from..<place]
-      out += Array(traces.replacement.utf8)
-      from = place + id.count
-    }
-    return out + bytes[from...]
-  }
-
-  /// Where `id` stands as a whole word: `p-1` is not in `p-12`.
-  static func places(of id: [UInt8], in bytes: [UInt8]) -> [Int] {
-    guard let head = id.first, bytes.count >= id.count else { return [] }
-    func continues(_ byte: UInt8) -> Bool {
-      (byte | 32 >= 97 && byte | 32 <= 122) || (48...57).contains(byte) || byte == 45 || byte == 95 || byte >= 128
-    }
-    var found: [Int] = []
-    var place = 0
-    while place + id.count <= bytes.count {
-      let end = place + id.count
-      if bytes[place] == head, bytes[place..<end].elementsEqual(id), place == 0 || !continues(bytes[place - 1]),
-        end == bytes.count || !continues(bytes[end])
-      {
-        found.append(place)
-        place = end
-      } else {
-        place += 1
-      }
-    }
-    return found
   }
 
   // MARK: Others' rows
 
+  /// Families whose rows of others may name the patient, or are under the store's key.
+  private var sharedFamilies: [Family] {
+    let families = store.families
+    return [
+      families.registry, families.alerts, families.ledger, families.outbox, families.quarantine, families.state,
+      families.audit, families.states,
+    ]
+  }
+
+  /// Reads what will be gone through, so that files that do not read are known before anything is changed.
+  func readThrough() throws(JournalError) {
+    _ = try storing { () throws(StoreError) in try vault.ring.hourRows() }
+    _ = try hours("reading")
+    for family in sharedFamilies + [store.families.keys, store.families.chunks, store.families.rollups] {
+      _ = try count(family, nil, nil)
+    }
+  }
+
   /// Rewrites what names the patient, and everything else under the store's key, under a new one.
-  func rewriteOthers() throws(JournalError) {
+  func rewriteOthers(_ stone: KeyService.Tombstone) throws(JournalError) {
     try storing { () throws(StoreError) in
       try vault.ring.locked { (state) throws(StoreError) in try vault.ring.renewStoreKey(&state) }
     }
     let newest = vault.ring.state.withLock { $0.storeGeneration }
-    for family in [
-      store.families.registry, store.families.alerts, store.families.ledger, store.families.outbox,
-      store.families.quarantine, store.families.state, store.families.audit, store.families.states,
-    ] { try rewrite(family, newest: newest) }
+    for family in sharedFamilies { try rewrite(family, newest: newest) }
     // Rows of nobody, which are under the store's key too.
     let nobody = bigEndian(.max)
     for family in [store.families.chunks, store.families.rollups] {
       try rewrite(family, newest: newest, lower: nobody)
     }
-    try rewriteStones()
+    try rewriteStones(stone)
   }
 
   private func rewrite(_ family: Family, newest: UInt32, lower: [UInt8]? = nil) throws(JournalError) {
@@ -213,6 +164,8 @@ extension PatientErasure {
       progress(family.name, seen)
       if let envelope = Envelope.read(iterator.keptValue)?.envelope {
         try rewrite(family, iterator, envelope, newest: newest, batch)
+      } else {
+        report.rowsUnreadable += 1
       }
       isAt = try storing { () throws(StoreError) in try iterator.next() }
     }
@@ -225,84 +178,75 @@ extension PatientErasure {
     let isOld = envelope.keyClass == .store && envelope.generation < newest
     guard isOld || family.name == "alerts" || family.name == "ledger" else { return }
     let key = [UInt8](iterator.key)
+    // What does not read was damaged before: it stays as it is, and where it was under the store's old key, that goes.
     let value: [UInt8]
     do throws(StoreError) {
       value = [UInt8](try iterator.value)
     } catch {
-      // Damaged before: it stays, unreadable.
       guard case .sealed = error else { throw .store(error) }
+      report.rowsUnreadable += 1
       return
     }
-    let changed = try rewritten(family, key, value)
+    let changed: [UInt8]?
+    do throws(JournalError) {
+      changed = try rewritten(family, key, value)
+    } catch {
+      guard case .damaged = error else { throw error }
+      report.rowsUnreadable += 1
+      return
+    }
     guard isOld || changed != nil else { return }
     batch.put(family, key: key, value: changed ?? value)
     report.rowsRewritten += 1
-    try write(batch, atLeast: PatientErasure.rowsAtOnce)
+    try write(batch, atLeast: rowsAtOnce)
   }
 
   /// A row's value without the patient; nil when it does not name the patient.
-  private func rewritten(_ family: Family, _ key: [UInt8], _ value: [UInt8]) throws(JournalError) -> [UInt8]? {
+  func rewritten(_ family: Family, _ key: [UInt8], _ value: [UInt8]) throws(JournalError) -> [UInt8]? {
     switch (family.name, key.first) {
     case ("registry", 0x10):
-      let text = try lending(value) { (raw) throws(JournalError) in
-        try SealedValue.open(raw, family: family.name, position: 0) { (reader) throws(ByteError) in
-          [UInt8](try reader.counted())
-        }
-      }
       guard key.count > 1, key[1] == JournalTextKind.roster.rawValue else { return nil }
-      return roster(without: text).map(RegistryTable.textValue)
+      return try roster(without: text(family, value)).map(RegistryTable.textValue)
     case ("registry", EntryKind.device.rawValue):
+      guard key.count == 5 else { throw .damaged(family: family.name, position: 0, .key) }
       let number = key.withUnsafeBytes { UInt32(bigEndian: $0.loadUnaligned(fromByteOffset: 1, as: UInt32.self)) }
       guard traces.namesakes.contains(number) else { return nil }
-      let entry = try lending(value) { (raw) throws(JournalError) in
-        try SealedValue.open(raw, family: family.name, position: UInt64(number)) { (reader) throws(ByteError) in
-          try RegistryTable.entry(.device, UInt64(number), &reader)
-        }
+      return RegistryTable.value(.device(number: number, tenant: traces.tenant, device: replacement))
+    case ("alerts", AlertTable.transitionPrefix):
+      return try AlertTable.value(value) { document, evidence in
+        (self.cleaned(document), evidence.flatMap { self.cleaned($0, in: PatientErasure.tenant(ofDocument: document)) })
       }
-      guard case .device(_, let tenant, _) = entry else { return nil }
-      return RegistryTable.value(.device(number: number, tenant: tenant, device: traces.replacement))
-    case ("alerts", AlertTable.transitionPrefix): return try AlertTable.value(value) { self.cleaned($0) }
     case ("ledger", _):
-      let text = try lending(value) { (raw) throws(JournalError) in
-        try SealedValue.open(raw, family: family.name, position: 0) { (reader) throws(ByteError) in
-          [UInt8](try reader.counted())
-        }
+      return cleaned(try text(family, value)).map { text in
+        SealedValue.seal(capacity: text.count + 10) { $0.append(counted: text) }
       }
-      return cleaned(text).map { text in SealedValue.seal(capacity: text.count + 10) { $0.append(counted: text) } }
     default: return nil
     }
   }
 
-  /// A roster's text without the patient; nil when the patient is not in it.
-  func roster(without text: [UInt8]) -> [UInt8]? {
-    guard mentions(text) else { return nil }
-    guard let roster = try? Roster(canonicalJSON: String(decoding: text, as: UTF8.self)),
-      let smaller = try? Roster(
-        patients: roster.patients.filter { $0.id != traces.id },
-        devices: roster.devices.map { device in
-          var device = device
-          if device.id == traces.id { device.id = traces.replacement }
-          return device
-        },
-        assignments: roster.assignments.filter { $0.patient != traces.id },
-        settings: roster.settings.filter { $0.patient != traces.id })
-    else { return cleaned(text) }
-    let bytes = Array(smaller.canonicalJSON.utf8)
-    return cleaned(bytes) ?? bytes
+  private func text(_ family: Family, _ value: [UInt8]) throws(JournalError) -> [UInt8] {
+    try lending(value) { (raw) throws(JournalError) in
+      try SealedValue.open(raw, family: family.name, position: 0) { (reader) throws(ByteError) in
+        [UInt8](try reader.counted())
+      }
+    }
   }
 
   /// Words about patients erased before are under the store's key and follow it.
-  private func rewriteStones() throws(JournalError) {
+  private func rewriteStones(_ own: KeyService.Tombstone) throws(JournalError) {
     let stones = Tombstones(vault: vault)
     let batch = store.makeBatch()
-    for stone in try stones.all() { try stones.put(stone, in: batch) }
+    let others = try stones.all { _ in self.report.rowsUnreadable += 1 }.filter { $0.patient != own.patient }
+    for stone in others + [own] { try stones.put(stone, in: batch) }
     try write(batch)
   }
 }
 
 extension AlertTable {
   /// A transition's value with its document and evidence changed; nil when neither was.
-  static func value(_ value: [UInt8], _ change: ([UInt8]) -> [UInt8]?) throws(JournalError) -> [UInt8]? {
+  static func value(
+    _ value: [UInt8], _ change: (_ document: [UInt8], _ evidence: [UInt8]?) -> (document: [UInt8]?, evidence: [UInt8]?)
+  ) throws(JournalError) -> [UInt8]? {
     let parts = try lending(value) { (raw) throws(JournalError) in
       try SealedValue.open(raw, family: "alerts", position: 0) { (reader) throws(ByteError) in
         let front = [UInt8](try reader.raw(29))
@@ -311,7 +255,7 @@ extension AlertTable {
         return (front, document, evidence)
       }
     }
-    let (document, evidence) = (change(parts.1), parts.2.flatMap(change))
+    let (document, evidence) = change(parts.1, parts.2)
     guard document != nil || evidence != nil else { return nil }
     return SealedValue.seal(capacity: value.count) { out in
       out.append(raw: parts.0)

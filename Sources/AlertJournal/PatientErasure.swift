@@ -40,25 +40,17 @@ package final class PatientErasure {
     package var journalEntries = 0
     /// Digests to receivers that named the patient beside others, taken back whole.
     package var digestsWithdrawn = 0
-  }
-
-  /// A device as it calls itself.
-  struct Device: Hashable {
-    var tenant: String
-    var name: String
-  }
-
-  /// What in other rows is the patient's.
-  struct Traces {
-    var tenant = ""
-    var id = ""
-    var alerts: Set<String> = []
-    /// Devices that measured the patient: tenant and name.
-    var devices: Set<Device> = []
-    /// Numbers of devices that bear the patient's own id.
-    var namesakes: Set<UInt32> = []
-    /// What stands in the place of the id.
-    var replacement = ""
+    /// Rows that do not read, in families that are shared: they are as they were, and what of them was under the store's old
+    /// key opens no more.
+    package var rowsUnreadable = 0
+    /// Batches of the journal that do not read; the keys of their hours are gone.
+    package var batchesUndecodable = 0
+    /// Refused messages of the patient's devices that stay, as somebody who is held may own them.
+    package var quarantineSpared = 0
+    /// Files of `STORE/damaged` that were the patient's, or open under no key that is left.
+    package var damagedFilesRemoved = 0
+    /// Folders beside the store that may hold the patient: what repairs left.
+    package var leftovers: [String] = []
   }
 
   let store: VigilStore
@@ -67,6 +59,10 @@ package final class PatientErasure {
   var traces = Traces()
   var report = Report()
   let progress: (String, Int) -> Void
+  /// Rows changed in one write.
+  var rowsAtOnce = 1000
+  /// Whether another process began it.
+  private(set) var isResumed = false
 
   private init(_ store: VigilStore, _ vault: Vault, patient: UInt32, progress: @escaping (String, Int) -> Void) {
     self.store = store
@@ -78,10 +74,16 @@ package final class PatientErasure {
 
   /// Erases a patient of a store nobody else has open.
   ///
-  /// - Parameter progress: told what is being gone through, and how far.
-  /// - Throws: `.sealed` where the store is not encrypted, the patient is unknown or held; as opening does.
+  /// Everything that will be gone through is read before it begins: a store with damaged files is refused as it is.
+  ///
+  /// - Parameters:
+  ///   - rowsAtOnce: rows changed in one write.
+  ///   - progress: told what is being gone through, and how far.
+  /// - Throws: `.sealed` where the store is not encrypted, the patient is unknown or held, or the reason says the patient's
+  ///   id; as opening does.
   package static func erase(
-    path: String, key: MasterKey, _ order: Order, progress: @escaping (String, Int) -> Void = { _, _ in }
+    path: String, key: MasterKey, _ order: Order, rowsAtOnce: Int = 1000,
+    progress: @escaping (String, Int) -> Void = { _, _ in }
   ) throws(JournalError) -> Report {
     let store = try storing { () throws(StoreError) in try VigilStore.open(path: path, key: key, keepsLog: false) }
     defer { store.close() }
@@ -90,9 +92,20 @@ package final class PatientErasure {
       throw .store(.sealed("patient #\(order.patient) is held: release it first"))
     }
     let erasure = PatientErasure(store, vault, patient: order.patient, progress: progress)
-    guard try erasure.readName() else { throw .store(.sealed("the store has no patient #\(order.patient)")) }
-    try erasure.begin(order)
-    return try erasure.finish()
+    erasure.rowsAtOnce = rowsAtOnce
+    guard let name = try erasure.readName() else {
+      throw .store(.sealed("the store has no patient #\(order.patient)"))
+    }
+    guard name.id != erasure.replacement else {
+      throw .store(.sealed("patient #\(order.patient) was erased before"))
+    }
+    guard !order.reason.lowercased().contains(name.id.lowercased()) else {
+      throw .store(.sealed("the reason holds the patient's id, which would outlive the erasure"))
+    }
+    (erasure.traces.tenant, erasure.traces.id) = name
+    try erasure.findTraces()
+    try erasure.readThrough()
+    return try erasure.finish(try erasure.begin(order))
   }
 
   /// Takes up an erasure that was interrupted; nil: there is none.
@@ -106,72 +119,71 @@ package final class PatientErasure {
     guard let vault = store.vault else { throw .store(.sealed("the store is not encrypted")) }
     let header = vault.ring.state.withLock { $0.header }
     guard header.state == .erasing else { return nil }
-    return try PatientErasure(store, vault, patient: header.patient, progress: progress).finish()
+    let erasure = PatientErasure(store, vault, patient: header.patient, progress: progress)
+    erasure.isResumed = true
+    if let stone = try erasure.readTraces() { return try erasure.finish(stone) }
+    let stone = try Tombstones(vault: vault).all(onDamage: { _ in }).first { $0.patient == header.patient }
+    guard let stone else {
+      throw .damaged(family: "keys", position: UInt64(header.patient), .malformed("the tombstone"))
+    }
+    guard let name = try erasure.readName(), name.id != erasure.replacement else {
+      // The keys are gone, and the traces with them: only files are left to be dropped.
+      return try erasure.end(stone)
+    }
+    (erasure.traces.tenant, erasure.traces.id) = name
+    try erasure.findTraces()
+    return try erasure.finish(stone)
   }
 
   // MARK: Steps
 
-  /// The patient's name, which is needed to find it elsewhere; false when there is none, or no more.
-  private func readName() throws(JournalError) -> Bool {
-    var found: (tenant: String, id: String)?
-    try store.registry.eachEntry(.patient) { _, entry in
-      if case .patient(patient, let tenant, let id) = entry { found = (tenant, id) }
+  /// The patient's name, which is needed to find it elsewhere; nil when there is no such patient.
+  private func readName() throws(JournalError) -> (tenant: String, id: String)? {
+    let key = [EntryKind.patient.rawValue] + bigEndian(patient)
+    return try store.registry.table.read(key, position: UInt64(patient)) { (reader) throws(ByteError) in
+      (try reader.countedString(), try reader.countedString())
     }
-    guard let found else { return false }
-    (traces.tenant, traces.id) = found
-    traces.replacement = "erased-\(patient)"
-    return true
   }
 
-  /// From here on the store opens for nothing but the rest of it.
-  private func begin(_ order: Order) throws(JournalError) {
+  /// From here on the store opens for nothing but the rest of it, and for repairs.
+  private func begin(_ order: Order) throws(JournalError) -> KeyService.Tombstone {
     let stones = Tombstones(vault: vault)
     let stone = KeyService.Tombstone(
       patient: patient, timeMs: order.timeMs, proof: stones.proof(tenant: traces.tenant, patient: traces.id),
       actor: order.actor, reason: order.reason)
     let batch = store.makeBatch()
     try stones.put(stone, in: batch)
+    try putTraces(stone, in: batch)
     var header = vault.ring.state.withLock { $0.header }
     header.state = .erasing
     header.patient = patient
     batch.put(store.families.keys, key: KeyRow.header, value: header.value)
     try storing { () throws(StoreError) in try store.write(batch, sync: true) }
     vault.ring.state.withLock { $0.patients[patient] = .erased }
+    return stone
   }
 
-  private func finish() throws(JournalError) -> Report {
-    let stone = try Tombstones(vault: vault).all().first { $0.patient == patient }
-    guard let stone else { throw .damaged(family: "keys", position: UInt64(patient), .malformed("the tombstone")) }
+  private func finish(_ stone: KeyService.Tombstone) throws(JournalError) -> Report {
+    report.digestsWithdrawn = traces.withdrawn
+    report.quarantineSpared = traces.spared
+    try deleteOwnRows()
+    try rewriteJournal()
+    try rewriteOthers(stone)
+    try cleanDamagedFiles()
+    try destroyKeys(stone)
+    return try end(stone)
+  }
+
+  private func end(_ stone: KeyService.Tombstone) throws(JournalError) -> Report {
     (report.timeMs, report.proof) = (stone.timeMs, stone.proof)
-    // Gone once the keys are: then only files are left to be dropped.
-    if try readName(), traces.id != traces.replacement {
-      try readTraces()
-      try deleteOwnRows()
-      try rewriteJournal()
-      try rewriteOthers()
-      try destroyKeys(stone)
-    }
     try dropFiles()
     var header = vault.ring.state.withLock { $0.header }
     (header.state, header.patient) = (.sealed, 0)
     let batch = store.makeBatch()
     batch.put(store.families.keys, key: KeyRow.header, value: header.value)
     try storing { () throws(StoreError) in try store.write(batch, sync: true) }
+    report.leftovers = try PatientErasure.leftovers(beside: store.path)
     return report
-  }
-
-  private func readTraces() throws(JournalError) {
-    for transition in try store.alerts.transitions(patient: patient) { traces.alerts.insert(transition.alertID) }
-    var numbers: Set<UInt32> = []
-    try store.registry.eachEntry(.series) { _, entry in
-      if case .series(_, patient, _, let device, _) = entry { numbers.insert(device) }
-    }
-    try store.registry.eachEntry(.device) { _, entry in
-      guard case .device(let number, let tenant, let name) = entry else { return }
-      if numbers.contains(number) { traces.devices.insert(Device(tenant: tenant, name: name)) }
-      // With `identity: device` the device's id is the patient's.
-      if name == traces.id { traces.namesakes.insert(number) }
-    }
   }
 
   /// The one write after which nothing opens the patient's values any more.
@@ -180,9 +192,10 @@ package final class PatientErasure {
     let batch = store.makeBatch()
     let family = store.families.keys
     batch.deleteRange(family, start: KeyRow.patient(patient, 0), end: KeyRow.key(KeyRow.patientPrefix, [patient + 1]))
+    batch.delete(family, key: KeyRow.traces(patient))
     let newest = ring.state.withLock { $0.storeGeneration }
     batch.deleteRange(family, start: KeyRow.store(0), end: KeyRow.store(newest))
-    let name = DirectoryEntry.patient(number: patient, tenant: traces.tenant, patient: traces.replacement)
+    let name = DirectoryEntry.patient(number: patient, tenant: traces.tenant, patient: replacement)
     batch.put(store.families.registry, key: RegistryTable.key(name), value: RegistryTable.value(name))
     let detail =
       "\(report.rowsDeleted) rows deleted, \(report.rowsRewritten) rewritten, \(report.journalEntries) journal entries "

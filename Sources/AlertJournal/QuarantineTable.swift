@@ -178,6 +178,20 @@ package final class QuarantineTable: Sendable {
     return found
   }
 
+  /// All messages whose rows read, without their bytes.
+  func readable() throws(JournalError) -> [QuarantineEntry] {
+    var found: [QuarantineEntry] = []
+    try table.scan(prefix: [QuarantineTable.entryPrefix]) { (key, value) throws(JournalError) in
+      guard let id = try? QuarantineTable.id(table, key) else { return true }
+      let entry = try? table.open(value, position: id.ordinal) { (reader) throws(ByteError) in
+        try QuarantineTable.entry(id, &reader)
+      }
+      if let entry { found.append(entry) }
+      return true
+    }
+    return found
+  }
+
   /// One message with the bytes kept of it; nil when there is none of this name.
   package func get(_ id: QuarantineID) throws(JournalError) -> (entry: QuarantineEntry, bytes: [UInt8])? {
     guard let entry = try entry(id) else { return nil }

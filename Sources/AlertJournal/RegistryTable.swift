@@ -34,24 +34,35 @@ package struct RegistryTable: Sendable {
   }
 
   /// Gives all entries of one kind, by rising number.
-  func eachEntry(_ kind: EntryKind, _ body: (UInt64, DirectoryEntry) -> Void) throws(JournalError) {
+  ///
+  /// - Parameter onDamage: told of each that does not read, which is then stepped over; nil: the first one ends it.
+  func eachEntry(
+    _ kind: EntryKind, onDamage: ((JournalError) -> Void)? = nil, _ body: (UInt64, DirectoryEntry) -> Void
+  ) throws(JournalError) {
     try table.scan(prefix: [kind.rawValue]) { (key, value) throws(JournalError) in
-      let number = try number(ofKey: key, kind)
-      body(
-        number,
-        try table.open(value, position: number) { (reader) throws(ByteError) in
-          try RegistryTable.entry(kind, number, &reader)
-        })
+      do throws(JournalError) {
+        let number = try number(ofKey: key, kind)
+        body(
+          number,
+          try table.open(value, position: number) { (reader) throws(ByteError) in
+            try RegistryTable.entry(kind, number, &reader)
+          })
+      } catch {
+        guard let onDamage else { throw error }
+        onDamage(error)
+      }
       return true
     }
   }
 
   /// Numbers of the patients of an id, with their tenants; of one tenant or all.
+  ///
+  /// Names that do not read are stepped over.
   package func patients(
     named id: String, tenant: String? = nil
   ) throws(JournalError) -> [(number: UInt32, tenant: String)] {
     var found: [(number: UInt32, tenant: String)] = []
-    try eachEntry(.patient) { _, entry in
+    try eachEntry(.patient, onDamage: { _ in }) { _, entry in
       guard case .patient(let number, let owner, let name) = entry, name == id, tenant ?? owner == owner else { return }
       found.append((number, owner))
     }
@@ -143,6 +154,20 @@ package struct RegistryTable: Sendable {
     var found: [JournaledText] = []
     try table.scan(prefix: [RegistryTable.textPrefix, kind.rawValue]) { (key, value) throws(JournalError) in
       found.append(try text(kind, key, value))
+      return true
+    }
+    return found
+  }
+
+  /// All kept rosters that read, oldest first.
+  func readableRosters() throws(JournalError) -> [Roster] {
+    var found: [Roster] = []
+    try table.scan(prefix: [RegistryTable.textPrefix, JournalTextKind.roster.rawValue]) {
+      (key, value) throws(JournalError) in
+      let bytes = (try? text(.roster, key, value))?.bytes
+      if let bytes, let roster = try? Roster(canonicalJSON: String(decoding: bytes, as: UTF8.self)) {
+        found.append(roster)
+      }
       return true
     }
     return found

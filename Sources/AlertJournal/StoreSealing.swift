@@ -12,14 +12,23 @@ package enum StoreSealing {
   /// Bytes of values rewritten in one write.
   private static let batchBytes = 4 << 20
 
+  /// What was done.
+  package struct Report: Hashable, Sendable {
+    /// Rows rewritten.
+    package var rows = 0
+    /// Rows among them whose keys do not follow their family's format: their values are sealed, their keys stay as they are.
+    package var strangeKeys = 0
+    /// Files of `STORE/damaged` sealed.
+    package var damagedFiles = 0
+  }
+
   /// Ended half way, the same call takes it up again; until it is done nothing else opens the store.
   ///
   /// - Parameter progress: told how many rows have been looked at.
-  /// - Returns: rows rewritten.
   /// - Throws: `.sealed` for a store that is encrypted already, and as opening does.
   package static func seal(
     path: String, key: MasterKey, progress: (Int) -> Void = { _ in }
-  ) throws(StoreError) -> Int {
+  ) throws(StoreError) -> Report {
     var options = StoreFamilies.options
     options.createIfMissing = false
     let store = try Store.open(path: path, families: StoreFamilies.sealedSpecs, options: options)
@@ -37,13 +46,14 @@ package enum StoreSealing {
       throw .sealed("the store has no header of its keys")
     }
     var seen = 0
-    var count = 0
+    var report = Report()
     for name in StoreSealing.families {
-      count += try seal(try store.family(name), store, vault) {
+      try seal(try store.family(name), store, vault, &report) {
         seen += 1
         progress(seen)
       }
     }
+    report.damagedFiles = try DamagedFiles(store: path, vault: vault).sealAll(in: store)
     // Only when no file holds a value in clear any more is the store an encrypted one.
     try store.flush()
     for name in StoreSealing.families { try store.compactRange(try store.family(name), rewriteAll: true) }
@@ -52,17 +62,16 @@ package enum StoreSealing {
     var header = vault.ring.state.withLock { $0.header }
     header.state = .sealed
     try opening.write(header)
-    return count
+    return report
   }
 
   private static func seal(
-    _ family: Family, _ store: Store, _ vault: Vault, _ step: () -> Void
-  ) throws(StoreError) -> Int {
+    _ family: Family, _ store: Store, _ vault: Vault, _ report: inout Report, _ step: () -> Void
+  ) throws(StoreError) {
     let plain = Table(store: store, family: family)
     let iterator = try store.iterator(family)
     defer { iterator.close() }
     let batch = WriteBatch(for: store)
-    var count = 0
     var isAt = try iterator.seekToFirst()
     while isAt {
       step()
@@ -70,21 +79,24 @@ package enum StoreSealing {
       // What a sealing that was interrupted has done opens already, under the key it stands under now.
       let isSealed = Envelope.read(value) != nil && (try? vault.open(value, family: family.name, key: key)) != nil
       if !isSealed {
-        let sealedKey = try asStore { () throws(JournalError) in
-          try SealedKeys(table: plain, vault: vault).key(for: key)
+        var sealedKey = [UInt8](key)
+        do throws(JournalError) {
+          sealedKey = try SealedKeys(table: plain, vault: vault).key(for: key)
+        } catch {
+          guard case .damaged = error else { throw error.asStoreError }
+          report.strangeKeys += 1
         }
         let sealed = try lendingBytes(sealedKey) { (raw) throws(StoreError) in
           try vault.seal(value, family: family.name, key: raw)
         }
         batch.delete(family, key: key)
         batch.put(family, key: sealedKey, value: sealed)
-        count += 1
+        report.rows += 1
         if batch.byteSize >= batchBytes { try write(batch, store, vault) }
       }
       isAt = try iterator.next()
     }
     try write(batch, store, vault)
-    return count
   }
 
   private static func write(_ batch: WriteBatch, _ store: Store, _ vault: Vault) throws(StoreError) {

@@ -11,6 +11,7 @@ enum KeyRow {
   static let hourPrefix: UInt8 = 0x04
   static let holdPrefix: UInt8 = 0x05
   static let tombstonePrefix: UInt8 = 0x06
+  static let tracesPrefix: UInt8 = 0x07
 
   static func store(_ generation: UInt32) -> [UInt8] { key(storePrefix, [generation]) }
   static func tenant(_ number: UInt32, _ generation: UInt32) -> [UInt8] { key(tenantPrefix, [number, generation]) }
@@ -18,6 +19,7 @@ enum KeyRow {
   static func hour(_ number: UInt32, _ generation: UInt32) -> [UInt8] { key(hourPrefix, [number, generation]) }
   static func hold(_ patient: UInt32) -> [UInt8] { key(holdPrefix, [patient]) }
   static func tombstone(_ patient: UInt32) -> [UInt8] { key(tombstonePrefix, [patient]) }
+  static func traces(_ patient: UInt32) -> [UInt8] { key(tracesPrefix, [patient]) }
 
   static func key(_ prefix: UInt8, _ numbers: [UInt32]) -> [UInt8] {
     var key = KeyBuilder()

@@ -118,6 +118,13 @@ package final class VigilStore: Sendable {
     try open(path: path, key: key, memory: memory, keepsLog: keepsLog, accepting: [.sealed])
   }
 
+  /// Opens a store for putting damaged rows aside: also one with an erasure under way, which `vigil keys resume` finishes then.
+  ///
+  /// - Throws: as `open`.
+  package static func openForRepair(path: String, key: MasterKey? = nil) throws(StoreError) -> VigilStore {
+    try open(path: path, key: key, accepting: [.sealed, .erasing])
+  }
+
   static func open(
     path: String, key: MasterKey?, memory: StoreMemory = StoreMemory(), keepsLog: Bool? = nil,
     accepting states: Set<KeyHeader.State>
@@ -133,15 +140,16 @@ package final class VigilStore: Sendable {
 
   /// Opens a store for reading, beside its writer or without one; `scratch` is a folder of this reader's own.
   ///
+  /// - Parameter isForRepair: also with an erasure under way.
   /// - Throws: as `open`, and `.notFound`, `.busy`.
   package static func openReadOnly(
-    path: String, scratch: String, key: MasterKey? = nil
+    path: String, scratch: String, key: MasterKey? = nil, isForRepair: Bool = false
   ) throws(StoreError) -> VigilStore {
     let store = try Store.openReadOnlySecondary(
       path: path, scratch: scratch, families: key == nil ? StoreFamilies.specs : StoreFamilies.sealedSpecs,
       options: StoreFamilies.options)
     do throws(StoreError) {
-      return try VigilStore(store, key: key)
+      return try VigilStore(store, key: key, accepting: isForRepair ? [.sealed, .erasing] : [.sealed])
     } catch {
       store.close()
       throw error

@@ -49,9 +49,9 @@ enum KeysAtRest {
     try present(path)
     let key = try key(arguments, store: path)
     let bar = ProgressBar(total: 0, label: "rows looked at")
-    let count: Int
+    let report: StoreSealing.Report
     do throws(StoreError) {
-      count = try StoreSealing.seal(path: path, key: key) { bar.advance(to: $0) }
+      report = try StoreSealing.seal(path: path, key: key) { bar.advance(to: $0) }
       bar.finish()
       let store = try VigilStore.open(path: path, key: key)
       defer { store.close() }
@@ -59,16 +59,14 @@ enum KeysAtRest {
         try store.audit.record(
           AuditEntry(
             time: Int64(Date().timeIntervalSince1970 * 1000), actor: arguments.value("--by") ?? "vigil",
-            action: "keys.seal", subject: "store", detail: "\(count) rows"))
+            action: "keys.seal", subject: "store", detail: "\(report.rows) rows, \(report.damagedFiles) files put aside"
+          ))
       }
     } catch {
       bar.finish()
       throw failure(path, .store(error))
     }
-    printLine(
-      arguments.has("--json")
-        ? "{\"ok\":true,\"rows\":\(count)}"
-        : "\(path) is encrypted: \(count) rows. Backups made before are not; the disk's free blocks may keep old bytes")
+    printLine(KeysText.sealed(report, path, arguments.has("--json")))
     return ExitCode.ok
   }
 

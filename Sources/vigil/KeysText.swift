@@ -44,6 +44,29 @@ enum KeysText {
     return TextTable.format(rows)
   }
 
+  static func sealed(_ report: StoreSealing.Report, _ path: String, _ asJSON: Bool) -> String {
+    if asJSON {
+      var out = JSONText()
+      out.object {
+        $0.field("ok", true)
+        $0.field("rows", report.rows)
+        $0.field("strange_keys", report.strangeKeys)
+        $0.field("damaged_files", report.damagedFiles)
+      }
+      return out.text
+    }
+    var lines = [
+      "\(path) is encrypted: \(report.rows) rows. Backups made before are not; the disk's free blocks may keep old bytes"
+    ]
+    if report.damagedFiles > 0 { lines.append("\(report.damagedFiles) files in \(path)/damaged were sealed too") }
+    if report.strangeKeys > 0 {
+      lines.append(
+        "\(report.strangeKeys) rows have keys that are not as their format says: their values are sealed, their keys are "
+          + "not; look with `vigil verify`")
+    }
+    return lines.joined(separator: "\n")
+  }
+
   static func report(_ report: PatientErasure.Report, backups: [String]?, _ asJSON: Bool) -> String {
     if asJSON {
       var out = JSONText()
@@ -58,6 +81,11 @@ enum KeysText {
         $0.field("journal_batches", report.journalBatches)
         $0.field("journal_entries", report.journalEntries)
         $0.field("digests_withdrawn", report.digestsWithdrawn)
+        $0.field("rows_unreadable", report.rowsUnreadable)
+        $0.field("batches_undecodable", report.batchesUndecodable)
+        $0.field("quarantine_spared", report.quarantineSpared)
+        $0.field("damaged_files_removed", report.damagedFilesRemoved)
+        $0.field("leftovers", report.leftovers)
         if let backups { $0.field("backups", backups) }
       }
       return out.text
@@ -72,6 +100,7 @@ enum KeysText {
     if report.digestsWithdrawn > 0 {
       lines.append("\(report.digestsWithdrawn) messages to receivers that named others too were taken back")
     }
+    lines += remarks(report)
     switch backups {
     case nil:
       lines.append(
@@ -83,5 +112,27 @@ enum KeysText {
           ? "no backup holds the patient" : "backups that still hold the patient: " + times.joined(separator: ", "))
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// What an erasure met that somebody should know of.
+  private static func remarks(_ report: PatientErasure.Report) -> [String] {
+    var lines: [String] = []
+    if report.rowsUnreadable > 0 {
+      lines.append("\(report.rowsUnreadable) rows did not read and were stepped over: look with `vigil verify`")
+    }
+    if report.batchesUndecodable > 0 {
+      lines.append("\(report.batchesUndecodable) batches of the journal did not read; their keys are destroyed")
+    }
+    if report.quarantineSpared > 0 {
+      lines.append("\(report.quarantineSpared) refused messages stay, as a patient who is held may own them")
+    }
+    if report.damagedFilesRemoved > 0 {
+      lines.append("\(report.damagedFilesRemoved) files that had been put aside were removed")
+    }
+    if !report.leftovers.isEmpty {
+      lines.append(
+        "copies of the store that may hold the patient; delete them: " + report.leftovers.joined(separator: ", "))
+    }
+    return lines
   }
 }

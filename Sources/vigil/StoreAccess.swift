@@ -91,11 +91,11 @@ final class StoreAccess {
 
   /// Tries again while the writer keeps changing its files.
   static func open(
-    _ path: String, scratch: String, key: MasterKey?
+    _ path: String, scratch: String, key: MasterKey?, isForRepair: Bool = false
   ) throws(CommandFailure) -> VigilStore {
     for attempt in 1...5 {
       do throws(StoreError) {
-        return try VigilStore.openReadOnly(path: path, scratch: scratch, key: key)
+        return try VigilStore.openReadOnly(path: path, scratch: scratch, key: key, isForRepair: isForRepair)
       } catch {
         guard error == .busy, attempt < 5 else {
           let code = error == .busy ? ExitCode.inUse : ExitCode.failed

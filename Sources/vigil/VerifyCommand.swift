@@ -25,11 +25,12 @@ enum VerifyCommand {
       throw CommandFailure(ExitCode.usage, "\(path): no store here; name one with --store PATH or -c vigil.yaml")
     }
     let key = try StoreAccess.masterKey(arguments, store: path)
-    var verdict = try check(path, key)
+    let isRepair = arguments.has("--repair")
+    var verdict = try check(path, key, isRepair: isRepair)
     var repairs: [String] = []
-    if arguments.has("--repair"), !verdict.isSound {
+    if isRepair, !verdict.isSound {
       repairs = try repair(path, key, verdict)
-      verdict = try check(path, key)
+      verdict = try check(path, key, isRepair: true)
     }
     if arguments.has("--json") {
       printLine(json(verdict, repairs, path))
@@ -41,12 +42,14 @@ enum VerifyCommand {
 
   // MARK: Checking
 
-  private static func check(_ path: String, _ key: MasterKey?) throws(CommandFailure) -> StoreVerdict {
+  private static func check(
+    _ path: String, _ key: MasterKey?, isRepair: Bool
+  ) throws(CommandFailure) -> StoreVerdict {
     // Before the opening: a running service moves it on.
     let committed = CommitMarker.read(storePath: path)
     let scratch = try StoreAccess.makeScratch()
     defer { try? FileManager.default.removeItem(atPath: scratch) }
-    let store = try StoreAccess.open(path, scratch: scratch, key: key)
+    let store = try StoreAccess.open(path, scratch: scratch, key: key, isForRepair: isRepair)
     defer { store.close() }
     let bar = ProgressBar(total: 0, label: "MB verified")
     defer { bar.finish() }
@@ -86,7 +89,7 @@ enum VerifyCommand {
         let rebuilt = try StoreRepair.rebuild(path, now: now)
         done.append("\(rebuilt.rows) rows that can be read copied to a new store; the damaged one is \(rebuilt.aside)")
       }
-      let store = try VigilStore.open(path: path, key: key)
+      let store = try VigilStore.openForRepair(path: path, key: key)
       defer { store.close() }
       for name in try StoreRepair.putAside(verdict.findings, of: store, actor: NSUserName(), now: now) {
         done.append("put aside: \(path)/damaged/\(name)")

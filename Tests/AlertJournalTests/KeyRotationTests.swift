@@ -113,7 +113,7 @@ func auditActions(_ store: VigilStore) throws -> [String] {
     try ward.store.store.flush()
     let expected = try SealedWard.contents(ward.store)
     ward.store.close()
-    let rows = try StoreSealing.seal(path: ward.path, key: try SealedWard.master())
+    let rows = try StoreSealing.seal(path: ward.path, key: try SealedWard.master()).rows
     #expect(rows > 60)
     let left = try SealedWard.found(SealedWard.secrets, in: ward.path)
     #expect(left == [])
