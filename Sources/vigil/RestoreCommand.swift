@@ -35,17 +35,19 @@ enum RestoreCommand {
     let outcome: StoreRestore.Outcome
     var held = 0
     do {
+      for damaged in try restore.set.listing().damaged { printError("vigil: \(damaged)") }
       let backup = try backup(restore, arguments, time)
-      let key = backup.facts.isSealed ? try StoreAccess.masterKey(arguments, store: path) : nil
-      if backup.facts.isSealed, key == nil {
-        throw CommandFailure(
-          ExitCode.usage, "restore: the backup is encrypted; name its key with --master-key REF or -c vigil.yaml")
-      }
       var done = 0
       outcome = try restore.restore(backup, to: time, store: path) { bytes in
         done += bytes
         bar.advance(to: done >> 20)
       } finish: { folder, outcome in
+        // The store says whether it is encrypted; the manifest only what it was thought to be.
+        let key = outcome.isSealed ? try StoreAccess.masterKey(arguments, store: path) : nil
+        if outcome.isSealed, key == nil {
+          throw CommandFailure(
+            ExitCode.usage, "restore: the backup is encrypted; name its key with --master-key REF or -c vigil.yaml")
+        }
         held = try finish(outcome, time, folder, key, arguments)
       }
     } catch let failure as CommandFailure {
@@ -97,7 +99,7 @@ enum RestoreCommand {
     if let shortfall = words(outcome.shortfall) { printError("vigil: \(shortfall)") }
     guard arguments.has("--json") else {
       printLine(
-        "restored \(path) from backup \(outcome.backup.number) and \(outcome.batches) archived batches: through position "
+        "restored \(path) from backup \(outcome.backup.number) of store \(outcome.backup.identity) and \(outcome.batches) archived batches: through position "
           + "\(outcome.position)" + (through.map { ", received \($0)" } ?? ""))
       if held > 0 { printLine("\(held) webhooks held: `vigil deliveries dead` lists them") }
       return
@@ -106,6 +108,7 @@ enum RestoreCommand {
     out.object {
       $0.field("store", path)
       $0.field("backup", outcome.backup.number)
+      $0.field("identity", outcome.backup.identity)
       $0.field("archived_batches", outcome.batches)
       $0.field("last_position", Int(clamping: outcome.position))
       $0.field("last_ingest_time", through)
@@ -121,6 +124,10 @@ enum RestoreCommand {
     case .end: "the archived log ends before the moment asked for: the store is as of its end"
     case .gap(let from, let to):
       "changes \(from) to \(to - 1) are in no archive: the store is as of the moment before them"
+    case .damage(let from):
+      "the archived log is damaged from change \(from) on, and later ones had been archived: the store is as of the moment before"
+    case .otherHistory:
+      "the archived log is of another history of the store than this backup: the store is as of the backup"
     case nil: nil
     }
   }
