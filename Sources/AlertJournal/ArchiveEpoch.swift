@@ -11,6 +11,8 @@ struct ArchiveEpoch: Hashable, Sendable {
   var folder: String
   /// Milliseconds since 1970; `.min` for the first.
   var began: Int64
+  /// Last journal position of the store then; nil when not known.
+  var position: UInt64?
 
   private static let prefix = "epoch-"
 
@@ -25,38 +27,43 @@ struct ArchiveEpoch: Hashable, Sendable {
       // Cut off while it was begun: nothing is in it.
       guard BackupFiles.exists(mark) else { continue }
       let text = String(decoding: try BackupFiles.read(mark, limit: 64), as: UTF8.self)
-      guard let began = Int64(text.prefix { $0 != "\n" }) else {
+      let words = text.split(whereSeparator: \.isWhitespace)
+      guard let began = words.first.flatMap({ Int64($0) }) else {
         throw .damaged(path: mark, "it holds no time; write the milliseconds since 1970 when this history began")
       }
-      found.append(ArchiveEpoch(number: number, folder: root + "/" + name, began: began))
+      let position = words.count > 1 ? UInt64(words[1]) : nil
+      found.append(ArchiveEpoch(number: number, folder: root + "/" + name, began: began, position: position))
     }
     return found.sorted { $0.number < $1.number }
   }
 
   /// Begins the next one; it is there for good once this returns.
-  static func begin(after last: ArchiveEpoch, in root: String, now: Int64) throws(BackupError) -> ArchiveEpoch {
+  ///
+  /// - Parameter position: last journal position of the store; nil when it went on meanwhile.
+  static func begin(
+    after last: ArchiveEpoch, in root: String, position: UInt64?, now: Int64
+  ) throws(BackupError) -> ArchiveEpoch {
     let digits = String(last.number + 1)
     let folder = root + "/" + prefix + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
     try BackupFiles.makeFolder(folder)
-    try BackupFiles.write(Array("\(now)\n".utf8), to: folder + "/began", in: folder)
+    try BackupFiles.write(
+      Array("\(now) \(position.map(String.init) ?? "none")\n".utf8), to: folder + "/began", in: folder)
     try BackupFiles.syncFolder(root)
-    return ArchiveEpoch(number: last.number + 1, folder: folder, began: now)
+    return ArchiveEpoch(number: last.number + 1, folder: folder, began: now, position: position)
   }
 
   /// The history a backup belongs to; nil when the archive has none that goes on from it.
   ///
-  /// By its time; but a backup made after the store lost its end, and before the archive saw that, is of the next one. Its
-  /// journal position tells: none is given out twice.
+  /// By its time; but a backup made after the store lost its end, and before the archive saw that, is of the next one if that
+  /// begins right behind it. Its journal position tells: none is given out twice.
   static func holding(_ facts: BackupFacts, in root: String) throws(BackupError) -> ArchiveEpoch? {
     let epochs = try all(in: root)
     guard let place = epochs.lastIndex(where: { $0.began <= facts.time }) else { return nil }
-    if try epochs[place].agrees(with: facts) { return epochs[place] }
-    guard place + 1 < epochs.count else { return nil }
-    let next = epochs[place + 1]
-    guard let first = try LogArchive.segments(in: next.folder).first?.first, first == facts.sequence + 1 else {
-      return nil
+    if place + 1 < epochs.count, epochs[place + 1].position == facts.position {
+      let next = epochs[place + 1]
+      if try LogArchive.segments(in: next.folder).first?.first == facts.sequence + 1 { return next }
     }
-    return try next.agrees(with: facts) ? next : nil
+    return try epochs[place].agrees(with: facts) ? epochs[place] : nil
   }
 
   /// Whether the log around a backup's place is the one the backed up store wrote, as far as it is still there.

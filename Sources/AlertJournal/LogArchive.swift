@@ -204,7 +204,9 @@ package final class LogArchive {
         return anchor.next
       }
       try note(ArchiveGap(sequence: latest + 1, time: now))
-      current = try ArchiveEpoch.begin(after: current, in: root, now: now)
+      let position = try store.journal.lastHeader()?.last ?? 0
+      let isStill = try store.store.latestSequence() == latest
+      current = try ArchiveEpoch.begin(after: current, in: root, position: isStill ? position : nil, now: now)
       step.hasGap = true
     } else if gap == nil {
       // Nothing there that the log could be applied to.

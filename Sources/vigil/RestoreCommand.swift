@@ -34,26 +34,30 @@ enum RestoreCommand {
     defer { bar.finish() }
     let outcome: StoreRestore.Outcome
     var held = 0
+    var refusal: CommandFailure?
     do {
       for damaged in try restore.set.listing().damaged { printError("vigil: \(damaged)") }
       let backup = try backup(restore, arguments, time)
+      if backup.facts.isSealed, try StoreAccess.masterKey(arguments, store: path) == nil {
+        printError(
+          "vigil: backup \(backup.facts.number) says it is encrypted, and no key is named; if it is, the restore fails")
+      }
       var done = 0
       outcome = try restore.restore(backup, to: time, store: path) { bytes in
         done += bytes
         bar.advance(to: done >> 20)
       } finish: { folder, outcome in
-        // The store says whether it is encrypted; the manifest only what it was thought to be.
-        let key = outcome.isSealed ? try StoreAccess.masterKey(arguments, store: path) : nil
-        if outcome.isSealed, key == nil {
-          throw CommandFailure(
-            ExitCode.usage, "restore: the backup is encrypted; name its key with --master-key REF or -c vigil.yaml")
+        do throws(CommandFailure) {
+          held = try finish(outcome, time, folder, try key(outcome, path, arguments), arguments)
+        } catch {
+          refusal = error
+          throw error
         }
-        held = try finish(outcome, time, folder, key, arguments)
       }
     } catch let failure as CommandFailure {
       throw failure
     } catch {
-      throw CommandFailure(ExitCode.failed, "restore: \(error)")
+      throw refusal ?? CommandFailure(ExitCode.failed, "restore: \(error)")
     }
     bar.finish()
     report(outcome, held, path, arguments)
@@ -75,8 +79,28 @@ enum RestoreCommand {
     return found
   }
 
+  /// The store says whether it is encrypted; the manifest only what it was thought to be.
+  private static func key(
+    _ outcome: StoreRestore.Outcome, _ path: String, _ arguments: Arguments
+  ) throws(CommandFailure) -> MasterKey? {
+    guard outcome.isSealed else { return nil }
+    if let key = try StoreAccess.masterKey(arguments, store: path) { return key }
+    throw CommandFailure(
+      ExitCode.usage, "restore: the backup is encrypted; name its key with --master-key REF or -c vigil.yaml")
+  }
+
   /// Leaves the restore in the new store's audit chain, and holds what it owes when asked to.
   private static func finish(
+    _ outcome: StoreRestore.Outcome, _ time: Int64?, _ path: String, _ key: MasterKey?, _ arguments: Arguments
+  ) throws(CommandFailure) -> Int {
+    do {
+      return try record(outcome, time, path, key, arguments)
+    } catch {
+      throw CommandFailure(ExitCode.failed, "restore: \(error)")
+    }
+  }
+
+  private static func record(
     _ outcome: StoreRestore.Outcome, _ time: Int64?, _ path: String, _ key: MasterKey?, _ arguments: Arguments
   ) throws -> Int {
     let store = try VigilStore.open(path: path, key: key)
