@@ -1,3 +1,4 @@
+import CRename
 import Glibc
 
 extension BackupFiles {
@@ -8,7 +9,7 @@ extension BackupFiles {
   static func exchange(_ path: String, with fresh: String, aside: String) throws(BackupError) {
     guard !exists(aside) else { throw .exists(path: aside) }
     guard rename(fresh, aside) == 0 else { throw failure(aside) }
-    if !swapNames(aside, path) {
+    if vigil_exchange_names(aside, path) != 0 {
       guard rename(aside, fresh) == 0, rename(path, aside) == 0 else { throw failure(path) }
       guard rename(fresh, path) == 0 else {
         let failure = failure(path)
@@ -17,16 +18,6 @@ extension BackupFiles {
       }
     }
     try syncFolder(parent(path))
-  }
-
-  /// The kernel's exchange of two names; false where file system or library have none.
-  private static func swapNames(_ one: String, _ other: String) -> Bool {
-    // Swift does not see it: glibc declares it only for programs that ask for its own extensions.
-    typealias Rename = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
-    let exchanging: UInt32 = 2
-    guard let found = dlsym(nil, "renameat2") else { return false }
-    let rename = unsafeBitCast(found, to: Rename.self)
-    return rename(AT_FDCWD, one, AT_FDCWD, other, exchanging) == 0
   }
 
   static func parent(_ path: String) -> String {
