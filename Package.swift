@@ -33,6 +33,7 @@ let package = Package(
     .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("microhttpd")]),
     .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
     .target(name: "CPlatform"),
+    .target(name: "CRename"),
 
     // Layer 0: words and plain tools that hold nothing but values.
     room("VitalModel"),
@@ -61,7 +62,7 @@ let package = Package(
     // Layer 3: shells.
     room("MQTTIngress", ["VitalModel", "Instrumentation", "CMosquitto"]),
     room("SeriesStore", ["VitalModel", "ChunkCoding", "Compression", "KeyValueStore", "Digests"]),
-    room("AlertJournal", ["VitalModel", "Pipeline", "KeyValueStore", "Compression", "Digests"]),
+    room("AlertJournal", ["VitalModel", "Pipeline", "KeyValueStore", "Compression", "Digests", "CRename"]),
     room("Delivery", ["VitalModel", "Instrumentation", "Digests", "CCurl"]),
     room("HTTPAPI", ["Instrumentation", "CMicrohttpd"]),
     room("Recordings", ["VitalModel", "Compression", "Decoding"]),
@@ -147,7 +148,7 @@ let package = Package(
 
 let doors: Set = [
   "CMosquitto", "CRocksDB", "CZstd", "CZlib", "CFYAML", "COpenSSL", "CSystemd", "CCurl", "CMicrohttpd", "CSimdjson",
-  "CPlatform", "CAllocationCount",
+  "CPlatform", "CRename", "CAllocationCount",
 ]
 for target in package.targets where !doors.contains(target.name) {
   target.swiftSettings = [

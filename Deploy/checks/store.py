@@ -213,8 +213,8 @@ def check_damage(keys, store):
     return len(left["findings"])
 
 
-def check_truncated_log(scene, keys):
-    """A log cut short by somebody: the start says how much is missing, and goes on."""
+def check_truncated_log(scene, keys, backups):
+    """A log cut short by somebody: the start says how much is missing, and goes on; the archive begins another history."""
     log = max(scene.store.glob("*.log"), key=lambda path: path.stat().st_mtime)
     size = log.stat().st_size
     os.truncate(log, size // 2)
@@ -227,8 +227,39 @@ def check_truncated_log(scene, keys):
         lambda: b"entries are lost" in (scene.folder / "vigil.log").read_bytes()[before:], 20,
         "the start says that the journal ends early")
     scene.wait_ready(process)
+    stage.wait_until(
+        lambda: list(backups.glob("journal/*/epoch-000002/began")), 20, "the archive begins another history")
+    keys.run("backup", "--store", scene.store, "--to", backups)
     process.kill()
     process.wait()
+    target = scene.folder / "restored-second"
+    keys.run("restore", backups, "--store", target, "--no-deliver")
+    if exported(keys, target) != exported(keys, scene.store):
+        raise CheckFailed("the newest moment of the second history is not the store as it was killed")
+
+
+def exported(keys, store):
+    return sorted(keys.run("export", "--store", store, "--full").splitlines())
+
+
+def check_backup_set(scene, keys, backups):
+    """Damage in a backup set is found, put aside, and mended by the next backup; one bad manifest hides no other."""
+    file = max(backups.glob("files/*"), key=lambda path: path.stat().st_mtime)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    file.write_bytes(content)
+    manifest = min(backups.glob("backups/*.backup"))
+    manifest.write_bytes(manifest.read_bytes()[:-9])
+    verify = ["verify", "--backup", backups]
+    for more, wanted in [([], 1), (["--repair"], 1)]:
+        done = subprocess.run(
+            [scene.vigil, *map(str, verify), *more], capture_output=True, env=scene.environment, cwd=stage.ROOT)
+        if done.returncode != wanted or file.name not in done.stderr.decode() and more:
+            raise CheckFailed(f"verify {more} of a damaged set: {done.returncode}: {done.stderr.decode()}")
+    keys.run("backup", "--store", scene.store, "--to", backups)
+    if not (backups / "damaged" / manifest.name).exists():
+        raise CheckFailed("a damaged manifest was not put aside")
+    scene.run(*verify)
 
 
 def check():
@@ -281,10 +312,14 @@ def check():
             ["mosquitto_pub", "-p", str(scene.broker_port), "-q", "1", "-t", "vigil/v1/demo/d-late/vitals", "-m",
              f'{{"time":"{instant(1_770_000_060_000)}","observations":[{{"code":"hr","value":81}}]}}'], check=True)
         stage.wait_until(lambda: stored(scene, keys) > wanted + 1, 20, "two more samples are stored")
+        # Until all of it is archived.
+        time.sleep(4.5)
         process.kill()
         process.wait()
-        check_truncated_log(scene, keys)
-        print("  a truncated log is noticed by verify and by the start")
+        check_truncated_log(scene, keys, lives.set)
+        print("  a truncated log is noticed by verify, by the start and by the archive, which keeps the two histories apart")
+        check_backup_set(scene, keys, lives.set)
+        print("  damage in a backup set found, put aside and mended by the next backup")
 
 
 def stored(scene, keys):

@@ -164,7 +164,19 @@ package struct AlertTable: Sendable {
     from start: Int64 = .min, to end: Int64 = .max, limit: Int, newestFirst: Bool = false
   ) throws(JournalError) -> [StoredTransition] {
     var found: [StoredTransition] = []
-    guard limit > 0, start < end else { return found }
+    guard limit > 0 else { return found }
+    try forEachInTime(from: start, to: end, newestFirst: newestFirst) { transition in
+      found.append(transition)
+      return found.count < limit
+    }
+    return found
+  }
+
+  /// Lends what the time index names, in its order, until `body` returns false.
+  func forEachInTime(
+    from start: Int64 = .min, to end: Int64 = .max, newestFirst: Bool = false, _ body: (StoredTransition) -> Bool
+  ) throws(JournalError) {
+    guard start < end else { return }
     let (lower, upper) = (AlertTable.timeKey(start), AlertTable.timeKey(end))
     try table.scan(lower: lower, upper: upper, isReversed: newestFirst) { (key, _) throws(JournalError) in
       let (patient, alertID, sequence) = try table.parse(key) { (reader) throws(KeyError) in
@@ -174,13 +186,11 @@ package struct AlertTable: Sendable {
       let primary = try self.key(patient, alertID, sequence)
       let value = try storing { () throws(StoreError) in try table.store.get(table.family, key: primary) }
       guard let value else { throw .damaged(family: table.family.name, position: 0, .malformed("the time index")) }
-      found.append(
+      return body(
         try lending(primary) { (key) throws(JournalError) in
           try lending(value) { (value) throws(JournalError) in try transition(key, value) }
         })
-      return found.count < limit
     }
-    return found
   }
 
   /// Lends all transitions of every alert whose `start` was detected in `start..<end` (milliseconds), by rising sequence;

@@ -74,26 +74,47 @@ struct ArchiveSegment: Sendable {
     return String(repeating: "0", count: max(0, 20 - digits.count)) + digits + ".log"
   }
 
+  /// How far a segment could be read.
+  struct Ending: Hashable, Sendable {
+    /// The sequence number after its last whole frame.
+    var next: UInt64
+    /// Whole frames lie behind bytes that are none: it is not an end cut short.
+    var isDamaged = false
+  }
+
   /// Gives its frames in order until `body` returns false.
   ///
-  /// - Returns: the sequence number after its last whole frame; nil when `body` ended the reading.
-  func read(_ body: (ArchiveFrame) throws(BackupError) -> Bool) throws(BackupError) -> UInt64? {
+  /// - Returns: nil when `body` ended the reading.
+  func read(_ body: (ArchiveFrame) throws(BackupError) -> Bool) throws(BackupError) -> Ending? {
     let bytes = try BackupFiles.read(path, limit: ArchiveFrame.batchBytesMax + ArchiveSegment.bytesMax * 2)
     guard bytes.starts(with: ArchiveSegment.magic) else {
-      // Cut short in its first moment.
-      guard bytes.count < ArchiveSegment.magic.count else { throw .damaged(path: path, "it is no archived log") }
-      return first
+      // Shorter than that, it was cut short in its first moment.
+      return Ending(next: first, isDamaged: bytes.count >= ArchiveSegment.magic.count)
     }
     var offset = ArchiveSegment.magic.count
     var next = first
     while offset < bytes.count {
       guard let frame = bytes.withUnsafeBytes({ ArchiveFrame($0, at: offset) }), frame.logged.sequence == next else {
-        return next
+        return Ending(next: next, isDamaged: ArchiveSegment.hasFrame(bytes, behind: offset, from: next))
       }
       guard try body(frame) else { return nil }
       next = frame.logged.next
       offset += frame.byteCount
     }
-    return next
+    return Ending(next: next)
+  }
+
+  /// Whether a whole frame of a later change lies anywhere behind an offset.
+  private static func hasFrame(_ bytes: [UInt8], behind offset: Int, from sequence: UInt64) -> Bool {
+    bytes.withUnsafeBytes { bytes in
+      var place = offset
+      while bytes.count - place >= ArchiveFrame.headBytes {
+        let found = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place + 8, as: UInt64.self))
+        // A number near the one wanted is rare enough to read on.
+        if found >= sequence, found - sequence < 1 << 32, ArchiveFrame(bytes, at: place) != nil { return true }
+        place += 1
+      }
+      return false
+    }
   }
 }

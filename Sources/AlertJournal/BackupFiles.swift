@@ -65,17 +65,26 @@ enum BackupFiles {
   }
 
   /// Names in a folder, sorted; none when there is no such folder.
-  static func names(_ path: String) -> [String] {
-    guard let folder = opendir(path) else { return [] }
+  ///
+  /// - Throws: `.file` when the list may lack something: what is dropped for not being in it would then be lost.
+  static func names(_ path: String) throws(BackupError) -> [String] {
+    guard let folder = opendir(path) else {
+      guard errno == ENOENT else { throw failure(path) }
+      return []
+    }
     defer { closedir(folder) }
     var names: [String] = []
-    while let entry = readdir(folder) {
+    while true {
+      errno = 0
+      guard let entry = readdir(folder) else {
+        guard errno == 0 else { throw failure(path) }
+        return names.sorted()
+      }
       let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
       if name != ".", name != ".." { names.append(name) }
     }
-    return names.sorted()
   }
 
   /// Makes what happened in a folder survive a power cut.
@@ -168,20 +177,25 @@ enum BackupFiles {
   }
 
   /// Plain files below a folder, as paths within it.
-  static func files(below path: String, prefix: String = "") -> [String] {
+  static func files(below path: String, prefix: String = "") throws(BackupError) -> [String] {
     var found: [String] = []
-    for name in names(path) {
+    for name in try names(path) {
       var status = stat()
-      guard lstat(path + "/" + name, &status) == 0 else { continue }
+      guard lstat(path + "/" + name, &status) == 0 else {
+        guard errno == ENOENT else { throw failure(path + "/" + name) }
+        continue
+      }
       if status.st_mode & S_IFMT == S_IFREG { found.append(prefix + name) }
-      if status.st_mode & S_IFMT == S_IFDIR { found += files(below: path + "/" + name, prefix: prefix + name + "/") }
+      if status.st_mode & S_IFMT == S_IFDIR {
+        found += try files(below: path + "/" + name, prefix: prefix + name + "/")
+      }
     }
     return found
   }
 
   /// Takes away a folder and what is in it; what is not there is no error.
   static func removeTree(_ path: String) {
-    for name in names(path) {
+    for name in (try? names(path)) ?? [] {
       var status = stat()
       let one = path + "/" + name
       if lstat(one, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { removeTree(one) } else { unlink(one) }

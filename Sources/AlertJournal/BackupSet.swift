@@ -19,37 +19,64 @@ package struct BackupSet: Sendable {
   /// Where the archived log of a store lies.
   package func journal(_ identity: String) -> String { path + "/journal/" + identity }
 
-  private func manifestPath(_ number: Int) -> String {
+  /// Where damaged files and manifests are put, so that the next backup copies them again.
+  var damaged: String { path + "/damaged" }
+
+  static func manifestName(_ number: Int) -> String {
     let digits = String(number)
-    return manifests + "/" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits + ".backup"
+    return String(repeating: "0", count: max(0, 6 - digits.count)) + digits + ".backup"
   }
+
+  private func manifestPath(_ number: Int) -> String { manifests + "/" + BackupSet.manifestName(number) }
 
   // MARK: Reading
 
-  /// All backups, oldest first.
-  ///
-  /// - Throws: `.damaged` for a manifest that is not as it was written.
-  package func backups() throws(BackupError) -> [BackupManifest] {
-    var found: [BackupManifest] = []
-    for name in BackupFiles.names(manifests) where name.hasSuffix(".backup") {
-      let path = manifests + "/" + name
-      guard let manifest = BackupManifest(try BackupFiles.read(path)) else {
-        throw .damaged(path: path, "its lines do not match the digest at its end")
-      }
-      found.append(manifest)
-    }
-    return found.sorted { $0.facts.number < $1.facts.number }
+  /// What there is, and what should be.
+  package struct Listing: Sendable {
+    /// Those that can be read, oldest first.
+    package var backups: [BackupManifest] = []
+    /// Manifests that cannot, with the reason.
+    package var damaged: [BackupError] = []
+    /// Numbers between the others of which there is no manifest.
+    package var missing: [Int] = []
+    /// The highest number ever given that can be told.
+    var numberMax = 0
+
+    /// Nothing may be dropped while it is not known what is still wanted.
+    package var isComplete: Bool { damaged.isEmpty && missing.isEmpty }
   }
 
-  /// Reads every file of a backup and compares it with its digest.
+  /// All backups; one that cannot be read does not hide the others.
   ///
-  /// - Returns: names of files that are missing or not as they were written.
-  package func verify(_ backup: BackupManifest, _ progress: (Int) -> Void = { _ in }) -> [String] {
-    backup.files.filter { file in
-      let passage = try? BackupFiles.pass(files + "/" + file.digest, to: nil, progress)
-      return passage?.digest != file.digest || passage?.bytes != file.bytes
-    }.map(\.name)
+  /// - Throws: `.file` when the folder cannot be listed.
+  package func listing() throws(BackupError) -> Listing {
+    var listing = Listing()
+    var numbers: Set<Int> = []
+    for name in try BackupFiles.names(manifests) where name.hasSuffix(".backup") {
+      let path = manifests + "/" + name
+      let number = Int(name.dropLast(7))
+      if let number { numbers.insert(number) }
+      do throws(BackupError) {
+        guard let manifest = BackupManifest(try BackupFiles.read(path)), manifest.facts.number == number else {
+          throw .damaged(path: path, "its lines do not match the digest at its end")
+        }
+        listing.backups.append(manifest)
+      } catch {
+        listing.damaged.append(error)
+      }
+    }
+    listing.backups.sort { $0.facts.number < $1.facts.number }
+    // One put aside is known to be gone.
+    let aside = Set(try BackupFiles.names(damaged).compactMap { $0.hasSuffix(".backup") ? Int($0.dropLast(7)) : nil })
+    if let first = numbers.min(), let last = numbers.max() {
+      listing.missing = last - first < 1_000_000 ? (first...last).filter { !numbers.union(aside).contains($0) } : []
+    }
+    listing.numberMax = numbers.union(aside).max() ?? 0
+    return listing
   }
+
+  /// All backups that can be read, oldest first.
+  package func backups() throws(BackupError) -> [BackupManifest] { try listing().backups }
 
   // MARK: Making
 
@@ -61,12 +88,14 @@ package struct BackupSet: Sendable {
     package var bytesNew: UInt64 = 0
     /// Numbers of older backups that went.
     package var purged: [Int] = []
+    /// Why nothing was dropped although `keep` would have it; nil when nothing stood against it.
+    package var purgeHeld: String?
   }
 
   /// Adds a backup of a checkpoint. Until its last step the set is as it was before.
   ///
   /// - Parameters:
-  ///   - keep: backups that stay, the newest ones; nil: all.
+  ///   - keep: backups that stay, the newest ones; nil: all. Nothing is dropped while a manifest is damaged or missing.
   ///   - progress: told of bytes looked at, about the checkpoint's size in all.
   /// - Throws: `.inUse`, `.file`, `.damaged`.
   package func add(
@@ -75,22 +104,26 @@ package struct BackupSet: Sendable {
     for folder in [path, manifests, files] { try BackupFiles.makeFolder(folder) }
     let lock = try BackupLock(path)
     defer { withExtendedLifetime(lock) {} }
-    let earlier = try backups()
+    let listing = try listing()
+    let earlier = listing.backups
     var known: [BackupFile: String] = [:]
     for backup in earlier where backup.facts.identity == checkpoint.facts.identity {
       for file in backup.files where file.name.hasSuffix(".sst") { known[file.unnamed] = file.digest }
     }
     var facts = checkpoint.facts
-    facts.number = (earlier.last?.facts.number ?? 0) + 1
+    facts.number = listing.numberMax + 1
     var made = Made(backup: BackupManifest(facts: facts, files: []))
-    for name in BackupFiles.files(below: checkpoint.path) where !name.hasSuffix("LOCK") {
+    for name in try BackupFiles.files(below: checkpoint.path) where !name.hasSuffix("LOCK") {
       let file = try add(checkpoint.path, name, known, &made, progress)
       made.backup.files.append(file)
     }
     try BackupFiles.syncFolder(files)
-    try BackupFiles.write(Array(made.backup.text.utf8), to: manifestPath(facts.number), in: manifests)
+    let manifest = manifestPath(facts.number)
+    guard !BackupFiles.exists(manifest) else { throw .exists(path: manifest) }
+    try BackupFiles.write(Array(made.backup.text.utf8), to: manifest, in: manifests)
     var kept = earlier + [made.backup]
-    if let keep {
+    made.purgeHeld = held(listing)
+    if let keep, made.purgeHeld == nil {
       for backup in kept.dropLast(max(1, keep)) {
         unlink(manifestPath(backup.facts.number))
         made.purged.append(backup.facts.number)
@@ -99,8 +132,16 @@ package struct BackupSet: Sendable {
     }
     try BackupFiles.syncFolder(manifests)
     try BackupFiles.write(Array(index(kept).utf8), to: path + "/backups.json", in: path)
-    dropUnused(kept)
+    if made.purgeHeld == nil { try dropUnused(kept) }
     return made
+  }
+
+  private func held(_ listing: Listing) -> String? {
+    guard !listing.isComplete else { return nil }
+    let what =
+      listing.damaged.first?.description
+      ?? "\(manifests)/\(BackupSet.manifestName(listing.missing.first ?? 0)): missing"
+    return "\(what); nothing is dropped before `vigil verify --backup \(path) --repair` has put it aside"
   }
 
   private func add(
@@ -119,33 +160,49 @@ package struct BackupSet: Sendable {
     let passage = try BackupFiles.pass(source, to: temporary, progress)
     (file.digest, file.bytes) = (passage.digest, passage.bytes)
     let target = files + "/" + passage.digest
-    if BackupFiles.facts(target)?.bytes == passage.bytes {
-      unlink(temporary)
-      return file
-    }
+    let isThere = BackupFiles.facts(target)?.bytes == passage.bytes
+    // Over what is there: that may have been damaged since, and this was just read.
     guard rename(temporary, target) == 0 else { throw BackupFiles.failure(target) }
+    guard !isThere else { return file }
     made.filesNew += 1
     made.bytesNew += passage.bytes
     return file
   }
 
   /// Drops files no kept backup has, and archived log that no kept backup needs.
-  private func dropUnused(_ kept: [BackupManifest]) {
+  private func dropUnused(_ kept: [BackupManifest]) throws(BackupError) {
     let used = Set(kept.flatMap { $0.files.map(\.digest) })
-    for name in BackupFiles.names(files) where !used.contains(name) { unlink(files + "/" + name) }
-    for identity in BackupFiles.names(path + "/journal") {
-      let own = kept.filter { $0.facts.identity == identity }.map(\.facts.sequence)
-      let segments = LogArchive.segments(in: journal(identity))
+    for name in try BackupFiles.names(files) where !used.contains(name) { unlink(files + "/" + name) }
+    for identity in try BackupFiles.names(path + "/journal") {
+      let own = kept.map(\.facts).filter { $0.identity == identity }
+      let epochs = try ArchiveEpoch.all(in: journal(identity))
       // A store without a kept backup has no beginning to apply its log to; one that has just begun has no backup yet.
-      guard let needed = own.min() else {
-        if segments.last.map({ isOlder($0.path, than: kept.first) }) ?? true {
+      guard !own.isEmpty else {
+        let newest = try epochs.last.flatMap { (epoch) throws(BackupError) in
+          try LogArchive.segments(in: epoch.folder).last
+        }
+        if newest.map({ isOlder($0.path, than: kept.first) }) ?? true {
           BackupFiles.removeTree(journal(identity))
         }
         continue
       }
+      for (place, epoch) in epochs.enumerated() {
+        try dropUnused(epoch, own, end: place + 1 < epochs.count ? epochs[place + 1].began : nil)
+      }
+    }
+  }
+
+  /// - Parameter end: when the next history began, nil for the last: a backup made before may still go on from this one.
+  private func dropUnused(_ epoch: ArchiveEpoch, _ own: [BackupFacts], end: Int64?) throws(BackupError) {
+    let segments = try LogArchive.segments(in: epoch.folder)
+    let needed = own.filter { backup in end.map { backup.time < $0 } ?? true }.map(\.sequence).min()
+    if let needed {
       for (segment, next) in zip(segments, segments.dropFirst()) where next.first <= needed + 1 {
         unlink(segment.path)
       }
+    } else {
+      for segment in segments { unlink(segment.path) }
+      if epoch.number > 1 { BackupFiles.removeTree(epoch.folder) }
     }
   }
 

@@ -11,13 +11,14 @@ package final class LogArchive {
     package var bytes = 0
     /// Ingest time of the newest journal entry archived; nil when none was.
     package var ingestTime: Int64?
-    /// The log no longer reached back to what was archived last: restoring past this place needs a newer backup.
+    /// What is archived from here on does not follow what was: restoring past this place needs a newer backup.
     package var hasGap = false
   }
 
   private let store: VigilStore
   private let set: BackupSet
-  private let folder: String
+  /// `journal/IDENTITY` of the set.
+  private let root: String
   /// Next sequence number wanted; nil before the first step.
   private var next: UInt64?
   private var descriptor: Int32 = -1
@@ -25,9 +26,15 @@ package final class LogArchive {
   private var written = 0
   private var openedAt: Int64 = 0
   private let lock: BackupLock
+  /// The history written now; nil before the first step.
+  private var epoch: ArchiveEpoch?
+  private var gap: ArchiveGap?
+  private var gapLookedAt = Int64.min
 
   /// A closed segment can be dropped with the backups before it: so none is open for longer, milliseconds.
   private static let segmentAge: Int64 = 3_600_000
+  /// How often it is looked for a backup past a gap, milliseconds.
+  private static let gapInterval: Int64 = 10_000
   /// Bytes gathered before they are written.
   private static let gatherBytes = 4 << 20
 
@@ -46,7 +53,7 @@ package final class LogArchive {
   /// that have been erased since. Only for who has the store open for writing.
   static func dropKept(storePath: String) {
     let folder = storePath + "/archive"
-    for name in BackupFiles.names(folder) where name.hasSuffix(".log") { unlink(folder + "/" + name) }
+    for name in (try? BackupFiles.names(folder)) ?? [] where name.hasSuffix(".log") { unlink(folder + "/" + name) }
     StoreCheckpoint.removeLeftover(storePath: storePath)
   }
 
@@ -55,16 +62,19 @@ package final class LogArchive {
   package init(_ store: VigilStore, set: BackupSet) throws(BackupError) {
     self.store = store
     self.set = set
-    folder = set.journal(store.store.identity ?? "store")
-    try BackupFiles.makeFolder(folder)
-    lock = try BackupLock(folder)
+    root = set.journal(store.store.identity ?? "store")
+    try BackupFiles.makeFolder(root)
+    lock = try BackupLock(root)
     try BackupFiles.write(Array((set.path + "\n").utf8), to: LogArchive.markPath(store.path), in: store.path)
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  static func segments(in folder: String) -> [ArchiveSegment] {
-    BackupFiles.names(folder).compactMap { name in
+  /// Whether moments before the next backup cannot be restored: the log has a gap, or began, after the newest one.
+  package var needsBackup: Bool { gap != nil }
+
+  static func segments(in folder: String) throws(BackupError) -> [ArchiveSegment] {
+    try BackupFiles.names(folder).compactMap { name in
       guard name.hasSuffix(".log"), let first = UInt64(name.dropLast(4)) else { return nil }
       return ArchiveSegment(first: first, path: folder + "/" + name)
     }.sorted { $0.first < $1.first }
@@ -80,25 +90,41 @@ package final class LogArchive {
   private func archive(_ now: Int64) throws -> Step {
     var step = Step()
     let latest = try store.store.latestSequence()
-    var from = try next ?? beginning(latest)
-    if from > latest + 1 {
-      // The store lost its end: what it writes next has numbers that are archived already, with another meaning.
-      throw BackupError.damaged(
-        path: folder, "the log archived here reaches to change \(from - 1), the store only to \(latest)")
-    }
+    var from = try next ?? begin(latest, now, &step)
     next = from
+    try lookForBackup(now)
     guard from <= latest else { return step }
     // Through `latest` nothing is archived that a power cut could still take back.
     try store.store.syncLog()
     do {
       try take(&from, through: latest, now, &step)
     } catch StoreError.logGap {
+      try note(ArchiveGap(sequence: latest + 1, time: now))
       step.hasGap = true
       closeSegment()
       // From where the log goes on; what was written meanwhile comes with the next step.
       next = try store.store.firstLogged(atOrAfter: from) ?? latest + 1
     }
     return step
+  }
+
+  private func note(_ gap: ArchiveGap) throws(BackupError) {
+    try gap.write(in: root)
+    self.gap = gap
+  }
+
+  private func lookForBackup(_ now: Int64) throws(BackupError) {
+    guard let gap, gapLookedAt == .min || now - gapLookedAt >= LogArchive.gapInterval || now < gapLookedAt else {
+      return
+    }
+    gapLookedAt = now
+    guard try ownBackups().contains(where: gap.isPassed) else { return }
+    ArchiveGap.remove(in: root)
+    self.gap = nil
+  }
+
+  private func ownBackups() throws(BackupError) -> [BackupFacts] {
+    try set.backups().map(\.facts).filter { $0.identity == store.store.identity }
   }
 
   private func take(_ from: inout UInt64, through latest: UInt64, _ now: Int64, _ step: inout Step) throws {
@@ -126,16 +152,6 @@ package final class LogArchive {
     from = gatheredThrough
   }
 
-  /// Where an earlier run left off, however many backups came since: restores begin with older ones too. Else behind the
-  /// newest backup, else the newest change.
-  private func beginning(_ latest: UInt64) throws(BackupError) -> UInt64 {
-    guard let last = LogArchive.segments(in: folder).last else {
-      let own = try set.backups().last { $0.facts.identity == store.store.identity }
-      return own.map { $0.facts.sequence + 1 } ?? latest + 1
-    }
-    return try last.read { (_) throws(BackupError) in true } ?? last.first
-  }
-
   private func flush(
     _ bytes: inout [UInt8], _ through: UInt64, _ now: Int64, _ step: inout Step
   ) throws(BackupError) {
@@ -155,6 +171,7 @@ package final class LogArchive {
   }
 
   private func openSegment(_ first: UInt64, _ now: Int64) throws(BackupError) {
+    let folder = epoch?.folder ?? root
     path = folder + "/" + ArchiveSegment.name(first)
     descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw BackupFiles.failure(path) }
@@ -172,27 +189,90 @@ package final class LogArchive {
     descriptor = -1
   }
 
-  // MARK: Reading
+  // MARK: Beginning
 
-  /// Gives archived batches from a sequence number on, in order, until `body` returns false.
+  /// Where an earlier run left off, else behind the newest backup, else the newest change.
   ///
-  /// - Returns: where the unbroken log ends, and where it goes on behind a gap; nil for an end that `body` chose.
-  static func read(
-    folder: String, from sequence: UInt64, _ body: (ArchiveFrame) throws(BackupError) -> Bool
-  ) throws(BackupError) -> (next: UInt64, behindGap: UInt64?)? {
-    var next = sequence
-    let segments = segments(in: folder)
-    for (index, segment) in segments.enumerated() {
-      if index + 1 < segments.count, segments[index + 1].first <= next { continue }
-      guard segment.first <= next else { return (next, segment.first) }
+  /// What was archived last is held against the store first: one that lost its end gives its numbers to other changes.
+  private func begin(_ latest: UInt64, _ now: Int64, _ step: inout Step) throws -> UInt64 {
+    gap = try ArchiveGap.read(in: root)
+    let epochs = try ArchiveEpoch.all(in: root)
+    guard var current = epochs.last else { return latest + 1 }
+    let anchor = try anchor(current)
+    if let anchor {
+      if try isOurs(anchor, latest) {
+        epoch = current
+        return anchor.next
+      }
+      try note(ArchiveGap(sequence: latest + 1, time: now))
+      let position = try store.journal.lastHeader()?.last ?? 0
+      let isStill = try store.store.latestSequence() == latest
+      current = try ArchiveEpoch.begin(after: current, in: root, position: isStill ? position : nil, now: now)
+      step.hasGap = true
+    } else if gap == nil {
+      // Nothing there that the log could be applied to.
+      try note(ArchiveGap(sequence: latest + 1, time: now))
+    }
+    epoch = current
+    return latest + 1
+  }
+
+  /// What the archive says the store was when it was last archived or backed up.
+  private struct Anchor {
+    var next: UInt64
+    /// The batch archived last.
+    var frame: ArchiveFrame?
+    /// The journal position reached then and its ingest time; nil when not known.
+    var position: UInt64?
+    var ingestTime: Int64?
+  }
+
+  /// Nil when the epoch holds nothing and no backup of the store belongs to it.
+  private func anchor(_ epoch: ArchiveEpoch) throws(BackupError) -> Anchor? {
+    var anchor: Anchor?
+    for segment in try LogArchive.segments(in: epoch.folder).reversed() {
+      var last: ArchiveFrame?
+      var note: JournalNote?
       let end = try segment.read { (frame) throws(BackupError) in
-        guard frame.logged.next > next else { return true }
-        guard try body(frame) else { return false }
-        next = frame.logged.next
+        last = frame
+        note = frame.note ?? note
         return true
       }
-      guard end != nil else { return nil }
+      if anchor == nil { anchor = Anchor(next: end?.next ?? segment.first) }
+      if anchor?.frame == nil { anchor?.frame = last }
+      guard let note else { continue }
+      anchor?.position = note.last
+      anchor?.ingestTime = note.ingestTimes.upperBound
+      break
     }
-    return (next, nil)
+    if anchor?.position != nil { return anchor }
+    guard let own = try ownBackups().last(where: { $0.time >= epoch.began }) else { return anchor }
+    var found = anchor ?? Anchor(next: own.sequence + 1)
+    if own.sequence < found.next { (found.position, found.ingestTime) = (own.position, own.ingestTime) }
+    return found
+  }
+
+  /// Whether the store wrote what the archive holds. A store that cannot say so any more counts as another.
+  private func isOurs(_ anchor: Anchor, _ latest: UInt64) throws -> Bool {
+    guard anchor.next <= latest + 1 else { return false }
+    if let frame = anchor.frame {
+      var isSame: Bool?
+      do {
+        try store.store.readLog(from: frame.logged.sequence) { logged in
+          isSame = logged.sequence == frame.logged.sequence && logged.bytes == frame.logged.bytes
+          return false
+        }
+      } catch StoreError.logGap {
+        // Its log is gone: the journal says the same, as no position is given out twice.
+      }
+      if let isSame { return isSame }
+    }
+    guard let position = anchor.position else { return anchor.frame == nil }
+    guard position > 0 else { return true }
+    var isSame = false
+    try store.journal.readBatches(from: position, upTo: position, onDamage: { _ in }) { _, header in
+      isSame = header.last == position && header.ingestTimes.upperBound == anchor.ingestTime
+    }
+    return isSame
   }
 }

@@ -111,16 +111,21 @@ package final class OutboxTable: Sendable {
   /// Everything still owed, or what is wanted of it, in order.
   package func all(where isWanted: (QueuedRow) -> Bool = { _ in true }) throws(JournalError) -> [QueuedRow] {
     var found: [QueuedRow] = []
+    try forEach { row in if isWanted(row) { found.append(row) } }
+    return found
+  }
+
+  /// Lends everything still owed, in order.
+  func forEach(_ body: (QueuedRow) throws(JournalError) -> Void) throws(JournalError) {
     try table.scan(prefix: [OutboxTable.rowPrefix]) { (key, value) throws(JournalError) in
       let order = try table.parse(key) { (reader) throws(KeyError) in try reader.uint64() }
       let row = try table.open(value, position: order, newest: OutboxTable.rowVersion) {
         (reader) throws(ByteError) in
         try OutboxTable.row(order, &reader)
       }
-      if isWanted(row) { found.append(row) }
+      try body(row)
       return true
     }
-    return found
   }
 
   /// Number of rows still owed; reads all keys.

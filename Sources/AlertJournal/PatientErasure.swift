@@ -226,8 +226,12 @@ package final class PatientErasure {
       // The list of files names the first and last key of each; a new opening begins a new list.
       try store.reopen()
       // Logs kept for an archive that had not taken them yet: it will find a gap, and needs a backup made after this.
-      for name in BackupFiles.names(store.path + "/archive") where name.hasSuffix(".log") {
-        unlink(store.path + "/archive/" + name)
+      do throws(BackupError) {
+        for name in try BackupFiles.names(store.path + "/archive") where name.hasSuffix(".log") {
+          unlink(store.path + "/archive/" + name)
+        }
+      } catch {
+        throw StoreError.io(error.description)
       }
     }
   }

@@ -46,12 +46,13 @@ package struct RecoveryPlan: Hashable, Sendable {
 
 /// Reads how far everything had come.
 package enum Recovery {
+  /// - Parameter committed: the last position known to be durable; nil: as the file beside the store says now.
   /// - Throws: `.damaged` when the newest journal batch or a shard's progress is unusable.
-  package static func plan(_ store: VigilStore) throws(JournalError) -> RecoveryPlan {
+  package static func plan(_ store: VigilStore, committed: UInt64? = nil) throws(JournalError) -> RecoveryPlan {
     let progress = try store.state.progress().values
     let newest = try store.journal.lastHeader()
     let first = try store.journal.firstPosition()
-    let marker = CommitMarker.read(storePath: store.path) ?? 0
+    let marker = committed ?? CommitMarker.read(storePath: store.path) ?? 0
     let last = newest?.last ?? 0
     var applied = Array(repeating: UInt64(0), count: partitionCount)
     for shard in progress {

@@ -29,7 +29,7 @@ package struct StoreCheckpoint: Sendable {
 
   /// Damaged chunks put aside stay with the store they came from.
   private static func addQuarantined(_ store: String, _ checkpoint: String) throws(BackupError) {
-    let names = BackupFiles.names(store + DamagedPlace.folder)
+    let names = try BackupFiles.names(store + DamagedPlace.folder)
     guard !names.isEmpty else { return }
     try BackupFiles.makeFolder(checkpoint + DamagedPlace.folder)
     for name in names {
@@ -50,7 +50,7 @@ package struct StoreCheckpoint: Sendable {
     return BackupFacts(
       time: now, identity: store.store.identity ?? "store", format: VigilStore.formatVersion,
       sequence: try copy.latestSequence(), position: newest?.last ?? 0, ingestTime: newest?.ingestTimes.upperBound,
-      isSealed: try keys.hasRows())
+      isSealed: try KeyHeader.read(keys) != nil)
   }
 
   /// Takes it away again.
@@ -81,17 +81,6 @@ package struct StoreCheckpoint: Sendable {
   package init(storePath: String, facts: BackupFacts) {
     path = storePath + StoreCheckpoint.folder
     self.facts = facts
-  }
-}
-
-extension Table {
-  func hasRows() throws(JournalError) -> Bool {
-    var found = false
-    try scan { (_, _) throws(JournalError) in
-      found = true
-      return false
-    }
-    return found
   }
 }
 
@@ -137,6 +126,8 @@ struct JournalNote: Hashable, Sendable {
 extension StoreCheckpoint {
   /// Bytes of its files.
   package var byteCount: Int {
-    BackupFiles.files(below: path).reduce(0) { $0 + Int(clamping: BackupFiles.facts(path + "/" + $1)?.bytes ?? 0) }
+    ((try? BackupFiles.files(below: path)) ?? []).reduce(0) {
+      $0 + Int(clamping: BackupFiles.facts(path + "/" + $1)?.bytes ?? 0)
+    }
   }
 }

@@ -61,18 +61,12 @@ package enum StoreRepair {
     var rebuilt = Rebuilt(aside: path + ".damaged-\(now)")
     do throws(BackupError) {
       try copyRows(path, fresh, &rebuilt, progress)
-      for name in BackupFiles.files(below: path) where name == "last-committed" || name.hasPrefix("damaged/") {
+      for name in try BackupFiles.files(below: path) where name == "last-committed" || name.hasPrefix("damaged/") {
         try BackupFiles.makeFolder(fresh + (name.hasPrefix("damaged/") ? DamagedPlace.folder : ""))
         _ = try BackupFiles.pass(path + "/" + name, to: fresh + "/" + name)
       }
       try BackupFiles.syncFolder(fresh)
-      // Between the two the place is empty: an opening then fails, and both folders are there under their names.
-      guard rename(path, rebuilt.aside) == 0 else { throw BackupFiles.failure(path) }
-      guard rename(fresh, path) == 0 else {
-        let failure = BackupFiles.failure(path)
-        rename(rebuilt.aside, path)
-        throw failure
-      }
+      try BackupFiles.exchange(path, with: fresh, aside: rebuilt.aside)
       return rebuilt
     } catch {
       BackupFiles.removeTree(fresh)

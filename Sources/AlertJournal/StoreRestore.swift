@@ -23,6 +23,8 @@ package struct StoreRestore: Sendable {
     /// Last journal position, 0 when there is none, and ingest time of the newest entry.
     package var position: UInt64
     package var ingestTime: Int64?
+    /// Whether the restored store's values are encrypted: what it says itself, whatever the manifest does.
+    package var isSealed = false
     /// Why it ends before the moment asked for; nil when it does not.
     package var shortfall: Shortfall?
   }
@@ -33,21 +35,52 @@ package struct StoreRestore: Sendable {
     case end
     /// Changes between are in no archive.
     case gap(from: UInt64, to: UInt64)
+    /// The archived log is damaged from this change on, and more had been archived.
+    case damage(from: UInt64)
+    /// The archive holds another history of the store than the one the backup is of.
+    case otherHistory
   }
 
-  /// The newest backup at or before a moment, ingest time in milliseconds; the newest at all when nil.
+  /// The backup to begin with: the newest at or before a moment, ingest time in milliseconds; the newest at all when nil.
+  ///
+  /// Where a set has backups of several stores, it is of the one that with its archived log comes closest to the moment.
   package func backup(atOrBefore time: Int64?) throws(BackupError) -> BackupManifest {
-    let backups = try set.backups()
-    guard !backups.isEmpty else {
-      throw .absent("\(set.path): no backup here; name the folder `vigil backup` wrote to")
+    let listing = try set.listing()
+    guard let newest = listing.backups.last else {
+      throw listing.damaged.first
+        ?? .absent("\(set.path): no backup here; name the folder `vigil backup` wrote to")
     }
-    guard let time else { return backups[backups.count - 1] }
-    guard let found = backups.last(where: { ($0.facts.ingestTime ?? .min) <= time }) else {
+    guard let time else { return newest }
+    var newestOf: [String: BackupManifest] = [:]
+    for backup in listing.backups where (backup.facts.ingestTime ?? .min) <= time {
+      newestOf[backup.facts.identity] = backup
+    }
+    let candidates = newestOf.values.sorted { $0.facts.number < $1.facts.number }
+    guard let first = candidates.first else {
       throw .absent(
         "\(set.path): every backup here is of a later moment; the oldest that can be reached is that of backup "
-          + "\(backups[0].facts.number) (`backups.json` has the times)")
+          + "\(listing.backups[0].facts.number) (`backups.json` has the times)")
     }
-    return found
+    guard candidates.count > 1 else { return first }
+    var best = (backup: first, reach: try reach(first.facts, to: time))
+    for backup in candidates.dropFirst() {
+      let reach = try reach(backup.facts, to: time)
+      if reach >= best.reach { best = (backup, reach) }
+    }
+    return best.backup
+  }
+
+  /// Ingest time of the newest journal batch at or before a moment that a backup and its archived log hold.
+  private func reach(_ facts: BackupFacts, to time: Int64) throws(BackupError) -> Int64 {
+    var reached = facts.ingestTime ?? .min
+    guard let epoch = try ArchiveEpoch.holding(facts, in: archive.journal(facts.identity)) else { return reached }
+    _ = try LogArchive.read(folder: epoch.folder, from: facts.sequence + 1) { (frame) throws(BackupError) in
+      guard let note = frame.note else { return true }
+      guard note.ingestTimes.upperBound <= time else { return false }
+      reached = note.ingestTimes.upperBound
+      return true
+    }
+    return reached
   }
 
   /// Restores into a folder that must not exist.
@@ -109,23 +142,23 @@ package struct StoreRestore: Sendable {
         options: StoreFamilies.options)
     }
     defer { store.close() }
-    let from = try backing { try store.latestSequence() } + 1
-    let end = try LogArchive.read(folder: archive.journal(backup.facts.identity), from: from) {
-      (frame) throws(BackupError) in
-      if let note = frame.note {
-        if let time, note.ingestTimes.upperBound > time { return false }
-        (outcome.position, outcome.ingestTime) = (note.last, note.ingestTimes.upperBound)
-      }
-      try backing { try store.apply(frame.logged) }
-      outcome.batches += 1
-      return true
+    outcome.isSealed = try backing {
+      try KeyHeader.read(Table(store: store, family: try store.family("keys"))) != nil
     }
-    if let end, time.map({ (outcome.ingestTime ?? .min) < $0 }) ?? true {
-      if let behind = end.behindGap {
-        outcome.shortfall = .gap(from: end.next, to: behind)
-      } else if time != nil {
-        outcome.shortfall = .end
+    let from = try backing { try store.latestSequence() } + 1
+    if let epoch = try ArchiveEpoch.holding(backup.facts, in: archive.journal(backup.facts.identity)) {
+      let end = try LogArchive.read(folder: epoch.folder, from: from) { (frame) throws(BackupError) in
+        if let note = frame.note {
+          if let time, note.ingestTimes.upperBound > time { return false }
+          (outcome.position, outcome.ingestTime) = (note.last, note.ingestTimes.upperBound)
+        }
+        try backing { try store.apply(frame.logged) }
+        outcome.batches += 1
+        return true
       }
+      outcome.shortfall = end.flatMap { shortfall($0, outcome, time) }
+    } else {
+      outcome.shortfall = .otherHistory
     }
     try backing {
       try store.syncLog()
@@ -136,8 +169,15 @@ package struct StoreRestore: Sendable {
     return outcome
   }
 
+  private func shortfall(_ end: ArchiveEnd, _ outcome: Outcome, _ time: Int64?) -> Shortfall? {
+    if let time, (outcome.ingestTime ?? .min) >= time { return nil }
+    if let behind = end.behindGap { return .gap(from: end.next, to: behind) }
+    if end.isDamaged { return .damage(from: end.next) }
+    return time == nil ? nil : .end
+  }
+
   private func sync(_ folder: String) throws(BackupError) {
-    for name in BackupFiles.files(below: folder) {
+    for name in try BackupFiles.files(below: folder) {
       let path = folder + "/" + name
       let descriptor = open(path, O_RDONLY | O_CLOEXEC)
       guard descriptor >= 0 else { throw BackupFiles.failure(path) }

@@ -9,7 +9,7 @@ package struct StoreFinding: Hashable, Sendable {
     case block
     /// One row cannot be used.
     case row
-    /// Positions are missing from the journal.
+    /// Positions are missing from the journal, at its beginning or within, or are there twice.
     case gap
     /// Something is named that is not there.
     case reference
@@ -83,6 +83,7 @@ package final class StoreVerification {
 
   private let store: VigilStore
   private let committed: UInt64?
+  private let sealFloor: UInt64?
   private let judge: Judge
   private let progress: (Int) -> Void
   private var verdict = StoreVerdict()
@@ -90,13 +91,15 @@ package final class StoreVerification {
 
   /// - Parameters:
   ///   - committed: ``CommitMarker/read(storePath:)`` from before the store was opened: a running service moves it on.
+  ///   - sealFloor: samples at and above this position may be in the journal alone; nil when not known.
   ///   - progress: told of bytes read, keys included.
   package init(
-    _ store: VigilStore, committed: UInt64?, judge: @escaping Judge = { _, _, _, _ in nil },
+    _ store: VigilStore, committed: UInt64?, sealFloor: UInt64? = nil, judge: @escaping Judge = { _, _, _, _ in nil },
     progress: @escaping (Int) -> Void = { _ in }
   ) {
     self.store = store
     self.committed = committed
+    self.sealFloor = sealFloor
     self.judge = judge
     self.progress = progress
   }
@@ -118,7 +121,7 @@ package final class StoreVerification {
     try checkAlerts()
     try checkOutbox()
     try checkAudit()
-    checkEnd()
+    try checkEnds()
     return verdict
   }
 
@@ -208,7 +211,8 @@ package final class StoreVerification {
     try walk(family) { key, value in
       guard key.count == 8 else { return self.addRow(family, key, Damage.key.description) }
       let first = UInt64(bigEndian: key.loadUnaligned(as: UInt64.self))
-      if let expected, first > expected { self.addGap(expected...(first - 1)) }
+      if let expected, first > expected { self.addGap(expected...(first - 1), "are missing") }
+      if let expected, first < expected { self.addGap(first...(expected - 1), "are there twice") }
       var strangers = 0
       do throws(Damage) {
         let header = try decoder.decode(value) { record in
@@ -220,7 +224,7 @@ package final class StoreVerification {
         self.verdict.positions = (self.verdict.positions?.lowerBound ?? first)...header.last
         expected = header.last + 1
       } catch {
-        // Its own row says that it is missing: how far it went is not knself.
+        // Its own row says that it is missing: how far it went is not known.
         self.addRow(family, key, error.description)
         expected = nil
       }
@@ -231,11 +235,12 @@ package final class StoreVerification {
     }
   }
 
-  private func addGap(_ missing: ClosedRange<UInt64>) {
-    verdict.add(
-      StoreFinding(
-        kind: .gap, family: "journal", key: [],
-        what: "positions \(missing.lowerBound) to \(missing.upperBound) are missing", canBePutAside: false))
+  private func addGap(_ positions: ClosedRange<UInt64>, _ what: String) {
+    addJournal(.gap, "positions \(positions.lowerBound) to \(positions.upperBound) \(what)")
+  }
+
+  private func addJournal(_ kind: StoreFinding.Kind, _ what: String) {
+    verdict.add(StoreFinding(kind: kind, family: "journal", key: [], what: what, canBePutAside: false))
   }
 
   // MARK: Alerts, outbox, audit, end
@@ -247,20 +252,18 @@ package final class StoreVerification {
         self.addReference(
           self.store.families.alerts, "a transition names patient \(transition.patient), not registered")
       }
-      _ = try store.alerts.list(limit: .max)
+      // That each entry of the index by time leads to its transition.
+      try store.alerts.forEachInTime { _ in true }
     }
   }
 
   private func checkOutbox() throws(JournalError) {
-    var unknown: [UInt64] = []
     try stepping { () throws(JournalError) in
-      for row in try store.outbox.all()
-      where try !store.outbox.isKnown(receiver: row.row.receiver, webhookID: row.row.webhookID) {
-        unknown.append(row.order)
+      try store.outbox.forEach { (row) throws(JournalError) in
+        guard try !self.store.outbox.isKnown(receiver: row.row.receiver, webhookID: row.row.webhookID) else { return }
+        self.addReference(
+          self.store.families.outbox, "row \(row.order) is not in the index: its webhook could be sent twice")
       }
-    }
-    for order in unknown {
-      addReference(store.families.outbox, "row \(order) is not in the index: its webhook could be sent twice")
     }
   }
 
@@ -295,13 +298,28 @@ package final class StoreVerification {
     }
   }
 
-  private func checkEnd() {
+  /// That the journal reaches from what evaluation and sealing still need to what was durable.
+  private func checkEnds() throws(JournalError) {
     verdict.committed = committed
+    var warnings: [RecoveryWarning]?
+    try stepping { () throws(JournalError) in
+      warnings = try Recovery.plan(store, committed: committed ?? 0).warnings
+    }
     let last = verdict.positions?.upperBound ?? 0
-    guard let committed, committed > last else { return }
-    let warning = RecoveryWarning.journalEndsEarly(last: last, committed: committed)
-    verdict.add(
-      StoreFinding(kind: .end, family: "journal", key: [], what: warning.description, canBePutAside: false))
+    if warnings == nil, let committed, committed > last {
+      warnings = [.journalEndsEarly(last: last, committed: committed)]
+    }
+    for warning in warnings ?? [] {
+      if case .journalBeginsLate = warning {
+        addJournal(.gap, warning.description)
+      } else {
+        addJournal(.end, warning.description)
+      }
+    }
+    guard let first = verdict.positions?.lowerBound, let sealFloor, first > max(1, sealFloor) else { return }
+    addJournal(
+      .gap,
+      "the journal begins at position \(first), but samples from position \(max(1, sealFloor)) on are in no chunk yet")
   }
 
   static func hexadecimal(_ bytes: [UInt8]) -> String {

@@ -163,6 +163,11 @@ package final class VigilStore: Sendable {
     options.blockCacheBytes = memory.cacheBytes
     options.logKeptMiB = keepsLog ?? LogArchive.isKept(storePath: path) ? LogArchive.logKeptMiB : 0
     let specs = isSealed ? StoreFamilies.sealedSpecs : StoreFamilies.specs
+    // A new store in the place of one that a repair took away would look like one without patients.
+    if let left = BackupFiles.leftovers(beside: path).first {
+      throw .io(
+        "\(path) is missing, and \(left) lies beside it; put a store back there by renaming, or choose another path")
+    }
     let store = try Store.open(path: path, families: memory.sized(specs), options: options)
     if options.logKeptMiB == 0 { LogArchive.dropKept(storePath: path) }
     return store

@@ -4,9 +4,15 @@ import KeyValueStore
 /// Decodes stored chunks one by one and holds each against its key: what `vigil verify` asks of this room.
 package struct ChunkCheck {
   private let decoder: ChunkDecoder
+  /// Below this position every sample is in a chunk; nil when the store cannot say it.
+  package let sealFloor: UInt64?
 
   /// - Parameter store: whose chunks they are.
-  package init(_ store: Store) throws(SeriesError) { decoder = try SealCodec(store).makeDecoder() }
+  package init(_ store: Store) throws(SeriesError) {
+    decoder = try SealCodec(store).makeDecoder()
+    let family = try storing { () throws(StoreError) in try store.family("state") }
+    sealFloor = (try? ReadPlan(store: store, family: family, snapshot: nil))?.sealFloor
+  }
 
   /// Why a chunk cannot be used; nil when it can.
   ///

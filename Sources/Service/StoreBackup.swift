@@ -78,8 +78,8 @@ package enum StoreBackup {
       guard let reply = try? JSONDecoder().decode(Reply.self, from: Data(answer.utf8)), reply.error == nil,
         let checkpoint = reply.checkpoint(store: path)
       else { throw .failed("\(path): the service made no checkpoint: \(answer)") }
+      defer { checkpoint.remove() }
       let made = try copy(checkpoint, to: set, keep: keep, progress)
-      checkpoint.remove()
       var out = JSONText()
       out.object {
         $0.field("command", "backup-made")

@@ -224,17 +224,12 @@ package final class VigilService: @unchecked Sendable {
   private func startArchive() throws(StartFailure) {
     StoreCheckpoint.removeLeftover(storePath: store.path)
     guard let path = settings.configuration.archive else { return LogArchive.end(storePath: store.path) }
-    let body: ArchiveThread
-    do throws(BackupError) {
-      body = try ArchiveThread(
-        store, set: BackupSet(path), clock: settings.clock, registry: meters.registry, log: log
-      ) { [keeper, routing, clock = settings.clock] title, message in
-        keeper.sendTechnical(
-          to: routing.receiverNames, rule: "archive-stalled", title: title, message: message, subject: "archive",
-          now: clock.wallMilliseconds())
-      }
-    } catch {
-      throw .unavailable("store.archive: \(error.description)")
+    let body = ArchiveThread(
+      store, set: BackupSet(path), clock: settings.clock, registry: meters.registry, log: log
+    ) { [keeper, routing, clock = settings.clock] title, message in
+      keeper.sendTechnical(
+        to: routing.receiverNames, rule: "archive-stalled", title: title, message: message, subject: "archive",
+        now: clock.wallMilliseconds())
     }
     guard let thread = DedicatedThread({ body.run() }) else { throw .unavailable("no thread to be had") }
     archive = (thread, body)

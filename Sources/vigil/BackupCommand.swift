@@ -43,6 +43,7 @@ enum BackupCommand {
       throw CommandFailure(ExitCode.failed, error.line)
     }
     report(made, set, arguments)
+    if keep != nil, let held = made.purgeHeld { printError("vigil: \(held)") }
     return ExitCode.ok
   }
 
@@ -71,17 +72,20 @@ enum BackupCommand {
       out.field("files_copied", made.filesNew)
       out.field("bytes_copied", Int(clamping: made.bytesNew))
       out.array("purged") { out in for number in made.purged { out.rawElement(String(number)) } }
+      out.field("purge_held", made.purgeHeld)
     }
     printLine(out.text)
   }
 
   private static func list(_ set: BackupSet, _ arguments: Arguments) throws(CommandFailure) -> Int32 {
-    let backups: [BackupManifest]
+    let listing: BackupSet.Listing
     do throws(BackupError) {
-      backups = try set.backups()
+      listing = try set.listing()
     } catch {
       throw CommandFailure(ExitCode.failed, error.description)
     }
+    let backups = listing.backups
+    for damaged in listing.damaged { printError("vigil: \(damaged)") }
     if arguments.has("--json") {
       for backup in backups {
         var out = JSONText()

@@ -34,24 +34,30 @@ enum RestoreCommand {
     defer { bar.finish() }
     let outcome: StoreRestore.Outcome
     var held = 0
+    var refusal: CommandFailure?
     do {
+      for damaged in try restore.set.listing().damaged { printError("vigil: \(damaged)") }
       let backup = try backup(restore, arguments, time)
-      let key = backup.facts.isSealed ? try StoreAccess.masterKey(arguments, store: path) : nil
-      if backup.facts.isSealed, key == nil {
-        throw CommandFailure(
-          ExitCode.usage, "restore: the backup is encrypted; name its key with --master-key REF or -c vigil.yaml")
+      if backup.facts.isSealed, try StoreAccess.masterKey(arguments, store: path) == nil {
+        printError(
+          "vigil: backup \(backup.facts.number) says it is encrypted, and no key is named; if it is, the restore fails")
       }
       var done = 0
       outcome = try restore.restore(backup, to: time, store: path) { bytes in
         done += bytes
         bar.advance(to: done >> 20)
       } finish: { folder, outcome in
-        held = try finish(outcome, time, folder, key, arguments)
+        do throws(CommandFailure) {
+          held = try finish(outcome, time, folder, try key(outcome, path, arguments), arguments)
+        } catch {
+          refusal = error
+          throw error
+        }
       }
     } catch let failure as CommandFailure {
       throw failure
     } catch {
-      throw CommandFailure(ExitCode.failed, "restore: \(error)")
+      throw refusal ?? CommandFailure(ExitCode.failed, "restore: \(error)")
     }
     bar.finish()
     report(outcome, held, path, arguments)
@@ -73,8 +79,28 @@ enum RestoreCommand {
     return found
   }
 
+  /// The store says whether it is encrypted; the manifest only what it was thought to be.
+  private static func key(
+    _ outcome: StoreRestore.Outcome, _ path: String, _ arguments: Arguments
+  ) throws(CommandFailure) -> MasterKey? {
+    guard outcome.isSealed else { return nil }
+    if let key = try StoreAccess.masterKey(arguments, store: path) { return key }
+    throw CommandFailure(
+      ExitCode.usage, "restore: the backup is encrypted; name its key with --master-key REF or -c vigil.yaml")
+  }
+
   /// Leaves the restore in the new store's audit chain, and holds what it owes when asked to.
   private static func finish(
+    _ outcome: StoreRestore.Outcome, _ time: Int64?, _ path: String, _ key: MasterKey?, _ arguments: Arguments
+  ) throws(CommandFailure) -> Int {
+    do {
+      return try record(outcome, time, path, key, arguments)
+    } catch {
+      throw CommandFailure(ExitCode.failed, "restore: \(error)")
+    }
+  }
+
+  private static func record(
     _ outcome: StoreRestore.Outcome, _ time: Int64?, _ path: String, _ key: MasterKey?, _ arguments: Arguments
   ) throws -> Int {
     let store = try VigilStore.open(path: path, key: key)
@@ -97,7 +123,7 @@ enum RestoreCommand {
     if let shortfall = words(outcome.shortfall) { printError("vigil: \(shortfall)") }
     guard arguments.has("--json") else {
       printLine(
-        "restored \(path) from backup \(outcome.backup.number) and \(outcome.batches) archived batches: through position "
+        "restored \(path) from backup \(outcome.backup.number) of store \(outcome.backup.identity) and \(outcome.batches) archived batches: through position "
           + "\(outcome.position)" + (through.map { ", received \($0)" } ?? ""))
       if held > 0 { printLine("\(held) webhooks held: `vigil deliveries dead` lists them") }
       return
@@ -106,6 +132,7 @@ enum RestoreCommand {
     out.object {
       $0.field("store", path)
       $0.field("backup", outcome.backup.number)
+      $0.field("identity", outcome.backup.identity)
       $0.field("archived_batches", outcome.batches)
       $0.field("last_position", Int(clamping: outcome.position))
       $0.field("last_ingest_time", through)
@@ -121,6 +148,10 @@ enum RestoreCommand {
     case .end: "the archived log ends before the moment asked for: the store is as of its end"
     case .gap(let from, let to):
       "changes \(from) to \(to - 1) are in no archive: the store is as of the moment before them"
+    case .damage(let from):
+      "the archived log is damaged from change \(from) on, and later ones had been archived: the store is as of the moment before"
+    case .otherHistory:
+      "the archived log is of another history of the store than this backup: the store is as of the backup"
     case nil: nil
     }
   }

@@ -11,15 +11,18 @@ enum VerifyCommand {
     name: "verify", summary: "read a whole store or backup set and check everything in it; exit 0 or 1",
     example: "vigil verify --store var/vigil --json",
     flags: StoreAccess.flags + [
-      Flag("--backup", "DIR", "check the files of this backup set instead of a store"),
-      Flag("--repair", "put what cannot be used aside, in STORE/damaged or beside the store; the service must not run"),
+      Flag("--backup", "DIR", "check this backup set, its files and its archived log, instead of a store"),
+      Flag(
+        "--repair",
+        "put what cannot be used aside, in STORE/damaged or beside the store, whose service must not run; or in DIR/damaged"
+      ),
       Flag("--json", "the report as one JSON object"),
     ], positional: "", run: run)
 
   @Sendable
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
     try arguments.expectPositional(0...0, "verify [--store PATH] [--repair] [--json]")
-    if let folder = arguments.value("--backup") { return try checkBackups(BackupSet(folder), arguments) }
+    if let folder = arguments.value("--backup") { return try BackupSetCheck.run(BackupSet(folder), arguments) }
     let path = StoreAccess.folder(try StoreAccess.path(arguments))
     guard FileManager.default.fileExists(atPath: path + "/CURRENT") else {
       throw CommandFailure(ExitCode.usage, "\(path): no store here; name one with --store PATH or -c vigil.yaml")
@@ -56,7 +59,8 @@ enum VerifyCommand {
     var done = 0
     do {
       let chunks = try ChunkCheck(store.store)
-      let verification = StoreVerification(store, committed: committed) { family, key, value, numbers in
+      let verification = StoreVerification(store, committed: committed, sealFloor: chunks.sealFloor) {
+        family, key, value, numbers in
         switch family {
         case "chunks":
           chunks.complaint(key: key, value: value, patients: numbers.patients, devices: numbers.devices)
@@ -181,52 +185,5 @@ enum VerifyCommand {
       }
     }
     return out.text
-  }
-
-  // MARK: Backup sets
-
-  private static func checkBackups(_ set: BackupSet, _ arguments: Arguments) throws(CommandFailure) -> Int32 {
-    if arguments.has("--repair") {
-      throw CommandFailure(ExitCode.usage, "verify: `--repair` is for stores; a damaged backup is made anew")
-    }
-    let bar = ProgressBar(total: 0, label: "MB verified")
-    defer { bar.finish() }
-    var done = 0
-    var isSound = true
-    do throws(BackupError) {
-      let backups = try set.backups()
-      guard !backups.isEmpty else { throw .absent("\(set.path): no backup here") }
-      for backup in backups {
-        let damaged = set.verify(backup) { bytes in
-          done += bytes
-          bar.advance(to: done >> 20)
-        }
-        if !damaged.isEmpty { isSound = false }
-        tell(backup, damaged, set, arguments)
-      }
-    } catch {
-      throw CommandFailure(ExitCode.failed, error.description)
-    }
-    return isSound ? ExitCode.ok : ExitCode.failed
-  }
-
-  private static func tell(
-    _ backup: BackupManifest, _ damaged: [String], _ set: BackupSet, _ arguments: Arguments
-  ) {
-    guard arguments.has("--json") else {
-      for name in damaged {
-        printError("vigil: \(set.path): backup \(backup.facts.number): \(name) is missing or not what was copied")
-      }
-      if damaged.isEmpty { printLine("backup \(backup.facts.number): \(backup.files.count) files sound") }
-      return
-    }
-    var out = JSONText()
-    out.object {
-      $0.field("backup", backup.facts.number)
-      $0.field("sound", damaged.isEmpty)
-      $0.field("files", backup.files.count)
-      $0.field("damaged", damaged)
-    }
-    printLine(out.text)
   }
 }

@@ -26,8 +26,10 @@ import VitalModel
     return open
   }
 
-  private func verdict(_ open: OpenStore, committed: UInt64? = nil) throws -> StoreVerdict {
-    try StoreVerification(open.store, committed: committed) { family, _, value, numbers in
+  private func verdict(
+    _ open: OpenStore, committed: UInt64? = nil, sealFloor: UInt64? = nil
+  ) throws -> StoreVerdict {
+    try StoreVerification(open.store, committed: committed, sealFloor: sealFloor) { family, _, value, numbers in
       family == "chunks" && (value.isEmpty || numbers.patients != 1) ? "not a chunk" : nil
     }.run()
   }
@@ -57,6 +59,26 @@ import VitalModel
     #expect(has(.reference, "journal", "2 entries"))
     #expect(has(.end, "journal", "9 entries are lost"))
     #expect(found.findingCount == 5, "\(found.findings)")
+  }
+
+  @Test func aJournalThatBeginsLateOrOverlapsIsFound() throws {
+    let open = try filled()
+    let journal = open.store.families.journal
+    let key = Journal.key(1)
+    let batch = open.store.makeBatch()
+    batch.delete(journal, key: key)
+    try open.store.write(batch, sync: false)
+    var slots = samples(9...14) + samples(15...20)
+    for index in slots.indices { (slots[index].patient, slots[index].device, slots[index].series) = (0, 0, 0) }
+    try open.append(Array(slots[..<6]))
+    try open.append(Array(slots[6...]))
+    let late = try verdict(open, sealFloor: 6).findings.map(\.what)
+    #expect(late.contains("the journal begins at position 9, but samples from position 6 on are in no chunk yet"))
+    #expect(late.contains("the journal begins at position 9, but evaluation must go on from 1"))
+    #expect(try verdict(open, sealFloor: 9).findingCount == 1)
+    for index in slots.indices { slots[index].payload = slots[index].payload &+ 3 }
+    try open.append(Array(slots[6...]))
+    #expect(try verdict(open).findings.contains { $0.what == "positions 18 to 20 are there twice" })
   }
 
   @Test func aChangedAuditEntryIsFound() throws {

@@ -20,6 +20,7 @@ enum HouseMap {
     "CMosquitto": "MQTTIngress", "CRocksDB": "KeyValueStore", "CZstd": "Compression", "CZlib": "Compression",
     "CFYAML": "YAMLText", "COpenSSL": "Digests", "CSystemd": "Service", "CCurl": "Delivery",
     "CMicrohttpd": "HTTPAPI", "CSimdjson": "Decoding", "CPlatform": "RingBufferModule",
+    "CRename": "AlertJournal",
   ]
 
   /// Debian packages of doors that are plain C targets and so have no `apt` entry in Package.swift.
