@@ -220,8 +220,7 @@ import VitalModel
     }
     #expect(copies.count == 8)
     for copy in copies {
-      // A repair may go in between.
-      try VigilStore.openForRepair(path: copy, key: SealedWard.master()).close()
+      try repair(copy, scratch: ward.folder.entry("reader"))
       _ = try #require(try PatientErasure.resume(path: copy, key: SealedWard.master()))
       let store = try VigilStore.open(path: copy, key: SealedWard.master())
       defer { store.close() }
@@ -232,7 +231,33 @@ import VitalModel
       }
       #expect(try store.store.get(store.families.keys, key: KeyRow.traces(0)) == nil)
       #expect(try SealedWard.positions(store) == Array(1...400))
+      // What the repair took was somebody else's: it is kept, and opens.
+      let files = DamagedFiles(store: copy, vault: try #require(store.vault))
+      #expect(try files.names().map { files.open($0) == Array("CHUNK-OF-VALUES 1".utf8) } == [true])
     }
+  }
+
+  /// A repair may go between a kill and the rest of it; nothing else may.
+  private func repair(_ path: String, scratch: String) throws {
+    #expect(throws: StoreError.self) { try VigilStore.open(path: path, key: SealedWard.master()) }
+    #expect(throws: StoreError.self) {
+      try VigilStore.openReadOnly(path: path, scratch: scratch, key: SealedWard.master())
+    }
+    try FileManager.default.removeItem(atPath: scratch)
+    do {
+      let reader = try VigilStore.openReadOnly(
+        path: path, scratch: scratch, key: SealedWard.master(), isForRepair: true)
+      defer { reader.close() }
+      #expect(try StoreVerification(reader, committed: nil).run().findings.allSatisfy { $0.kind != .row })
+    }
+    try FileManager.default.removeItem(atPath: scratch)
+    let store = try VigilStore.openForRepair(path: path, key: SealedWard.master())
+    defer { store.close() }
+    // A chunk of the next patient.
+    let key = bigEndian(1) + bigEndian(1) + [UInt8](repeating: 0, count: 16)
+    let finding = StoreFinding(kind: .row, family: "chunks", key: key, what: "a test", canBePutAside: true)
+    let names = try StoreRepair.putAside([finding], of: store, actor: "a", now: 1)
+    #expect(names.count == 1)
   }
 
   @Test func anHourLeftHalfWayLosesItsOldKey() throws {
