@@ -11,8 +11,6 @@ extension PatientErasure {
     var first = UInt64.max
     var last: UInt64 = 0
     var isConcerned = false
-    /// Batches that do not read.
-    var undecodable = 0
   }
 
   /// A row of the journal.
@@ -27,7 +25,6 @@ extension PatientErasure {
   func rewriteJournal() throws(JournalError) {
     var hours = try hours("journal")
     try markHalfDone(&hours)
-    report.batchesUndecodable = hours.values.reduce(0) { $0 + $1.undecodable }
     for (number, hour) in hours.filter(\.value.isConcerned).sorted(by: { $0.value.first < $1.value.first }) {
       let chosen = try storing { () throws(StoreError) in
         try vault.ring.exclusively { (state) throws(StoreError) in
@@ -51,35 +48,32 @@ extension PatientErasure {
   /// - Parameter step: what progress calls it.
   func hours(_ step: String) throws(JournalError) -> [UInt32: Hour] {
     var hours: [UInt32: Hour] = [:]
+    report.batchesUndecodable = 0
     let decoder = JournalBatchDecoder()
     var seen = 0
     var before: UInt32?
-    var isAfterStray = false
+    var isAfterDamage = false
     try eachRow(from: nil) { row in
       seen += 1
       self.progress(step, seen)
-      guard let number = row.hour else {
-        // Under the key of the hour before or after.
-        isAfterStray = true
-        if let before {
-          hours[before]?.isConcerned = true
-          hours[before]?.undecodable += 1
-        }
-        return
-      }
-      var hour = hours[number] ?? Hour()
-      if isAfterStray { hour.isConcerned = true }
-      if isAfterStray, before == nil { hour.undecodable += 1 }
-      (isAfterStray, before) = (false, number)
-      hour.first = min(hour.first, row.position)
-      hour.last = max(hour.last, row.position)
       var isOwn = false
       let header = row.value.flatMap { value in
         try? decoder.decode(value) { if !isOwn, self.changed($0) != nil { isOwn = true } }
       }
-      if let header { hour.last = max(hour.last, header.last) } else { hour.undecodable += 1 }
-      if isOwn || header == nil { hour.isConcerned = true }
-      hours[number] = hour
+      if header == nil {
+        self.report.batchesUndecodable += 1
+        // Damage may lie in the number of its hour: then it is under the key of the hour before or after.
+        if let before { hours[before]?.isConcerned = true }
+      }
+      if let number = row.hour {
+        var hour = hours[number] ?? Hour()
+        hour.first = min(hour.first, row.position)
+        hour.last = max(hour.last, header?.last ?? row.position)
+        if isOwn || header == nil || isAfterDamage { hour.isConcerned = true }
+        hours[number] = hour
+        before = number
+      }
+      isAfterDamage = header == nil
     }
     return hours
   }

@@ -182,13 +182,15 @@ import VitalModel
       (families.alerts, [AlertTable.transitionPrefix] + bigEndian(0)),
       (families.alerts, [AlertTable.transitionPrefix] + bigEndian(2)), (families.outbox, [OutboxTable.rowPrefix]),
       (families.quarantine, [0x01]), (families.ledger, []), (families.journal, Journal.key(101)),
+      (families.journal, Journal.key(201)),
     ] as [(Family, [UInt8])] {
       let iterator = try ward.store.store.iterator(family, lower: prefix)
       defer { iterator.close() }
       #expect(try iterator.seekToFirst())
       #expect(iterator.key.starts(with: prefix))
       var value = [UInt8](iterator.keptValue)
-      value[value.count - 1] ^= 1
+      // One is not even to be seen as sealed.
+      value[prefix == Journal.key(201) ? 0 : value.count - 1] ^= 1
       value.withUnsafeBytes { batch.putAsKept(family, key: iterator.key, value: $0) }
       damaged += 1
     }
@@ -196,7 +198,7 @@ import VitalModel
     ward.store.close()
     let order = PatientErasure.Order(patient: 0, actor: "a", reason: "on request", timeMs: 9)
     let report = try PatientErasure.erase(path: ward.path, key: SealedWard.master(), order)
-    #expect(report.batchesUndecodable == 1 && report.rowsUnreadable >= 4 && report.rowsUnreadable < damaged)
+    #expect(report.batchesUndecodable == 2 && report.rowsUnreadable >= 4 && report.rowsUnreadable < damaged)
     #expect(try SealedWard.found([SealedWard.ids[0], SealedWard.alerts[0]], in: ward.path) == [])
     let store = try VigilStore.open(path: ward.path, key: SealedWard.master())
     defer { store.close() }
@@ -218,8 +220,7 @@ import VitalModel
     }
     #expect(copies.count == 8)
     for copy in copies {
-      // A repair may go in between.
-      try VigilStore.openForRepair(path: copy, key: SealedWard.master()).close()
+      try repair(copy, scratch: ward.folder.entry("reader"))
       _ = try #require(try PatientErasure.resume(path: copy, key: SealedWard.master()))
       let store = try VigilStore.open(path: copy, key: SealedWard.master())
       defer { store.close() }
@@ -230,7 +231,33 @@ import VitalModel
       }
       #expect(try store.store.get(store.families.keys, key: KeyRow.traces(0)) == nil)
       #expect(try SealedWard.positions(store) == Array(1...400))
+      // What the repair took was somebody else's: it is kept, and opens.
+      let files = DamagedFiles(store: copy, vault: try #require(store.vault))
+      #expect(try files.names().map { files.open($0) == Array("CHUNK-OF-VALUES 1".utf8) } == [true])
     }
+  }
+
+  /// A repair may go between a kill and the rest of it; nothing else may.
+  private func repair(_ path: String, scratch: String) throws {
+    #expect(throws: StoreError.self) { try VigilStore.open(path: path, key: SealedWard.master()) }
+    #expect(throws: StoreError.self) {
+      try VigilStore.openReadOnly(path: path, scratch: scratch, key: SealedWard.master())
+    }
+    try FileManager.default.removeItem(atPath: scratch)
+    do {
+      let reader = try VigilStore.openReadOnly(
+        path: path, scratch: scratch, key: SealedWard.master(), isForRepair: true)
+      defer { reader.close() }
+      #expect(try StoreVerification(reader, committed: nil).run().findings.allSatisfy { $0.kind != .row })
+    }
+    try FileManager.default.removeItem(atPath: scratch)
+    let store = try VigilStore.openForRepair(path: path, key: SealedWard.master())
+    defer { store.close() }
+    // A chunk of the next patient.
+    let key = bigEndian(1) + bigEndian(1) + [UInt8](repeating: 0, count: 16)
+    let finding = StoreFinding(kind: .row, family: "chunks", key: key, what: "a test", canBePutAside: true)
+    let names = try StoreRepair.putAside([finding], of: store, actor: "a", now: 1)
+    #expect(names.count == 1)
   }
 
   @Test func anHourLeftHalfWayLosesItsOldKey() throws {
