@@ -1,6 +1,7 @@
 import AlertJournal
 import Configuration
 import Foundation
+import SeriesStore
 import TestSupport
 import Testing
 import VitalModel
@@ -294,11 +295,11 @@ import VitalModel
     store.holds.hold(0, atMs: ward.now, in: batch)
     try store.write(batch, sync: false)
     try #require(try ward.running.watch).trim(later)
-    #expect(try store.journal.firstPosition() == first && ward.storedSamples() == 20)
+    #expect(try store.journal.firstPosition() == first && SeriesReader(store.store).stats().samples == 20)
     store.holds.release(0, in: batch)
     try store.write(batch, sync: false)
     try #require(try ward.running.watch).trim(later)
-    #expect(try store.journal.firstPosition() ?? 0 > first && ward.storedSamples() == 0)
+    #expect(try store.journal.firstPosition() ?? 0 > first && SeriesReader(store.store).stats().samples == 0)
   }
 
   // MARK: What it says about itself
