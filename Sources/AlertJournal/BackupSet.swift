@@ -181,7 +181,8 @@ package struct BackupSet: Sendable {
         let newest = try epochs.last.flatMap { (epoch) throws(BackupError) in
           try LogArchive.segments(in: epoch.folder).last
         }
-        if newest.map({ isOlder($0.path, than: kept.first) }) ?? true {
+        // One that is being written is not old, whatever is in it.
+        if newest.map({ isOlder($0.path, than: kept.first) }) ?? true, (try? BackupLock(journal(identity))) != nil {
           BackupFiles.removeTree(journal(identity))
         }
         continue

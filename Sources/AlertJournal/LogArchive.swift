@@ -92,7 +92,7 @@ package final class LogArchive {
     let latest = try store.store.latestSequence()
     var from = try next ?? begin(latest, now, &step)
     next = from
-    try lookForBackup(now)
+    lookForBackup(now)
     guard from <= latest else { return step }
     // Through `latest` nothing is archived that a power cut could still take back.
     try store.store.syncLog()
@@ -113,12 +113,13 @@ package final class LogArchive {
     self.gap = gap
   }
 
-  private func lookForBackup(_ now: Int64) throws(BackupError) {
+  private func lookForBackup(_ now: Int64) {
     guard let gap, gapLookedAt == .min || now - gapLookedAt >= LogArchive.gapInterval || now < gapLookedAt else {
       return
     }
     gapLookedAt = now
-    guard try ownBackups().contains(where: gap.isPassed) else { return }
+    // A list that cannot be read holds up no archiving: the gap then stays said.
+    guard let own = try? ownBackups(), own.contains(where: gap.isPassed) else { return }
     ArchiveGap.remove(in: root)
     self.gap = nil
   }

@@ -182,9 +182,18 @@ import Testing
     _ = try written.set.add(checkpoint)
     checkpoint.remove()
     other.close()
+    // Nor does a backup of one store take away the archive another has just begun.
+    let third = try VigilStore.open(path: written.folder.entry("third"), keepsLog: true)
+    defer { third.close() }
+    let begun = try LogArchive(third, set: written.set)
+    try written.backup()
+    try OpenStore.append(samples(1...3, ingestMs: time), to: third)
+    _ = try begun.step(now: time)
+    try OpenStore.append(samples(4...5, ingestMs: time), to: third)
+    #expect(try begun.step(now: time).batches == 1)
     let restore = StoreRestore(written.set)
-    #expect(try restore.backup(atOrBefore: time).facts.number == 1)
-    #expect(try restore.backup(atOrBefore: nil).facts.number == 2)
+    #expect(try restore.backup(atOrBefore: time - 1).facts.identity == identity(written))
+    #expect(try restore.backup(atOrBefore: time).facts.number == 3)
   }
 
   @Test func noStoreIsMadeWhereARepairWasCutOff() throws {
