@@ -162,12 +162,21 @@ package struct ChunkRows: Hashable, Sendable {
   package func split(spanMax: UInt64) -> [ChunkRows] {
     guard let first = times.first, let last = times.last else { return [] }
     if UInt64(bitPattern: last &- first) <= spanMax { return [self] }
+    var starts: [Int] = []
+    var start = 0
+    for row in times.indices where UInt64(bitPattern: times[row] &- times[start]) > spanMax {
+      starts.append(row)
+      start = row
+    }
+    return cut(before: starts)
+  }
+
+  /// The rows cut before each of these row numbers, which ascend, lie within the rows and are not 0.
+  package func cut(before starts: [Int]) -> [ChunkRows] {
     var pieces: [ChunkRows] = []
     var cursors = [Int](repeating: 0, count: columns.count)
     var start = 0
-    while start < times.count {
-      var end = start + 1
-      while end < times.count, UInt64(bitPattern: times[end] &- times[start]) <= spanMax { end += 1 }
+    for end in starts + [times.count] {
       var piece = ChunkRows(
         patient: patient, device: device, group: group, firstPosition: firstPosition, lastPosition: lastPosition,
         times: Array(times[start..<end]))

@@ -1,17 +1,7 @@
 import Compression
 import VitalModel
 
-/// What really happened, from `labels.csv`.
-package struct RecordedLabel: Hashable, Sendable {
-  package var patient: String
-  /// Milliseconds since 1970.
-  package var onset: Int64
-  /// Milliseconds since 1970; nil: a moment, or not known.
-  package var end: Int64?
-  package var label: String
-}
-
-/// The small tables beside a recording, read whole: `events.csv` and `labels.csv`.
+/// The small tables beside a recording, read whole: `events.csv`, and device alarms in its form.
 package enum RecordingTables {
   /// Lines of `patient_id,time_s,event[,phase]` in file order; `time` instead of `time_s` is RFC 3339; without a phase
   /// an event starts.
@@ -27,24 +17,6 @@ package enum RecordingTables {
       events.append(event)
     }
     return events
-  }
-
-  /// Lines of `patient_id,onset_time_s[,end_time_s],label` in file order; times may be RFC 3339 under the same names or
-  /// as `onset_time`, `end_time`.
-  package static func labels(_ file: RecordingFile, epoch: Int64) throws(RecordingError) -> [RecordedLabel] {
-    var labels: [RecordedLabel] = []
-    try read(file, columns: ["patient_id", "onset_time_s", "label"]) { (row) throws(RecordingError) in
-      guard let onset = row.time("onset_time_s", epoch: epoch) else { throw row.bad("onset_time_s") }
-      var end: Int64?
-      if row.text("end_time_s") != nil {
-        end = row.time("end_time_s", epoch: epoch)
-        if end == nil { throw row.bad("end_time_s") }
-      }
-      labels.append(
-        RecordedLabel(
-          patient: try row.required("patient_id"), onset: onset, end: end, label: try row.required("label")))
-    }
-    return labels
   }
 
   private struct Row {
@@ -104,9 +76,9 @@ package enum RecordingTables {
     for (index, field) in fields.enumerated() where places[field.lowercased()] == nil {
       places[field.lowercased()] = index
     }
-    for (alias, name) in [
-      ("time", "time_s"), ("onset_time", "onset_time_s"), ("end_time", "end_time_s"), ("patient", "patient_id"),
-    ] where places[name] == nil { places[name] = places[alias] }
+    for (alias, name) in [("time", "time_s"), ("patient", "patient_id")] where places[name] == nil {
+      places[name] = places[alias]
+    }
     if let missing = columns.first(where: { places[$0] == nil }) { throw .missingColumn(file: file, name: missing) }
     return places
   }

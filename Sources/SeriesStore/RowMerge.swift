@@ -56,35 +56,8 @@ extension ChunkRows {
         while end < count, end > 0, part.times[end] == part.times[end - 1] { end += 1 }
         if end < count, end > ends.last ?? 0 { ends.append(end) }
       }
-      return part.cut(at: ends)
+      return part.cut(before: ends)
     }
-  }
-
-  /// The rows cut before each of these row numbers, which ascend.
-  private func cut(at starts: [Int]) -> [ChunkRows] {
-    var cursors = [Int](repeating: 0, count: columns.count)
-    var pieces: [ChunkRows] = []
-    var start = 0
-    for end in starts + [times.count] {
-      var piece = ChunkRows(
-        patient: patient, device: device, group: group, firstPosition: firstPosition, lastPosition: lastPosition,
-        times: Array(times[start..<end]))
-      for (index, column) in columns.enumerated() {
-        let from = cursors[index]
-        var to = from
-        while to < column.rows.count, column.rows[to] < end { to += 1 }
-        cursors[index] = to
-        guard to > from else { continue }
-        piece.columns.append(
-          ChunkColumnCells(
-            column.column, rows: column.rows[from..<to].map { $0 - UInt32(start) },
-            cells: Array(column.cells[from..<to])
-          ))
-      }
-      pieces.append(piece)
-      start = end
-    }
-    return pieces
   }
 
   /// Takes out the cells `isUnwanted` names (event time, column number, row number), and rows left empty.

@@ -66,14 +66,6 @@ import VitalModel
     #expect(short.first?.time == Timestamp.parse("2026-01-01T00:00:00Z"))
   }
 
-  @Test func labels() throws {
-    let labels = try RecordingTables.labels(
-      file("patient_id,onset_time_s,end_time_s,label\np,1,2,sepsis\nq,-3,,death\n"), epoch: 10_000)
-    #expect(labels.map(\.onset) == [11_000, 7000])
-    #expect(labels.map(\.end) == [12_000, nil])
-    #expect(try RecordingTables.labels(file("patient_id,onset_time_s,label\n"), epoch: 0).isEmpty)
-  }
-
   @Test func badTablesAreErrors() {
     #expect(throws: RecordingError.badCell(file: "t", line: 2, column: "time_s")) {
       try RecordingTables.events(file("patient_id,time_s,event\np,x,y\n"), epoch: 0)
