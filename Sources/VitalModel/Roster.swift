@@ -271,6 +271,7 @@ package struct Roster: Hashable, Sendable {
   }
 
   /// The gateway each device that ever watches a patient speaks through, by device id.
+  package var hasGateways: Bool { !gateways.isEmpty }
   package func gateways(ofPatient id: String) -> [String: String] { gateways[id] ?? [:] }
 
   /// Position of a patient in ``patients``.
