@@ -133,4 +133,12 @@ package struct RecordedEvent: Hashable, Sendable {
   /// Key or MDC reference id, as it stands.
   package var event: String
   package var starts: Bool
+
+  package init(patient: String, device: String = "", time: Int64, event: String, starts: Bool) {
+    self.patient = patient
+    self.device = device
+    self.time = time
+    self.event = event
+    self.starts = starts
+  }
 }

@@ -35,7 +35,8 @@ package final class ReplaySession {
     package var joinsPatients: Bool {
       guard let roster else { return false }
       let outages = engine.alerting.outagePatients > 0 && !engine.without.contains(.grouping)
-      return outages && roster.hasGateways || engine.alerting.unitBudget > 0 && roster.patients.contains { $0.unit != nil }
+      return outages && roster.hasGateways
+        || engine.alerting.unitBudget > 0 && roster.patients.contains { $0.unit != nil }
     }
   }
 

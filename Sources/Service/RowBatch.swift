@@ -183,7 +183,7 @@ final class BatchQueue<Output: Sendable>: Sendable {
   func put(_ batch: RowBatch<Output>?) { batches.change { $0.append(batch) } }
 
   /// The next batch; waits for one.
-  func take() -> RowBatch<Output>? { 
+  func take() -> RowBatch<Output>? {
     batches.wait { (waiting: inout [RowBatch<Output>?]) -> RowBatch<Output>?? in
       waiting.isEmpty ? nil : .some(waiting.removeFirst())
     }

@@ -140,7 +140,7 @@ enum ReplayCommand {
   ) throws(CommandFailure) {
     let speed = try speed(arguments)
     let events = try inputs.events()
-        let isInOrder = try inputs.isInOrder()
+    let isInOrder = try inputs.isInOrder()
     let mustSort = speed > 0 || !events.isEmpty || !isInOrder
     let progress = ProgressBar(total: inputs.totalBytes, label: "replaying")
     defer { progress.finish() }

@@ -2,7 +2,6 @@ import Compression
 import Configuration
 import Pipeline
 import Recordings
-import Simulation
 import TestSupport
 import Testing
 import VitalModel
@@ -24,25 +23,33 @@ import VitalModel
 
   private static let plan = try? RuleFiles.read(RepositoryRoot.path + "/Rules").plan(set: "adult-ward")
 
-  /// A ward in which every other patient falls ill, as it is sent: patients in turn.
-  private func ward(patients: Int, seconds: Int) -> [UInt8] {
-    var settings = WardSettings(
-      seed: 11, patients: patients, start: 1_577_836_800_000,
-      plans: WardSettings.mix(patients: patients, first: 30, spacing: 15))
-    settings.pace = 20
-    var ward = Ward(settings)
-    var encoder = MessageEncoder()
-    return (0..<seconds).flatMap { _ in ward.next().flatMap { encoder.jsonLine($0) } }
+  /// Patients whose saturation and heart rate go up and down by chance, once a minute.
+  private func lines(patients: Int, minutes: Int) -> [[String]] {
+    var chance = SeededGenerator(seed: 11)
+    return (0..<patients).map { patient in
+      var spo2 = 97
+      var hr = 80
+      return (0..<minutes).map { minute in
+        if Int.random(in: 0..<5, using: &chance) == 0 { spo2 = [97, 95, 84, 91].randomElement(using: &chance) ?? 97 }
+        if Int.random(in: 0..<5, using: &chance) == 0 { hr = [60, 80, 136, 151].randomElement(using: &chance) ?? 80 }
+        return "p\(patient),\(minute * 60 + patient),\(spo2),\(hr)\n"
+      }
+    }
   }
 
-  /// The same ward, one patient after the other.
-  private func grouped(_ text: [UInt8]) -> [UInt8] {
-    let lines = text.split(separator: 10)
-    func patient(_ line: ArraySlice<UInt8>) -> String {
-      String(decoding: line, as: UTF8.self).split(separator: "\"patient\":\"")[1].split(separator: "\"")[0].description
-    }
-    return Dictionary(grouping: lines, by: patient).sorted { $0.key < $1.key }.flatMap { $0.value }
-      .flatMap { Array($0) + [10] }
+  private func text(_ lines: some Sequence<String>) -> [UInt8] {
+    Array("patient_id,time_s,spo2,hr\n".utf8) + lines.flatMap { Array($0.utf8) }
+  }
+
+  /// One patient after the other.
+  private func grouped(patients: Int, minutes: Int) -> [UInt8] {
+    text(lines(patients: patients, minutes: minutes).joined())
+  }
+
+  /// Patients in turn, as they were measured.
+  private func inTurn(patients: Int, minutes: Int) -> [UInt8] {
+    let all = lines(patients: patients, minutes: minutes)
+    return text((0..<minutes).flatMap { minute in all.map { $0[minute] } })
   }
 
   private struct Ran: Equatable {
@@ -72,7 +79,7 @@ import VitalModel
     let reader = RecordingReader([file], registry: plan.registry) { session.note($0) }
     var rows = 0
     try reader.forEach { row in
-      if rows % 500 == 250, rows / 500 < events.count { session.take(events[rows / 500], names: reader.names) }
+      if rows % 100 == 90, rows / 100 < events.count { session.take(events[rows / 100], names: reader.names) }
       rows += 1
       session.take(row, names: reader.names)
       return true
@@ -84,8 +91,7 @@ import VitalModel
   }
 
   @Test func anyNumberOfThreadsGivesTheSameBytes() throws {
-    let turns = ward(patients: 5, seconds: 420)
-    for text in [turns, grouped(turns)] {
+    for text in [grouped(patients: 7, minutes: 100), inTurn(patients: 7, minutes: 100)] {
       let one = try run(text, threads: 1)
       #expect(one.told.count > 4 && one.held.count > 1)
       for threads in [2, 3] { #expect(try run(text, threads: threads) == one) }
@@ -93,16 +99,16 @@ import VitalModel
   }
 
   @Test func alarmsBoundsAndChosenPatientsChangeNothingAboutIt() throws {
-    let text = ward(patients: 4, seconds: 240)
-    let alarm = RecordedEvent(patient: "stranger", time: 1_577_836_830_000, event: "asystole", starts: true)
+    let text = inTurn(patients: 4, minutes: 60)
+    let alarm = RecordedEvent(patient: "stranger", time: 1_577_838_000_000, event: "asystole", starts: true)
     let change: (inout ReplaySession.Options) -> Void = {
-      $0.from = 1_577_836_820_000
-      $0.to = 1_577_837_000_000
+      $0.from = 1_577_837_400_000
+      $0.to = 1_577_840_000_000
     }
     let one = try run(text, threads: 1, change, events: [alarm])
     #expect(one.told.contains { $0.contains("stranger") })
     #expect(try run(text, threads: 3, change, events: [alarm]) == one)
-    let some: (inout ReplaySession.Options) -> Void = { $0.patients = ["sim-0002", "sim-0003"] }
+    let some: (inout ReplaySession.Options) -> Void = { $0.patients = ["p1", "p2"] }
     let few = try run(text, threads: 1, some, events: [alarm])
     #expect(!few.told.contains { $0.contains("stranger") }, "the alarm of somebody who is left out")
     #expect(try run(text, threads: 3, some, events: [alarm]) == few)
@@ -112,21 +118,16 @@ import VitalModel
     let plan = try #require(ParallelReplayTests.plan)
     var options = ReplaySession.Options()
     options.threads = 4
-    let plain = """
-      version: 1
-      patients:
-        - {id: a, unit: ward-1}
-        - {id: b, unit: ward-1}
-      """
+    let plain = "patient_id,unit\na,ward-1\nb,ward-1\n"
+    let behind = "patient_id,unit,gateway\na,ward-1,g-1\nb,ward-1,g-1\n"
     func threads(_ text: String) throws -> Int {
-      options.roster = try RosterFile.parseAny(text, file: "roster.yaml", registry: plan.registry)
+      options.roster = try RosterFile.parseAny(text, file: "patients.csv", registry: plan.registry)
       return ReplaySession(plan: plan, options: options) { _ in }.threads
     }
-    let devices = "\nassignments:\n  - {device: d1, patient: a, gateway: g1}\n  - {device: d2, patient: b, gateway: g1}\n"
     #expect(try threads(plain) == 4)
-    #expect(try threads(plain + devices) == 1)
+    #expect(try threads(behind) == 1)
     options.engine.without = [.grouping]
-    #expect(try threads(plain + devices) == 4)
+    #expect(try threads(behind) == 4)
     options.engine.alerting.unitBudget = 3
     #expect(try threads(plain) == 1)
   }

@@ -68,14 +68,14 @@ import VitalModel
   }
 
   @Test func outputsComeInTheOrderOfTheRowsForAnyNumberOfThreads() {
-    let one = run(threads: 1, rows: 20_000, patients: 5)
-    #expect(one.seen.count == 2 * 6667 + 1 && one.counts == [20_000])
+    let one = run(threads: 1, rows: 9000, patients: 5)
+    #expect(one.seen.count == 2 * 3000 + 1 && one.counts == [9000])
     #expect(zip(one.seen, one.seen.dropFirst()).allSatisfy { $0.position <= $1.position })
     #expect(one.seen.contains { $0.patient == "stranger" && $0.device == "stranger" })
-    for threads in [2, 3, 7] {
-      let many = run(threads: threads, rows: 20_000, patients: 5)
+    for threads in [2, 5] {
+      let many = run(threads: threads, rows: 9000, patients: 5)
       #expect(many.seen == one.seen)
-      #expect(many.counts.count == threads && many.counts.reduce(0, +) == 20_000)
+      #expect(many.counts.count == threads && many.counts.reduce(0, +) == 9000)
       #expect(many.counts.allSatisfy { $0 > 0 })
     }
   }
