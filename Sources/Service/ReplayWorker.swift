@@ -17,10 +17,12 @@ package enum ReplayOutput: Sendable {
 final class ReplayWorker: RowWorker {
   let intake: Intake
   let engine: Engine
+  /// Engines of other rules that are given every entry as well; what they tell stays with them.
+  var companions: [Engine] = []
   private(set) var tally = ReplayTally()
   /// Observations refused, by reason.
   private(set) var refused: [QuarantineReason: Int] = [:]
-  private let directory: Directory
+  let directory: Directory
   private let options: ReplaySession.Options
   private let screen: RowScreen
   /// Numbers of the recording's names in the directory, by the recording's own numbers; `unmet`: not asked for yet.
@@ -93,6 +95,7 @@ final class ReplayWorker: RowWorker {
     slot.ingestTime = row.time
     slot.payload = position
     engine.applyInconsistentPressure(slot)
+    for companion in companions { companion.applyInconsistentPressure(slot) }
   }
 
   func take(_ event: FannedEvent, names: RecordingNames, position: UInt64, _ outputs: inout [ReplayOutput]) {
@@ -107,7 +110,15 @@ final class ReplayWorker: RowWorker {
     slot.payload = position
     let alarm = DeviceAlarm(event: event.event.event, hasEnded: !event.event.starts, priority: .medium)
     engine.applyDeviceAlarm(slot, alarm)
+    for companion in companions { companion.applyDeviceAlarm(slot, alarm) }
     drain(&outputs)
+  }
+
+  /// An engine for other rules over the same rows.
+  func companion(_ layout: PlanLayout) -> Engine {
+    let companion = Engine(layout: layout, options: options.engine, names: directory)
+    if options.roster != nil { companion.adoptRoster(engine.rosterNumber) }
+    return companion
   }
 
   // MARK: At the end
@@ -194,6 +205,7 @@ final class ReplayWorker: RowWorker {
     position += 1
     if isLast { slot.flags.insert(.endOfMessage) }
     engine.apply(slot)
+    for companion in companions { companion.apply(slot) }
   }
 
   private func drain(_ outputs: inout [ReplayOutput]) {

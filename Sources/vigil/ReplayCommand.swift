@@ -135,7 +135,7 @@ enum ReplayCommand {
   ///
   /// - Parameter note: sees every row before the session does.
   static func feed(
-    _ session: ReplaySession, _ inputs: RecordingInputs, _ arguments: Arguments,
+    _ session: any RowTaker, _ inputs: RecordingInputs, _ arguments: Arguments,
     note: (RecordedRow, RecordingNames) -> Void = { _, _ in }
   ) throws(CommandFailure) {
     let speed = try speed(arguments)
