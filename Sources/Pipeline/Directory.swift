@@ -110,6 +110,9 @@ package final class Directory: NameSource, Sendable {
     }
   }
 
+  /// Drops entries nobody will journal.
+  package func forgetPending() { state.withLock { $0.pending.removeAll(keepingCapacity: true) } }
+
   /// Puts entries that could not be journaled back in front.
   package func giveBack(_ entries: [DirectoryEntry]) {
     state.withLock { $0.pending.insert(contentsOf: entries, at: 0) }

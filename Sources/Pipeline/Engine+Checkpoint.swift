@@ -3,6 +3,26 @@ import Evaluation
 import Suppression
 import VitalModel
 
+/// Numbers that stand in a state for those of an engine's own directory: engines that share the patients of one recording
+/// number series and devices each for itself.
+package struct StateNumbers: Sendable {
+  private let seriesNumbers: [UInt32]
+  private let deviceNumbers: [UInt32]
+
+  /// By the directory's number.
+  package init(series: [UInt32], devices: [UInt32]) {
+    seriesNumbers = series
+    deviceNumbers = devices
+  }
+
+  func series(_ number: UInt32) -> UInt32 {
+    Int(number) < seriesNumbers.count ? seriesNumbers[Int(number)] : number
+  }
+  func device(_ number: UInt32) -> UInt32 {
+    Int(number) < deviceNumbers.count ? deviceNumbers[Int(number)] : number
+  }
+}
+
 /// One patient's state as bytes: what a checkpoint stores and what `state_hash` is taken over.
 ///
 /// The layout is in `docs/formats/state.md`. It holds positions in the plan, so it is read with the plan it was written
@@ -17,7 +37,11 @@ extension Engine {
   package var patientNumbers: [UInt32] { patients.map { $0.pointee.number }.sorted() }
 
   /// A patient's state; nil if the engine does not know the patient.
-  package func encodeState(of number: UInt32) -> (position: UInt64, bytes: [UInt8])? {
+  ///
+  /// - Parameter numbers: written for those of the directory; nil: as they are.
+  package func encodeState(
+    of number: UInt32, numbers: StateNumbers? = nil
+  ) -> (position: UInt64, bytes: [UInt8])? {
     guard Int(number) < places.count, places[Int(number)] >= 0 else { return nil }
     let patient = patients[Int(places[Int(number)])]
     var out = ByteWriter(capacity: 1024)
@@ -25,7 +49,7 @@ extension Engine {
     writeHead(patient, &out)
     out.append(varint: UInt64(patient.pointee.seriesCount))
     for index in 0..<patient.pointee.seriesCount {
-      writeSeries(patient.pointee.series[index], &out)
+      writeSeries(patient.pointee.series[index], numbers, &out)
       for offset in 0..<PatientState.episodeCount(layout, code: patient.pointee.series[index].code) {
         write(patient.episode(index, offset), &out)
       }
@@ -36,7 +60,7 @@ extension Engine {
     }
     for score in layout.plan.scores.indices { write(patient.pointee.scores[score], &out) }
     out.append(varint: UInt64(patient.pointee.alerts.count))
-    for alert in patient.pointee.alerts { write(alert, &out) }
+    for alert in patient.pointee.alerts { write(alert, numbers, &out) }
     out.append(varint: UInt64(patient.pointee.missed.count))
     for missed in patient.pointee.missed {
       out.append(counted: missed.ruleID)
@@ -98,9 +122,9 @@ extension Engine {
     out.append(state.isSimulated ? 1 : 0)
   }
 
-  private func writeSeries(_ series: SeriesWindows, _ out: inout ByteWriter) {
-    out.append(varint: UInt64(series.series))
-    out.append(varint: UInt64(series.device))
+  private func writeSeries(_ series: SeriesWindows, _ numbers: StateNumbers?, _ out: inout ByteWriter) {
+    out.append(varint: UInt64(numbers?.series(series.series) ?? series.series))
+    out.append(varint: UInt64(numbers?.device(series.device) ?? series.device))
     out.append(varint: UInt64(series.code))
     out.append(varint: UInt64(series.source))
     out.append(series.rank)
@@ -213,7 +237,7 @@ extension Engine {
     out.append(UInt8(bitPattern: score.singleMax))
   }
 
-  private func write(_ alert: ActiveAlert, _ out: inout ByteWriter) {
+  private func write(_ alert: ActiveAlert, _ numbers: StateNumbers?, _ out: inout ByteWriter) {
     out.append(zigzag: Int64(alert.rule))
     for text in [alert.alertID, alert.ruleID, alert.ruleVersion, alert.ruleTitle, alert.kind.rawValue] {
       out.append(counted: text)
@@ -227,9 +251,9 @@ extension Engine {
     ]
     out.append(marks.enumerated().reduce(UInt8(0)) { $0 | ($1.element ? 1 << UInt8($1.offset) : 0) })
     out.append(zigzag: Int64(alert.code))
-    out.append(varint: UInt64(alert.device))
+    out.append(varint: UInt64(numbers?.device(alert.device) ?? alert.device))
     out.append(varint: UInt64(alert.sources.count))
-    for source in alert.sources { out.append(varint: UInt64(source)) }
+    for source in alert.sources { out.append(varint: UInt64(numbers?.series(source) ?? source)) }
     out.append(varint: UInt64(alert.members.count))
     for member in alert.members { out.append(counted: member) }
     out.append(counted: alert.unit ?? "\u{0}")

@@ -81,15 +81,24 @@ extension Engine {
   /// The device's own alarm: routed, never suppressed by our numerics, told with what they say about it (SEMANTICS C5).
   package func applyDeviceAlarm(_ slot: Slot, _ alarm: DeviceAlarm) {
     guard let (patient, context) = beginControl(slot) else { return }
+    hear(alarm, from: slot.device, patient, context)
+    followers?.forEach(place: placeOf(slot.patient), of: self) { engine, state in
+      engine.hear(alarm, from: slot.device, state, context)
+    }
+  }
+
+  private func hear(
+    _ alarm: DeviceAlarm, from device: UInt32, _ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext
+  ) {
     if declare(alarm, patient, context) { return }
     let id = "device-alarm-" + alarm.event.lowercased()
     if alarm.hasEnded {
-      lower(patient, id: id, device: slot.device, context)
+      lower(patient, id: id, device: device, context)
     } else {
       raise(
         patient, id: id, title: "Device alarm", kind: .physiological,
-        subject: alarm.event + "/" + names.deviceName(slot.device), device: slot.device, priority: alarm.priority,
-        message: "device alarm \(alarm.event) from \(names.deviceName(slot.device))", context,
+        subject: alarm.event + "/" + names.deviceName(device), device: device, priority: alarm.priority,
+        message: "device alarm \(alarm.event) from \(names.deviceName(device))", context,
         finding: verify(patient, event: alarm.event, context))
     }
   }
@@ -112,10 +121,17 @@ extension Engine {
   /// The newest pressure of a device contradicts itself (SEMANTICS A8).
   package func applyInconsistentPressure(_ slot: Slot) {
     guard let (patient, context) = beginControl(slot) else { return }
-    let device = names.deviceName(slot.device)
+    doubtPressure(slot.device, patient, context)
+    followers?.doubtPressure(slot.device, place: placeOf(slot.patient), of: self, context)
+  }
+
+  func doubtPressure(
+    _ number: UInt32, _ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext
+  ) {
+    let device = names.deviceName(number)
     raise(
       patient, id: "pressure-inconsistent", title: "Blood pressure contradicts itself", kind: .technical,
-      subject: "device/" + device, device: slot.device, priority: .low,
+      subject: "device/" + device, device: number, priority: .low,
       message: "diastolic at or above systolic from \(device): check the cuff or line", context)
   }
 
@@ -190,7 +206,7 @@ extension Engine {
     live(patient, alert: index, .worsened, context)
     let told = output.transitions.count
     tell(patient, alert: index, phase: .escalate, showing: nil, context)
-    output.transitions[told].evidence = finding?.evidence
+    if output.transitions.count > told { output.transitions[told].evidence = finding?.evidence }
   }
 
   private func lower(
@@ -216,6 +232,7 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, _ alert: ActiveAlert, phase: AlertPhase, message: String,
     _ context: JudgeContext, isNotified: Bool = true, note: TransitionNote = TransitionNote(), evidence: String? = nil
   ) {
+    guard options.recordsDocuments else { return }
     var document = AlertDocument()
     document.alertID = alert.alertID
     document.sequence = alert.sequence

@@ -77,6 +77,7 @@ extension Engine {
   ///
   /// - Parameter isBacklog: on behalf of a retrospective message, as of its own time.
   func runDeadlines(_ place: Int, upTo time: Int64, isBacklog: Bool = false) {
+    if let followers { return runDeadlines(place, upTo: time, with: followers) }
     let patient = patients[place]
     while patient.pointee.nextDue <= time {
       guard let next = earliestDeadline(patient, isBacklog: isBacklog) else {
@@ -90,6 +91,35 @@ extension Engine {
       }
       run(next, patient)
     }
+  }
+
+  /// Runs one patient's deadlines with those of the plans that follow, in the order of their due times.
+  private func runDeadlines(_ place: Int, upTo time: Int64, with followers: Followers) {
+    let patient = patients[place]
+    followers.begin(patient)
+    while true {
+      var next = patient.pointee.nextDue <= time ? earliestDeadline(patient, isBacklog: false) : nil
+      if patient.pointee.nextDue <= time, next.map({ $0.due > time }) ?? true {
+        patient.pointee.nextDue = next?.due ?? .max
+        next = nil
+      }
+      followers.runDeadlines(place: place, of: self, before: next, upTo: time)
+      guard let next else { return }
+      run(next, patient)
+    }
+  }
+
+  /// Runs the earliest deadline of a patient that follows, if it is due; else notes when it is.
+  func runDeadline(_ patient: UnsafeMutablePointer<PatientState>, upTo time: Int64) {
+    guard let next = earliestDeadline(patient, isBacklog: false) else {
+      patient.pointee.nextDue = .max
+      return
+    }
+    guard next.due <= time else {
+      patient.pointee.nextDue = next.due
+      return
+    }
+    run(next, patient)
   }
 
   enum DeadlineTarget {
@@ -120,8 +150,10 @@ extension Engine {
     }
     consider(patient.pointee.settleDue, .settle)
     for index in 0..<patient.pointee.seriesCount {
-      consider(patient.pointee.series[index].staleDue, .stale(series: index))
-      consider(patient.pointee.series[index].absenceDue, .absent(series: index))
+      if !isFollower {
+        consider(patient.pointee.series[index].staleDue, .stale(series: index))
+        consider(patient.pointee.series[index].absenceDue, .absent(series: index))
+      }
       let row = patient.pointee.episodes[index]
       for offset in 0..<Int(row.count) {
         guard let episode = row.peek(offset) else { continue }
@@ -176,6 +208,11 @@ extension Engine {
       carryOut(live(patient, alert: alert, .recalled, context), patient, alert: alert, context)
     case .settle: settle(patient, context)
     }
+    endDeadline(patient, context)
+  }
+
+  /// What is looked at after every deadline.
+  func endDeadline(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
     if !layout.raisingRules.isEmpty { checkRaises(patient, context) }
   }
 
@@ -202,6 +239,18 @@ extension Engine {
     series.pointee.staleDue = .max
     let code = series.pointee.code
     choosePreferred(patient, code: code)
+    judgeSilentSeries(patient, index, context)
+    followers?.judgeSilentSeries(place: placeOf(patient.pointee.number), of: self, index, context)
+    updateScores(patient, code: code, now: context.now)
+    judgeSilentPatient(patient, code: code, context)
+    followers?.judgeSilentPatient(place: placeOf(patient.pointee.number), of: self, code: code, context)
+  }
+
+  /// A series is silent: its own rules and those about the signal look at it.
+  func judgeSilentSeries(
+    _ patient: UnsafeMutablePointer<PatientState>, _ index: Int, _ context: JudgeContext
+  ) {
+    let code = patient.pointee.series[index].code
     for (offset, rule) in codes[code].seriesRules.enumerated() {
       if let episode = patient.pointee.episodes[index].peek(offset), !options.without.contains(.stale) {
         let change = episode.pointee.loseSignal(now: context.now)
@@ -211,7 +260,12 @@ extension Engine {
       judge(patient, rule: rule, subject: index, offset: offset, context)
     }
     judgeTechnical(patient, subject: index, context)
-    updateScores(patient, code: code, now: context.now)
+  }
+
+  /// A series of a vital is silent: rules over several inputs look at what is left.
+  func judgeSilentPatient(
+    _ patient: UnsafeMutablePointer<PatientState>, code: Int, _ context: JudgeContext
+  ) {
     for rule in codes[code].patientRules {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
       guard let episode = patient.pointee.ruleEpisodes.peek(rule) else { continue }
@@ -248,6 +302,12 @@ extension Engine {
     series.pointee.absenceDue = next.map { series.pointee.heardAt + $0 } ?? .max
     if next != nil { schedule(patient, series.pointee.absenceDue) }
     guard let shortest = plan.absences.first, silence >= shortest else { return }
+    judgeAbsent(patient, index, context)
+    followers?.judgeAbsent(place: placeOf(patient.pointee.number), of: self, index, context)
+  }
+
+  func judgeAbsent(_ patient: UnsafeMutablePointer<PatientState>, _ index: Int, _ context: JudgeContext) {
+    let plan = codes[patient.pointee.series[index].code]
     for (offset, rule) in plan.seriesRules.enumerated() {
       judge(patient, rule: rule, subject: index, offset: offset, context)
     }

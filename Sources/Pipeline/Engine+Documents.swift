@@ -7,6 +7,7 @@ import VitalModel
 extension Engine {
   /// `a-` and 128 bits of a digest over tenant, patient, rule id, rule version, subject and onset (SEMANTICS C1).
   func alertID(facts: PatientFacts, rule: RuleDefinition, subject: String, onset: Int64) -> String {
+    guard options.recordsDocuments else { return "" }
     let parts = [facts.tenant, facts.patient, rule.id, rule.version, subject, String(onset)]
     return "a-" + hex(sha256(parts.joined(separator: "\u{1F}")).prefix(16))
   }
@@ -21,6 +22,11 @@ extension Engine {
     _ context: JudgeContext, isNotified: Bool, note: TransitionNote = TransitionNote()
   ) {
     patient.pointee.alerts[index].sequence += 1
+    guard options.recordsDocuments else {
+      return brief.take(
+        &patient.pointee.alerts[index], patient: patient.pointee.number, phase: phase, isNotified: isNotified,
+        at: context.engineTime)
+    }
     let alert = patient.pointee.alerts[index]
     let shown =
       showing ?? Candidate(rule: alert.rule, subject: subject(of: alert, patient), onset: alert.onset, isBypass: false)
@@ -56,6 +62,7 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, onset: Int64, stage: SuppressionStage,
     by: String, until: Int64?, _ context: JudgeContext
   ) {
+    guard options.recordsDocuments else { return }
     let candidate = Candidate(rule: rule, subject: subject, onset: onset, isBypass: false)
     var document = describe(patient, candidate, context, end: false)
     let definition = layout.plan.rules[rule]
@@ -85,7 +92,7 @@ extension Engine {
   func emitMissed(
     _ patient: UnsafeMutablePointer<PatientState>, _ missed: [MissedEpisode], _ context: JudgeContext
   ) {
-    guard let first = missed.min(by: { $0.onset < $1.onset }) else { return }
+    guard options.recordsDocuments, let first = missed.min(by: { $0.onset < $1.onset }) else { return }
     var rule = RuleDefinition()
     rule.id = "missed-while-offline"
     rule.version = layout.plan.version

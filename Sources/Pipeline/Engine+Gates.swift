@@ -124,6 +124,7 @@ extension Engine {
   func noteSmoothed(
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, offset: Int, _ context: JudgeContext
   ) {
+    guard options.recordsDocuments else { return }
     let plan = smoothed[rule]
     let raw = Double(patient.pointee.series[subject].lastValue) * plan.scale
     let breaches = (raw - plan.limit) * plan.direction > 0

@@ -44,6 +44,7 @@ extension Engine {
     _ patient: UnsafeMutablePointer<PatientState>, id: String, title: String, message: String, _ context: JudgeContext,
     subject: String = "", priority: Priority = .low, isNotified: Bool = true
   ) {
+    guard options.recordsDocuments else { return }
     var rule = RuleDefinition()
     rule.id = id
     rule.version = Engine.builtInVersion

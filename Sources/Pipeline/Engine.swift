@@ -20,6 +20,12 @@ package final class Engine {
   let machine = ExpressionMachine()
   /// What happened since the caller last took it.
   @exclusivity(unchecked) package var output = EngineOutput()
+  /// What was told, where the options ask for no documents.
+  @exclusivity(unchecked) package internal(set) var brief = BriefRecord()
+  /// Further rules judged over this engine's windows; nil: none.
+  @exclusivity(unchecked) var followers: Followers?
+  /// Whether the windows it judges are another engine's, whose deadlines about signals are not its own.
+  @exclusivity(unchecked) var isFollower = false
 
   @exclusivity(unchecked) var patients: [UnsafeMutablePointer<PatientState>] = []
   /// Directory number → position in ``patients``; -1 none.
@@ -54,7 +60,7 @@ package final class Engine {
   @exclusivity(unchecked) private var groupTime: Int64 = 0
   @exclusivity(unchecked) private var groupIsRetrospective = false
   @exclusivity(unchecked) private var groupIsUncertain = false
-  @exclusivity(unchecked) private var touched: [Int] = []
+  @exclusivity(unchecked) var touched: [Int] = []
   /// For each of them, the features that changed.
   @exclusivity(unchecked) private var touchedChanges: [UInt64] = []
   /// Episodes a doubtful value of this message brought to their bypass limit: the good values beside it do not clear them.
@@ -153,6 +159,12 @@ package final class Engine {
   var isTakingRetrospective: Bool { groupIsRetrospective }
   var isTakingUncertain: Bool { groupIsUncertain }
 
+  /// Takes over how the message at hand came to the engine it follows.
+  func takeCircumstances(of leader: Engine) {
+    groupIsRetrospective = leader.groupIsRetrospective
+    groupIsUncertain = leader.groupIsUncertain
+  }
+
   // MARK: Samples
 
   private func take(_ slot: Slot) {
@@ -231,10 +243,16 @@ package final class Engine {
       unusableCount &+= 1
       if series.pointee.doubtfulCount < .max { series.pointee.doubtfulCount += 1 }
       hear(patient, index, wasUsable: false)
-      if !slot.status.isSensorOff { checkBypass(ofDoubtful: grid, patient: patient, subject: index, slot: slot) }
+      if !slot.status.isSensorOff {
+        checkBypass(ofDoubtful: grid, patient: patient, subject: index, slot: slot)
+        followers?.checkBypass(ofDoubtful: grid, place: groupPlace, of: self, subject: index, slot: slot)
+      }
       return
     }
-    if !patient.pointee.alerts.isEmpty, pressureCodes.contains(code) { clearPressureDoubt(patient, slot) }
+    if pressureCodes.contains(code) {
+      if !patient.pointee.alerts.isEmpty { clearPressureDoubt(patient, slot) }
+      followers?.clearPressureDoubt(place: groupPlace, of: self, slot)
+    }
     let insertion = series.pointee.insert(
       time: slot.eventTime, value: value, quality: slot.quality, status: slot.status, plan: plan)
     // An old sample that arrives late does not make a silent signal fresh.
@@ -313,7 +331,8 @@ package final class Engine {
   /// Ends the message being taken in: rules run once over what it brought.
   package func finishMessage() {
     guard groupPlace >= 0 else { return }
-    let patient = patients[groupPlace]
+    let place = groupPlace
+    let patient = patients[place]
     groupPlace = -1
     defer {
       touched.removeAll(keepingCapacity: true)
@@ -323,15 +342,15 @@ package final class Engine {
     let before = patient.pointee.now
     patient.pointee.now = max(before, groupTime)
     // In stream time a retrospective sample is out of order: windows have it, nothing new can be true at "now".
-    if groupIsRetrospective, !isWall { return }
+    if groupIsRetrospective, !isWall {
+      followers?.forgetDoubt()
+      return
+    }
     let context = JudgeContext(
       now: patient.pointee.now, engineTime: isWall ? clock : patient.pointee.now,
       isRetrospective: groupIsRetrospective, isUncertain: groupIsUncertain)
-    judgeTouched(patient, context)
-    if DecimalFloor.divide(patient.pointee.now, 60_000) != DecimalFloor.divide(before, 60_000) {
-      if alerting.isAdaptive || !patient.pointee.adapted.isEmpty { adapt(patient, context) }
-      tidy(patient, context)
-    }
+    judgeTouched(patient, place: place, context)
+    passMinute(patient, since: before, context)
     if context.isRetrospective {
       oweSettlement(patient)
     } else if patient.pointee.settleDue != .max {
@@ -339,11 +358,21 @@ package final class Engine {
     }
   }
 
-  private func judgeTouched(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
+  /// What is looked at once a minute of a patient's time.
+  private func passMinute(
+    _ patient: UnsafeMutablePointer<PatientState>, since before: Int64, _ context: JudgeContext
+  ) {
+    guard DecimalFloor.divide(patient.pointee.now, 60_000) != DecimalFloor.divide(before, 60_000) else { return }
+    if alerting.isAdaptive || !patient.pointee.adapted.isEmpty { adapt(patient, context) }
+    tidy(patient, context)
+  }
+
+  private func judgeTouched(
+    _ patient: UnsafeMutablePointer<PatientState>, place: Int, _ context: JudgeContext
+  ) {
     stamp &+= 1
     for index in touched {
       let code = patient.pointee.series[index].code
-      let own = codes[code].seriesRules
       var local = context
       // A back-log is judged as of its own newest sample, so that what happened inside the gap is seen as it was.
       if context.isRetrospective, patient.pointee.series[index].lastTime != .min {
@@ -351,21 +380,57 @@ package final class Engine {
       }
       let changed = takeChanges(patient, index, now: local.now)
       touchedChanges.append(changed)
-      for offset in 0..<own.count {
-        // Nothing it reads is another than when it was last judged, and it did not hold then. What is computed only when
-        // asked for may change without any change here.
-        let mask = codes[code].seriesMasks[offset]
-        if mask != .max, changed & mask == 0, patient.isIdle(index, offset) {
-          if smoothed[own[offset]].direction != 0 {
-            noteSmoothed(patient, rule: own[offset], subject: index, offset: offset, local)
-          }
-          continue
-        }
-        judge(patient, rule: own[offset], subject: index, offset: offset, local)
-      }
+      judgeSeriesRules(patient, subject: index, code: code, changed: seenChanges(patient, changed), local)
       judgeTechnical(patient, subject: index, context)
     }
-    judgeTouchedPatientRules(patient, context)
+    guard let followers else { return judgeTouchedPatientRules(patient, context, ofScores: nil) }
+    followers.begin(touched: touched, changes: touchedChanges, stamp: stamp)
+    if followers.needsTwoPasses { followers.judgeSeries(place: place, of: self, context) }
+    judgeTouchedPatientRules(patient, context, ofScores: nil)
+    followers.finishMessage(place: place, of: self, context)
+  }
+
+  /// Judges the rules on a series' own vital.
+  private func judgeSeriesRules(
+    _ patient: UnsafeMutablePointer<PatientState>, subject index: Int, code: Int, changed: UInt64,
+    _ context: JudgeContext
+  ) {
+    let own = codes[code].seriesRules
+    for offset in 0..<own.count {
+      // Nothing it reads is another than when it was last judged, and it did not hold then. What is computed only when
+      // asked for may change without any change here.
+      let mask = codes[code].seriesMasks[offset]
+      if mask != .max, changed & mask == 0, patient.isIdle(index, offset) {
+        if smoothed[own[offset]].direction != 0 {
+          noteSmoothed(patient, rule: own[offset], subject: index, offset: offset, context)
+        }
+        continue
+      }
+      judge(patient, rule: own[offset], subject: index, offset: offset, context)
+    }
+  }
+
+  /// Judges the series of a message whose samples the engine it follows has taken in.
+  func judgeTouchedSeries(
+    _ patient: UnsafeMutablePointer<PatientState>, _ message: FollowedMessage, _ context: JudgeContext
+  ) {
+    for place in 0..<message.count {
+      let index = message.touched[place]
+      let code = patient.pointee.series[index].code
+      judgeSeriesRules(
+        patient, subject: index, code: code, changed: seenChanges(patient, message.changes[place]), context)
+      judgeTechnical(patient, subject: index, context)
+    }
+  }
+
+  /// Ends a message whose samples the engine it follows has taken in.
+  func finishFollowed(
+    _ patient: UnsafeMutablePointer<PatientState>, _ message: FollowedMessage, since before: Int64,
+    _ context: JudgeContext
+  ) {
+    stamp = message.stamp
+    judgeTouchedPatientRules(patient, context, ofScores: message)
+    passMinute(patient, since: before, context)
   }
 
   /// Gives back the memory of episodes and standings that say nothing any more; once a minute of a patient's time.
@@ -407,13 +472,24 @@ package final class Engine {
     series.pointee.changed = 0
     series.pointee.taken = changed
     series.pointee.takenFor = stamp
-    return doubted.isEmpty && patient.view.settingCount == 0 ? changed : .max
+    return changed
   }
 
-  private func judgeTouchedPatientRules(_ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext) {
-    for (place, index) in touched.enumerated() {
+  /// The changes as rules see them: where values of this message were doubtful, or a person set limits, nothing is known
+  /// to be as it was.
+  @inline(__always)
+  private func seenChanges(_ patient: UnsafeMutablePointer<PatientState>, _ changed: UInt64) -> UInt64 {
+    doubted.isEmpty && patient.view.settingCount == 0 ? changed : .max
+  }
+
+  /// - Parameter followed: a message that the engine it follows took in, scores included; nil: its own.
+  private func judgeTouchedPatientRules(
+    _ patient: UnsafeMutablePointer<PatientState>, _ context: JudgeContext, ofScores followed: FollowedMessage?
+  ) {
+    for place in 0..<(followed?.count ?? touched.count) {
+      let index = followed?.touched[place] ?? touched[place]
       let plan = codes[patient.pointee.series[index].code]
-      let changed = touchedChanges[place]
+      let changed = seenChanges(patient, followed?.changes[place] ?? touchedChanges[place])
       // Whatever changed here: the medians of a score's other inputs slide on with time.
       for feed in plan.scoreFeeds { scoreStamp[feed.score] = stamp }
       for offset in 0..<plan.patientRules.count {
@@ -432,7 +508,8 @@ package final class Engine {
       }
     }
     for score in 0..<scoreStamp.count where scoreStamp[score] == stamp {
-      guard updateScore(patient, score, now: context.now) else { continue }
+      guard followed?.scores[score] ?? updateScore(patient, score, now: context.now) else { continue }
+      followers?.noteChanged(score)
       for rule in layout.scoreRules[score] { ruleStamp[rule] = stamp }
     }
     for rule in 0..<ruleStamp.count where ruleStamp[rule] == stamp {

@@ -18,6 +18,9 @@ package struct EngineOptions: Sendable, Equatable {
   package var without: Set<SuppressionStage>
   /// How alerts behave until an entry says otherwise.
   package var alerting = AlertingSettings()
+  /// Whether transitions and ledger rows are written out as documents; if not, ``Engine/brief`` says when alerts of the
+  /// rules started and ended, and nothing else is recorded.
+  package var recordsDocuments = true
 
   package init(
     clock: EngineClock = .wall, lateness: Int64 = 30_000, recordsEvidence: Bool = true,

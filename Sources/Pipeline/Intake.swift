@@ -121,6 +121,9 @@ package final class Intake {
     self.history = history
   }
 
+  /// Series met so far; the directory numbers them in the order they were met in.
+  package var seriesCount: Int { recent.count }
+
   package func countRefusedBefore(_ observations: Int) {
     counts.seen &+= UInt64(observations)
     counts.quarantined &+= UInt64(observations)

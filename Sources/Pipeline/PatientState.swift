@@ -89,6 +89,8 @@ struct ActiveAlert {
   var message = ""
   /// What the numerics said of a device's alarm when it started; nil: no check was asked.
   var verification: Verification?
+  /// Where ``Engine/brief`` has it; -1: nowhere.
+  var briefPlace = -1
 
   /// Takes on what a device's alarm says, and what the numerics said of it.
   mutating func note(_ finding: AlarmFinding?, message: String) {
@@ -137,7 +139,8 @@ struct PatientState {
   var dirtySince: UInt64 = .max
   var isSimulated = false
 
-  var series: UnsafeMutablePointer<SeriesWindows>
+  /// Of a patient whose windows another engine keeps, that engine's: see `Followers`.
+  private(set) var series: UnsafeMutablePointer<SeriesWindows>
   /// Of each series: its own rules' episodes, then the technical ones'.
   var episodes: UnsafeMutablePointer<LazyRow<Episode>>
   var seriesCount = 0
@@ -184,6 +187,71 @@ struct PatientState {
     ruleEpisodes = LazyRow(count: rules)
     ruleSlots = LazyRow(count: rules)
     compileSettings(layout)
+  }
+
+  /// A patient as another engine's rules see it: the windows, scores and facts of `leader`, nothing found yet.
+  init(following leader: PatientState, layout: PlanLayout) {
+    number = leader.number
+    facts = leader.facts
+    isListed = facts.isListed
+    flagBits = leader.flagBits
+    age = leader.age
+    ageMonths = leader.ageMonths
+    ageAsOf = leader.ageAsOf
+    series = leader.series
+    seriesCapacity = leader.seriesCapacity
+    episodes = .allocate(capacity: seriesCapacity)
+    vitalCount = leader.vitalCount
+    preferred = leader.preferred
+    scores = leader.scores
+    let rules = max(1, layout.plan.rules.count)
+    ruleEpisodes = LazyRow(count: rules)
+    ruleSlots = LazyRow(count: rules)
+    compileSettings(layout)
+  }
+
+  /// Brings what it shares to where the leader has it now.
+  ///
+  /// - Parameter now: the instant the leader had reached when this entry began.
+  mutating func follow(_ leader: UnsafeMutablePointer<PatientState>, now: Int64, layout: PlanLayout) {
+    self.now = max(self.now, now)
+    isSimulated = leader.pointee.isSimulated
+    if leader.pointee.ageAsOf > ageAsOf {
+      ageAsOf = leader.pointee.ageAsOf
+      age = leader.pointee.age
+      ageMonths = leader.pointee.ageMonths
+    }
+    series = leader.pointee.series
+    guard seriesCount < leader.pointee.seriesCount else { return }
+    if seriesCapacity < leader.pointee.seriesCapacity {
+      seriesCapacity = leader.pointee.seriesCapacity
+      let grown = UnsafeMutablePointer<LazyRow<Episode>>.allocate(capacity: seriesCapacity)
+      grown.moveInitialize(from: episodes, count: seriesCount)
+      episodes.deallocate()
+      episodes = grown
+    }
+    while seriesCount < leader.pointee.seriesCount {
+      let count = PatientState.episodeCount(layout, code: series[seriesCount].code)
+      (episodes + seriesCount).initialize(to: LazyRow(count: max(1, count)))
+      seriesCount += 1
+    }
+  }
+
+  /// Whether it says nothing that a patient whose rules have found nothing does not.
+  var isBlank: Bool {
+    guard alerts.isEmpty, ruleSlots.isBlank, ruleEpisodes.isBlank, missed.isEmpty, silences.isEmpty, adapted.isEmpty,
+      declared.isEmpty, budgetTold.isEmpty, reviewedUntil == .min, adaptedHour == .min
+    else { return false }
+    return (0..<seriesCount).allSatisfy { episodes[$0].isBlank }
+  }
+
+  /// ``free()`` of a patient that follows: what belongs to the leader stays.
+  mutating func freeFollowing() {
+    for index in 0..<seriesCount { episodes[index].free() }
+    episodes.deallocate()
+    settings?.deallocate()
+    ruleEpisodes.free()
+    ruleSlots.free()
   }
 
   /// After the facts or the plan changed.

@@ -43,6 +43,19 @@ package struct RecordedRow {
 
   package static let absent = Int64.min
 
+  package init(
+    patient: UInt32, device: UInt32, tenant: UInt32, time: Int64, sequence: Int64, ingestTime: Int64,
+    cells: UnsafeBufferPointer<RecordedCell>
+  ) {
+    self.patient = patient
+    self.device = device
+    self.tenant = tenant
+    self.time = time
+    self.sequence = sequence
+    self.ingestTime = ingestTime
+    self.cells = cells
+  }
+
   /// The slot of one of its cells, received when it was measured; whose it is, and its source, are for the caller to number.
   package func slot(_ cell: RecordedCell) -> Slot {
     var slot = Slot()
@@ -120,4 +133,12 @@ package struct RecordedEvent: Hashable, Sendable {
   /// Key or MDC reference id, as it stands.
   package var event: String
   package var starts: Bool
+
+  package init(patient: String, device: String = "", time: Int64, event: String, starts: Bool) {
+    self.patient = patient
+    self.device = device
+    self.time = time
+    self.event = event
+    self.starts = starts
+  }
 }

@@ -11,7 +11,7 @@ struct RuleReader {
   static let keys = RuleKeys.all.map(\.key)
 
   /// What a set changes about a rule.
-  struct Adaptation {
+  struct Adaptation: Sendable {
     var parameters: [String: (value: DecimalValue, node: YAMLNode)] = [:]
     /// The set's file: where mistakes in ``parameters`` are.
     var file = ""

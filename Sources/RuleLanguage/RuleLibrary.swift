@@ -53,12 +53,19 @@ package enum RuleLibrary {
     loaded.found += inhibition.problems.map { templates.restored($0.problem, rule: $0.rule) }
     checkFlags(rules, loaded.scores, directory, &loaded.found)
     guard loaded.found.isEmpty else { throw TextProblems(loaded.found) }
+    return assembled(rules, scores: loaded.scores, registry: registry)
+  }
+
+  /// A plan of checked rules, whose scores are numbered as in `scores`.
+  static func assembled(
+    _ rules: [RuleDefinition], scores: [ScoreDefinition], registry: VitalRegistry
+  ) -> RulePlan {
     // Vital rules first, then scores, each by id: the order in which one message's rules are judged never depends on files.
-    rules.sort { ($0.score == nil ? 0 : 1, $0.id) < ($1.score == nil ? 0 : 1, $1.id) }
+    let rules = rules.sorted { ($0.score == nil ? 0 : 1, $0.id) < ($1.score == nil ? 0 : 1, $1.id) }
     let registryText = registry.vitals.map(\.canonicalText).joined(separator: "\n")
     let modes = rules.map { "\($0.version) \($0.mode.rawValue)" }.joined(separator: "\n")
     let version = "sha256:" + hex(sha256(modes + "\n" + registryText))
-    return RulePlan(registry: registry, rules: rules, scores: loaded.scores, version: version).keepingUsedScores
+    return RulePlan(registry: registry, rules: rules, scores: scores, version: version).keepingUsedScores
   }
 
   /// One rule document of the directory.
@@ -194,7 +201,7 @@ package enum RuleLibrary {
   // MARK: Loading
 
   /// Everything read from the sources, with what is wrong so far.
-  struct Loaded {
+  struct Loaded: Sendable {
     var sources: [RuleSource] = []
     var scores: [ScoreDefinition] = []
     /// The flags of ``KnownFlags/path``; nil where the directory has no such file.
@@ -338,7 +345,7 @@ package enum RuleLibrary {
   // MARK: Sets
 
   /// What the set changes, by rule id; nil: no set asked for.
-  private static func chosen(
+  static func chosen(
     _ sources: [RuleSource], set: String?, documents: [Document], _ directory: String,
     _ found: inout [TextProblem]
   ) -> [String: RuleReader.Adaptation]? {

@@ -100,7 +100,7 @@ extension RuleReader {
     if let highest, value.double > highest.double { add("`\(name)` \(value) is above its own maximum \(highest)") }
   }
 
-  private static func isDuration(_ node: YAMLNode?) -> Bool {
+  static func isDuration(_ node: YAMLNode?) -> Bool {
     guard let text = node?.scalar else { return false }
     return DecimalValue(text) == nil && DurationText.parse(text) != nil
   }

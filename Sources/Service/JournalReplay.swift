@@ -32,7 +32,9 @@ package final class JournalReplay {
   private let directory: Directory
   private let engine: Engine
   private let options: Options
-  private var tally: ReplayTally
+  private var tally = ReplayTally()
+  private let onTransition: (Transition) -> Void
+  private let onLedger: (LedgerRow) -> Void
   private var samples = 0
   /// Position given to entries that come from chunks and have none.
   private var position: UInt64 = 0
@@ -55,7 +57,8 @@ package final class JournalReplay {
     let names: any NameSource =
       options.trials.isEmpty ? directory : TrialNames(directory: directory, trials: options.trials)
     engine = Engine(layout: PlanLayout(plan: options.plan ?? plan), options: engineOptions, names: names)
-    tally = ReplayTally(onTransition: onTransition, onLedger: onLedger)
+    self.onTransition = onTransition
+    self.onLedger = onLedger
     if let roster = options.roster { engine.adoptRoster(directory.adopt(roster)) }
   }
 
@@ -74,7 +77,7 @@ package final class JournalReplay {
     case .slot(let slot): apply(slot)
     case .text(let slot, let kind, let bytes): apply(slot, kind, bytes)
     }
-    tally.drain(engine)
+    drain()
   }
 
   /// Applies one sample of a sealed chunk; a patient's samples come in order of event time.
@@ -83,7 +86,7 @@ package final class JournalReplay {
     position += 1
     slot.payload = position
     apply(slot)
-    tally.drain(engine)
+    drain()
   }
 
   /// Puts the roster in force that the journal held last, for a replay of chunks.
@@ -103,13 +106,18 @@ package final class JournalReplay {
   /// Ends the replay; every sample of a journal was stored, so that the books balance by themselves.
   package func finish(seconds: Double) -> ReplaySession.Summary {
     engine.finishMessage()
-    tally.drain(engine)
+    drain()
     var summary = ReplaySession.Summary()
     summary.samples = samples
     summary.stored = samples
-    tally.complete(&summary, engine: engine, directory: directory, seconds: seconds)
+    summary.patients = engine.patientNumbers.count
+    summary.seconds = seconds
+    summary.stateHash = ReplayStateHash.of(engine, directory)
+    tally.complete(&summary)
     return summary
   }
+
+  private func drain() { tally.drain(engine, onTransition: onTransition, onLedger: onLedger) }
 
   private func isWanted(_ slot: Slot) -> Bool {
     if let from = options.from, slot.eventTime < from { return false }

@@ -2,7 +2,7 @@ import Digests
 import Pipeline
 import VitalModel
 
-/// What a replay's engine gave so far: hands every document on and counts as SEMANTICS A7 and D6 say.
+/// What a replay's engine gave so far, counted as SEMANTICS A7 and D6 say.
 struct ReplayTally {
   private(set) var alerts = 0
   private(set) var suppressed = 0
@@ -10,16 +10,8 @@ struct ReplayTally {
   /// Everything anybody would have been told: starts, escalations, updates, ends.
   private(set) var notifications = 0
   private(set) var suppressedByStage: [SuppressionStage: [String: Int]] = [:]
-  private let onTransition: (Transition) -> Void
-  private let onLedger: (LedgerRow) -> Void
-
-  init(onTransition: @escaping (Transition) -> Void, onLedger: @escaping (LedgerRow) -> Void) {
-    self.onTransition = onTransition
-    self.onLedger = onLedger
-  }
-
   /// Takes the engine's output, oldest first.
-  mutating func drain(_ engine: Engine) {
+  mutating func drain(_ engine: Engine, onTransition: (Transition) -> Void, onLedger: (LedgerRow) -> Void) {
     guard !engine.output.isEmpty else { return }
     for transition in engine.output.transitions {
       if transition.isNotified { notifications += 1 }
@@ -39,25 +31,45 @@ struct ReplayTally {
     engine.output.removeAll()
   }
 
-  /// Puts the counts of documents and the state's digest into a summary.
-  func complete(_ summary: inout ReplaySession.Summary, engine: Engine, directory: Directory, seconds: Double) {
-    summary.patients = engine.patientNumbers.count
+  /// Adds what the engine of other patients gave.
+  mutating func add(_ other: ReplayTally) {
+    alerts += other.alerts
+    suppressed += other.suppressed
+    notifications += other.notifications
+    alertsByRule.merge(other.alertsByRule, uniquingKeysWith: +)
+    for (stage, held) in other.suppressedByStage {
+      suppressedByStage[stage, default: [:]].merge(held, uniquingKeysWith: +)
+    }
+  }
+
+  /// Puts the counts of documents into a summary.
+  func complete(_ summary: inout ReplaySession.Summary) {
     summary.alerts = alerts
     summary.suppressed = suppressed
     summary.alertsByRule = alertsByRule
     summary.notifications = notifications
     summary.suppressedByStage = suppressedByStage
-    summary.seconds = seconds
-    summary.stateHash = ReplayTally.stateHash(engine, directory)
+  }
+}
+
+/// A digest over every patient's state, in order of first appearance.
+struct ReplayStateHash: ~Copyable {
+  private var digest = Sha256()
+
+  mutating func add(tenant: String, patient: String, state: [UInt8]?) {
+    digest.update(Array("\(tenant)\u{1F}\(patient)".utf8))
+    if let state { digest.update(state) }
   }
 
-  /// A digest over every patient's state, in order of first appearance.
-  private static func stateHash(_ engine: Engine, _ directory: Directory) -> String {
-    var digest = Sha256()
+  consuming func text() -> String { "sha256:" + hex(digest.finalize()) }
+
+  /// Over the patients of one engine.
+  static func of(_ engine: Engine, _ directory: Directory) -> String {
+    var hash = ReplayStateHash()
     for number in engine.patientNumbers {
-      if let key = directory.patientKey(number) { digest.update(Array("\(key.tenant)\u{1F}\(key.patient)".utf8)) }
-      if let state = engine.encodeState(of: number) { digest.update(state.bytes) }
+      guard let key = directory.patientKey(number) else { continue }
+      hash.add(tenant: key.tenant, patient: key.patient, state: engine.encodeState(of: number)?.bytes)
     }
-    return "sha256:" + hex(digest.finalize())
+    return hash.text()
   }
 }

@@ -36,7 +36,7 @@ enum EvaluateCommand {
   /// Options it shares with `replay`.
   private static let inputFlags: Set = [
     "--rules", "--set", "--from", "--to", "--patients", "--events", "--roster", "-c", "--alerting", "--without",
-    "--epoch", "--device", "--map", "--columns", "--tenant",
+    "--epoch", "--device", "--map", "--columns", "--tenant", "--threads",
   ]
 
   @Sendable
@@ -53,8 +53,9 @@ enum EvaluateCommand {
     let labels = try labels(arguments, epoch: inputs.options.epoch)
     let sessionOptions = try ReplayCommand.options(arguments, inputs.registry, rules: inputs.plan.rules)
     let recorder = EvaluationRecorder(options: sessionOptions, onlyRule: rule)
-    let session = ReplaySession(
-      plan: inputs.plan, options: sessionOptions, onTransition: { recorder.take($0) }, onLedger: { _ in })
+    let session = ReplaySession(plan: inputs.plan, options: sessionOptions) {
+      if case .told(let transition) = $0 { recorder.take(transition) }
+    }
     try ReplayCommand.feed(session, inputs, arguments) { row, names in recorder.note(row, names: names) }
     _ = session.finish(seconds: 0)
     let digest = try digest(inputs.paths + [arguments.value("--labels") ?? ""])

@@ -19,6 +19,7 @@ enum ReplayCommand {
       Flag("--received-by", "T", "of a store: only what it had received by then, as a restore to that time has it"),
       Flag("--patients", "ID,...", repeats: true, "only these patients"),
       Flag("--speed", "max|N", "as fast as possible, or N times real time, patients merged by time"),
+      Flag("--threads", "N", "evaluate on N threads (default: every processor); the result is the same"),
       Flag("--mqtt", "URL", "publish to a broker instead of evaluating here"),
       Flag("--events", "FILE", "events.csv with the devices' own alarms"),
       Flag("--roster", "FILE", "roster.yaml or a patients.csv: ages and flags"),
@@ -50,15 +51,13 @@ enum ReplayCommand {
     let inputs = try RecordingInputs(arguments)
     if let broker = arguments.value("--mqtt") { return try Playback.publish(inputs, to: broker, arguments) }
     let outputs = try ReplayOutputs(arguments)
-    let session = ReplaySession(
-      plan: inputs.plan, options: try options(arguments, inputs.registry, rules: inputs.plan.rules),
-      onTransition: { outputs.write($0.document) }, onLedger: { outputs.writeHeld($0.document) })
+    var options = try options(arguments, inputs.registry, rules: inputs.plan.rules)
+    options.wanted = arguments.has("--suppressed") ? [.told, .held, .lines] : [.told, .lines]
+    let session = ReplaySession(plan: inputs.plan, options: options) { outputs.write($0) }
     let clock = ContinuousClock()
     let start = clock.now
     try feed(session, inputs, arguments)
-    let elapsed = clock.now - start
-    let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
-    var summary = session.finish(seconds: seconds)
+    var summary = session.finish(seconds: (clock.now - start) / .seconds(1))
     summary.showsStages = arguments.has("--stage-report")
     outputs.close()
     printSummary(summary, arguments, ruleSet: inputs.setName)
@@ -73,6 +72,7 @@ enum ReplayCommand {
     options.to = try arguments.time("--to")
     options.patients = Set(arguments.list("--patients"))
     options.tenant = arguments.value("--tenant") ?? "demo"
+    options.threads = try threads(arguments)
     options.engine.without = try stages(arguments)
     options.engine.alerting = try alerting(arguments) ?? options.engine.alerting
     if let path = arguments.value("--roster") {
@@ -87,6 +87,19 @@ enum ReplayCommand {
       }
     }
     return options
+  }
+
+  /// How many threads evaluate: where the replay keeps time, more than one would only hold alerts back.
+  static func threads(_ arguments: Arguments) throws(CommandFailure) -> Int {
+    let asked = try arguments.int("--threads", in: 1...RowFanThreads.limit)
+    return (try speed(arguments)) > 0 ? 1 : asked ?? RowFanThreads.usual
+  }
+
+  /// Times real time; 0: as fast as possible.
+  static func speed(_ arguments: Arguments) throws(CommandFailure) -> Double {
+    try arguments.value("--speed", as: "`max` or a number of times real time") { text -> Double? in
+      text == "max" ? 0 : Double(text).flatMap { $0 > 0 && $0 <= 1_000_000 ? $0 : nil }
+    } ?? 0
   }
 
   /// Alerting settings given on the command line; nil: none.
@@ -122,16 +135,13 @@ enum ReplayCommand {
   ///
   /// - Parameter note: sees every row before the session does.
   static func feed(
-    _ session: ReplaySession, _ inputs: RecordingInputs, _ arguments: Arguments,
+    _ session: any RowTaker, _ inputs: RecordingInputs, _ arguments: Arguments,
     note: (RecordedRow, RecordingNames) -> Void = { _, _ in }
   ) throws(CommandFailure) {
-    let speed = try arguments.value("--speed", as: "`max` or a number of times real time") { text -> Double? in
-      text == "max" ? 0 : Double(text).flatMap { $0 > 0 && $0 <= 1_000_000 ? $0 : nil }
-    }
+    let speed = try speed(arguments)
     let events = try inputs.events()
-    let isPaced = (speed ?? 0) > 0
     let isInOrder = try inputs.isInOrder()
-    let mustSort = isPaced || !events.isEmpty || !isInOrder
+    let mustSort = speed > 0 || !events.isEmpty || !isInOrder
     let progress = ProgressBar(total: inputs.totalBytes, label: "replaying")
     defer { progress.finish() }
     guard mustSort else {
@@ -152,11 +162,11 @@ enum ReplayCommand {
     }
     inputs.warnUnknownColumns(reader)
     sorter.sort(.byTime)
-    var pacer = Pacer(speed: speed ?? 0)
+    var pacer = Pacer(speed: speed)
     var next = 0
     sorter.forEach { row in
       while next < events.count, events[next].time <= row.time {
-        session.take(events[next])
+        session.take(events[next], names: reader.names)
         next += 1
       }
       pacer.wait(for: row.time)
@@ -165,7 +175,7 @@ enum ReplayCommand {
       return true
     }
     while next < events.count {
-      session.take(events[next])
+      session.take(events[next], names: reader.names)
       next += 1
     }
   }
@@ -225,6 +235,20 @@ final class ReplayOutputs {
     alertBuffer += Array(document.json.utf8)
     alertBuffer.append(10)
     if alertBuffer.count > 1 << 16 { flush() }
+  }
+
+  /// Takes a line of JSON.
+  func write(_ output: ReplayOutput) {
+    switch output {
+    case .toldLine(let line):
+      alertBuffer += line
+      alertBuffer.append(10)
+    case .heldLine(let line) where suppressed != nil:
+      heldBuffer += line
+      heldBuffer.append(10)
+    default: return
+    }
+    if alertBuffer.count > 1 << 16 || heldBuffer.count > 1 << 16 { flush() }
   }
 
   func writeHeld(_ document: AlertDocument) {

@@ -45,8 +45,9 @@ extension RulesCommand {
     let options = try ReplayCommand.options(arguments, inputs.registry, rules: inputs.plan.rules)
     var spans = AlertSpans()
     var observed = ObservedTime()
-    let session = ReplaySession(
-      plan: inputs.plan, options: options, onTransition: { spans.take($0.document) }, onLedger: { _ in })
+    let session = ReplaySession(plan: inputs.plan, options: options) {
+      if case .told(let transition) = $0 { spans.take(transition.document) }
+    }
     try ReplayCommand.feed(session, inputs, arguments) { row, _ in
       if let from = options.from, row.time < from { return }
       if let to = options.to, row.time >= to { return }

@@ -1,0 +1,160 @@
+import RuleLanguage
+import VitalModel
+import YAMLText
+
+/// What may be set of a rule: a parameter, or one of its keys `for`, `refractory`, `clear_for`, `max_hold`. A parameter of
+/// that name comes before the key.
+package struct SweepName: Hashable, Sendable, Comparable, CustomStringConvertible {
+  package var rule: String
+  package var name: String
+  package init(rule: String, name: String) {
+    self.rule = rule
+    self.name = name
+  }
+
+  package static func < (a: SweepName, b: SweepName) -> Bool { (a.rule, a.name) < (b.rule, b.name) }
+  package var description: String { "\(rule).\(name)" }
+}
+
+/// Values by name; empty: the rules as they are. Durations in milliseconds, numbers in the parameter's own unit.
+package struct SweepSetting: Hashable, Sendable {
+  package var values: [SweepName: DecimalValue]
+  package init(_ values: [SweepName: DecimalValue] = [:]) { self.values = values }
+}
+
+/// Why there is no such setting: one line.
+package struct SweepProblem: Error, Hashable, Sendable, CustomStringConvertible {
+  package var description: String
+  package init(_ description: String) { self.description = description }
+}
+
+/// Something that may be set of a rule, as it is now.
+package struct SweepQuantity: Hashable, Sendable {
+  package var name: String
+  /// Whether it is a key of the rule, not a parameter.
+  package var isKey: Bool
+  package var isDuration: Bool
+  /// Milliseconds of a duration, else in ``unit``.
+  package var value: DecimalValue
+  package var lowest: DecimalValue?
+  package var highest: DecimalValue?
+  package var unit: String
+}
+
+/// Rules that run by themselves, apart from those of every other world: one setting of a sweep.
+package struct SweepWorld: Sendable {
+  package var plan: RulePlan
+  /// Ids of the rules whose alerts count. Alerts of technical rules that only hold others, and the engine's own, do not.
+  package var counted: [String]
+  package init(plan: RulePlan, counted: [String]) {
+    self.plan = plan
+    self.counted = counted
+  }
+}
+
+/// Makes worlds of settings: the texts are read once, then one rule a setting.
+package struct SweepRules: Sendable {
+  private let variants: RuleVariants
+
+  /// - Parameter set: nil: every rule of the files.
+  package init(files: RuleFiles, set: String?) throws(RuleFiles.Failure) {
+    let registry = try files.registry()
+    do throws(TextProblems) {
+      variants = try RuleVariants(
+        sources: files.sources, set: set, registry: registry, directory: files.directory)
+    } catch {
+      throw .wrong(error)
+    }
+  }
+
+  /// The whole set as it is.
+  package var plan: RulePlan { variants.plan }
+
+  /// What may be set of a rule, parameters first; nil: the set has no such rule.
+  package func names(of rule: String) -> [SweepQuantity]? {
+    guard let definition = plan.rules.first(where: { $0.id == rule }) else { return nil }
+    let parameters = definition.parameters.map {
+      SweepQuantity(
+        name: $0.name, isKey: false, isDuration: $0.unit == "ms", value: $0.value, lowest: $0.lowest,
+        highest: $0.highest, unit: $0.unit)
+    }
+    let keys = RuleVariants.TimeKey.allCases.filter { key in
+      (key != .clearFor || definition.clear != nil) && !parameters.contains { $0.name == key.rawValue }
+    }
+    return parameters
+      + keys.map { key in
+        let behind = variants.parameter(behind: key, of: rule).flatMap { name in
+          definition.parameters.first { $0.name == name }
+        }
+        return SweepQuantity(
+          name: key.rawValue, isKey: true, isDuration: true,
+          value: DecimalValue(mantissa: SweepRules.time(key, of: definition)), lowest: behind?.lowest,
+          highest: behind?.highest, unit: "ms")
+      }
+  }
+
+  private static func time(_ key: RuleVariants.TimeKey, of rule: RuleDefinition) -> Int64 {
+    switch key {
+    case .hold: rule.hold
+    case .refractory: rule.refractory
+    case .clearFor: rule.clearFor
+    case .maxHold: rule.maxHold
+    }
+  }
+
+  /// Rules with this setting, and the technical rules of the set that may hold them.
+  ///
+  /// - Parameter rules: ids; those the setting names are among them.
+  package func world(
+    of rules: [String], _ setting: SweepSetting = SweepSetting()
+  ) throws(SweepProblem) -> SweepWorld {
+    for name in setting.values.keys.sorted() where !rules.contains(name.rule) {
+      throw SweepProblem("\(name): `\(name.rule)` is not among the rules of the sweep")
+    }
+    var definitions: [RuleDefinition] = []
+    for id in rules { definitions.append(try rule(id, setting)) }
+    var missing = definitions.flatMap(\.inhibitedBy)
+    while let id = missing.popLast() {
+      guard !definitions.contains(where: { $0.id == id }), let other = plan.rules.first(where: { $0.id == id })
+      else { continue }
+      definitions.append(try rule(id, SweepSetting()))
+      missing += other.inhibitedBy
+    }
+    return SweepWorld(plan: variants.plan(of: definitions), counted: rules)
+  }
+
+  private func rule(_ id: String, _ setting: SweepSetting) throws(SweepProblem) -> RuleDefinition {
+    guard let known = names(of: id) else {
+      let ids = plan.rules.map(\.id)
+      let hint = Suggestion.nearest(id, among: ids).map { ", did you mean `\($0)`?" } ?? ""
+      throw SweepProblem("no rule `\(id)` in the set\(hint)")
+    }
+    var parameters: [String: DecimalValue] = [:]
+    var times: [RuleVariants.TimeKey: Int64] = [:]
+    for (name, value) in setting.values.sorted(by: { $0.key < $1.key }) where name.rule == id {
+      guard let quantity = known.first(where: { $0.name == name.name }) else {
+        let hint = Suggestion.nearest(name.name, among: known.map(\.name)).map { ", did you mean `\($0)`?" } ?? ""
+        let list = known.map(\.name).joined(separator: " ")
+        throw SweepProblem("`\(id)` has no parameter or time `\(name.name)`\(hint) (\(list))")
+      }
+      guard let key = quantity.isKey ? RuleVariants.TimeKey(rawValue: name.name) : nil else {
+        parameters[name.name] = value
+        continue
+      }
+      guard let time = value.scaled(toExponent: 0), time >= 0 else {
+        throw SweepProblem("\(name): \(value) is no length of time in milliseconds")
+      }
+      times[key] = time
+    }
+    do throws(TextProblems) {
+      guard let rule = try variants.rule(id, parameters: parameters, times: times) else {
+        throw TextProblems([])
+      }
+      return rule
+    } catch {
+      let text = setting.values.filter { $0.key.rule == id }.sorted { $0.key < $1.key }
+        .map { "\($0.key.name) \($0.value)" }.joined(separator: ", ")
+      throw SweepProblem("\(id) with \(text): \(error.all.first?.message ?? "not to be read")")
+    }
+  }
+}
