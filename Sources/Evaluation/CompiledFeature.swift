@@ -22,6 +22,25 @@ package struct CompiledFeature: Sendable, BitwiseCopyable {
   package var origin: Int
 
   init(_ feature: Feature, rule: RuleDefinition, number: Int, drafts: inout [CodeDraft], registry: VitalRegistry) {
+    // A check is asked when a device alarms, never by a sample or a deadline: nothing is computed ahead for it.
+    self.init(feature, rule: number, isForSamples: rule.check == nil, drafts: &drafts, registry: registry)
+    guard kind == .age, rule.check == nil, let vital = feature.code else { return }
+    let index = Int(vital.index)
+    // An age grows without a sample: looked at again when it reaches or passes a number the rule knows.
+    for case .constant(let age) in rule.programs.flatMap(\.instructions) where age >= 1 && age < 604_800_000 {
+      drafts[index].absences.formUnion([Int64(age), Int64(age) + 1])
+    }
+    for parameter in rule.parameters where parameter.value.double >= 1 && parameter.value.double < 604_800_000 {
+      drafts[index].absences.formUnion([Int64(parameter.value.double), Int64(parameter.value.double) + 1])
+    }
+  }
+
+  /// A feature by itself, of a rule or of a score's component.
+  ///
+  /// - Parameter rule: the rule's number; -1: a score.
+  init(
+    _ feature: Feature, rule number: Int, isForSamples: Bool, drafts: inout [CodeDraft], registry: VitalRegistry
+  ) {
     kind = feature.kind
     code = feature.code.map { Int($0.index) } ?? -1
     status = feature.status ?? .ok
@@ -54,18 +73,7 @@ package struct CompiledFeature: Sendable, BitwiseCopyable {
       kind: kind, window: -1, first: draft.first, second: draft.second, scale: 1, divides: false, leastCount: 0)
     guard let vital = feature.code else { return }
     let index = Int(vital.index)
-    // A check is asked when a device alarms, never by a sample or a deadline: nothing is computed ahead for it.
-    let isForSamples = rule.check == nil
     if kind == .missing, isForSamples { drafts[index].absences.insert(length) }
-    if kind == .age, isForSamples {
-      // An age grows without a sample: looked at again when it reaches or passes a number the rule knows.
-      for case .constant(let age) in rule.programs.flatMap(\.instructions) where age >= 1 && age < 604_800_000 {
-        drafts[index].absences.formUnion([Int64(age), Int64(age) + 1])
-      }
-      for parameter in rule.parameters where parameter.value.double >= 1 && parameter.value.double < 604_800_000 {
-        drafts[index].absences.formUnion([Int64(parameter.value.double), Int64(parameter.value.double) + 1])
-      }
-    }
     if kind.isTruth { return }
     let isConstant = firstParameter < 0 && secondParameter < 0 && !isSinceOnset && kind != .age && isForSamples
     if isConstant {

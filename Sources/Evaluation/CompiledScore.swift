@@ -42,12 +42,12 @@ package struct CompiledScore: @unchecked Sendable, BitwiseCopyable {
 
   /// As ``VitalModel/ScoreInput``.
   enum Kind: UInt8 {
-    case preferred, worst, ratio, oxygen
+    case preferred, worst, ratio, oxygen, expression
   }
 
   struct Component: BitwiseCopyable {
     var kind: Kind
-    /// For ratios those of the dividend first, ``dividendCount`` of them.
+    /// For ratios those of the dividend first, ``dividendCount`` of them; for expressions the vitals they read.
     var inputs: PlanLayout.Table<Input>
     var dividendCount: Int
     /// Powers of ten that make grid steps of dividend and divisor hundredths of the ratio.
@@ -55,19 +55,26 @@ package struct CompiledScore: @unchecked Sendable, BitwiseCopyable {
     var divisorScale: Int64
     var bands: Bands
     var variants: PlanLayout.Table<Variant>
+    /// What gives the number of an expression, and the grid it is banded on.
+    var program: CompiledProgram?
+    var features: PlanLayout.Table<CompiledFeature>
+    var exponent: Int
+    /// Points while it is unknown; -1: it is missing.
+    var absent: Int
   }
 
   let components: PlanLayout.Table<Component>
   /// The component that says whether oxygen is given, -1: none.
   let oxygen: Int
 
+  /// - Parameter features: of each component's expression; empty for the others.
   init(
-    _ score: ScoreDefinition, drafts: [CodeDraft], flags: [String], registry: VitalRegistry,
-    memory: TableMemory
+    _ score: ScoreDefinition, features: [[CompiledFeature]], drafts: [CodeDraft], flags: [String],
+    registry: VitalRegistry, memory: TableMemory
   ) {
     let known = score.components.prefix(ScoreState.componentsMax)
     let builder = Builder(drafts: drafts, flags: flags, registry: registry, memory: memory)
-    components = memory.table(known.map(builder.component))
+    components = memory.table(zip(known, features).map { builder.component($0, features: $1) })
     oxygen = known.firstIndex { $0.isOxygen } ?? -1
   }
 
@@ -77,7 +84,7 @@ package struct CompiledScore: @unchecked Sendable, BitwiseCopyable {
     let registry: VitalRegistry
     let memory: TableMemory
 
-    func component(_ component: ScoreComponent) -> Component {
+    func component(_ component: ScoreComponent, features: [CompiledFeature]) -> Component {
       var kind = Kind.preferred
       var inputs: [Input] = []
       var dividendCount = 0
@@ -95,13 +102,19 @@ package struct CompiledScore: @unchecked Sendable, BitwiseCopyable {
         inputs = (top + bottom).map { input($0, component, nil) }
         dividendCount = top.count
         exponents = (resolution(top), resolution(bottom))
+      case .expression(let expression):
+        kind = .expression
+        inputs = expression.codes.map { Input(code: Int($0.index), feature: 0, airUpTo: 0, bands: bands(nil)) }
       }
       // hundredths = top x 10^topExponent x 100 / (bottom x 10^bottomExponent)
       let shift = exponents.0 - ScoreInput.ratioExponent - exponents.1
       return Component(
         kind: kind, inputs: memory.table(inputs), dividendCount: dividendCount,
         dividendScale: DecimalValue.powerOfTen(max(0, shift)), divisorScale: DecimalValue.powerOfTen(max(0, -shift)),
-        bands: bands(component.bands), variants: memory.table(component.variants.map(variant)))
+        bands: bands(component.bands), variants: memory.table(component.variants.map(variant)),
+        program: (component.expression?.program).map { CompiledProgram($0, flags: flags, memory: memory) },
+        features: memory.table(features), exponent: component.expression?.exponent ?? 0,
+        absent: component.absent ?? -1)
     }
 
     private func resolution(_ codes: [VitalCode]) -> Int { codes.first.map { registry[$0].resolutionExponent } ?? 0 }

@@ -305,7 +305,9 @@ package final class ExpressionMachine {
       ? series.pointee.values[place.pointee.cached]
       : asked(place.pointee, of: series, view: view, layout: layout, reading: reading)
     if !value.isNaN { return value }
-    guard reading.holdLast, !series.pointee.isStale, series.pointee.lastTime != .min, place.pointee.kind.isOfOneValue
+    // What is asked for by its age does not stand longer than that.
+    guard reading.holdLast, !series.pointee.isStale, series.pointee.lastTime != .min, place.pointee.kind.isOfOneValue,
+      place.pointee.kind != .newest
     else { return .nan }
     return place.pointee.shape.canonical(Double(series.pointee.lastValue))
   }
@@ -380,7 +382,7 @@ extension FeatureKind {
   /// Whether it says what the vital is like, so that a single value could stand for it.
   var isOfOneValue: Bool {
     switch self {
-    case .last, .first, .mean, .median, .quantile, .min, .max, .ewma: true
+    case .last, .first, .newest, .mean, .median, .quantile, .min, .max, .ewma: true
     default: false
     }
   }

@@ -121,8 +121,17 @@ package final class PlanLayout: @unchecked Sendable {
     for (scoreIndex, score) in plan.scores.enumerated() {
       for (componentIndex, component) in score.components.enumerated() {
         for code in component.codes {
-          _ = drafts[Int(code.index)].position(of: .scoreInput(median: component.medianWindow))
+          if component.expression == nil {
+            _ = drafts[Int(code.index)].position(of: .scoreInput(median: component.medianWindow))
+          }
           drafts[Int(code.index)].feeds.append(ScoreFeed(score: scoreIndex, component: componentIndex))
+        }
+      }
+    }
+    let scoreFeatures = plan.scores.map { score in
+      score.components.map { component in
+        (component.expression?.features ?? []).map {
+          CompiledFeature($0, rule: -1, isForSamples: true, drafts: &drafts, registry: plan.registry)
         }
       }
     }
@@ -157,7 +166,9 @@ package final class PlanLayout: @unchecked Sendable {
         memory.table(plan.rules.indices.filter { plan.rules[$0].mode != .off && plan.rules[$0].score == score })
       })
     scores = memory.table(
-      plan.scores.map { CompiledScore($0, drafts: drafts, flags: flags, registry: plan.registry, memory: memory) })
+      zip(plan.scores, scoreFeatures).map {
+        CompiledScore($0, features: $1, drafts: drafts, flags: flags, registry: plan.registry, memory: memory)
+      })
     let facts = memory.table(
       zip(plan.registry.vitals, drafts).map { vital, draft in
         let first = vital.units.first

@@ -1,7 +1,7 @@
 import VitalModel
 
 /// One score of numbers that stand for themselves, such as a row of a file: the chart and the judgement are those the
-/// engine runs. One calculator a thread.
+/// engine runs. What looks back in time says little of such numbers: see ``VitalModel/ScoreDefinition/needsHistory``. One calculator a thread.
 package final class ScoreCalculator {
   /// What is known of the patient beside the numbers.
   package struct Circumstances: Sendable {
@@ -20,6 +20,7 @@ package final class ScoreCalculator {
   private let preferred: UnsafeMutablePointer<Int16>
   private let state: UnsafeMutablePointer<ScoreState>
   private let codes: [VitalCode]
+  private let machine = ExpressionMachine()
 
   package init(_ score: ScoreDefinition, registry: VitalRegistry) {
     self.score = score
@@ -49,14 +50,15 @@ package final class ScoreCalculator {
   package func evaluate(_ values: [VitalCode: Int64], _ circumstances: Circumstances = .init()) -> ScoreState {
     for (index, code) in codes.enumerated() {
       let value = values[code].flatMap { Int32(exactly: $0) }
-      series[index].standAlone(at: value)
+      series[index].standAlone(at: value, plan: layout.codes[Int(codes[index].index)])
     }
     let view = PatientView(
-      series: series, seriesCount: codes.count, preferred: preferred, scores: state, age: .nan,
+      series: series, seriesCount: codes.count, preferred: preferred, scores: state,
+      age: circumstances.ageMonths.map { Double($0 / 12) } ?? .nan,
       flagBits: layout.flagBits(PatientFacts(tenant: "", patient: "", flags: circumstances.flags)), flagsKnown: true,
       ageMonths: circumstances.ageMonths.map(Double.init) ?? .nan)
     state.pointee = ScoreState()
-    _ = state.pointee.update(layout.scores[0], view: view, layout: layout, now: 0)
+    _ = state.pointee.update(layout.scores[0], machine: machine, view: view, layout: layout, now: 0)
     return state.pointee
   }
 }

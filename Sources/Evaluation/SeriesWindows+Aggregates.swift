@@ -233,6 +233,7 @@ extension SeriesWindows {
     let span = Double(state.pointee.stopTime - state.pointee.startTime) / 60_000
     switch feature.kind {
     case .first: return feature.canonical(Double(oldest))
+    case .newest: return feature.canonical(Double(newest))
     case .delta: return feature.canonical(Double(newest) - Double(oldest))
     case .rate: return span > 0 ? feature.canonical(Double(newest) - Double(oldest)) / span : .nan
     case .slope: return slope(feature, state)

@@ -141,10 +141,14 @@ package struct SeriesWindows {
   // MARK: Insertion
 
   /// A lone value at time 0, for a score computed outside the engine; nil: none.
-  mutating func standAlone(at value: Int32?) {
+  mutating func standAlone(at value: Int32?, plan: PlanLayout.CodePlan) {
     lastTime = value == nil ? .min : 0
     lastValue = value ?? 0
     isOutdated = true
+    guard windowCount > 0 else { return }
+    log.removeAll()
+    if let value { log.append(time: 0, value: value, mark: SampleLog.mark(.absent, SampleStatus.ok.rawValue)) }
+    rebuild(now: lastTime, plan: plan)
   }
 
   /// Puts one usable sample in its place; amortised O(1) in order, O(kept) when late.

@@ -306,7 +306,7 @@ extension Engine {
       refreshAge(pointer, now: max(pointer.pointee.now, 0))
       for score in new.plan.scores.indices {
         _ = pointer.pointee.scores[score].update(
-          new.scores[score], view: pointer.view, layout: new, now: pointer.pointee.now)
+          new.scores[score], machine: machine, view: pointer.view, layout: new, now: pointer.pointee.now)
       }
       if pointer.pointee.dirtySince == .max { markDirty(place, position) }
       endWithdrawn(pointer)

@@ -431,7 +431,8 @@ extension Engine {
   ) {
     let definition = layout.plan.scores[score]
     let state = patient.pointee.scores[score]
-    let times = ScoreState.inputTimes(layout.scores[score], view: patient.view, layout: layout, now: now)
+    let times = ScoreState.inputTimes(
+      layout.scores[score], machine: machine, view: patient.view, layout: layout, now: now)
     out.object("score") { out in
       out.field("id", definition.id)
       out.field("total", Int(state.total))
@@ -444,6 +445,14 @@ extension Engine {
           out.object {
             $0.field("name", component.name)
             $0.field("points", state.points[index] < 0 ? nil : Int(state.points[index]))
+            if let expression = component.expression {
+              $0.field("input", expression.program.text)
+              if state.points[index] >= 0, state.inputs[index] != ScoreState.absentInput {
+                let value = DecimalValue(mantissa: Int64(state.inputs[index]), exponent: Int8(expression.exponent))
+                $0.field("value", value)
+              }
+            }
+            if state.inputs[index] == ScoreState.absentInput { $0.field("absent", true) }
             $0.field("time", times[index] == .min ? nil : Timestamp.format(times[index]))
             // How old the input is at this evaluation; of a component that went missing, how old its last one was.
             $0.field("age_s", times[index] == .min ? nil : Int(max(0, now - times[index]) / 1000))

@@ -539,7 +539,7 @@ package final class Engine {
 
   private func updateScore(_ patient: UnsafeMutablePointer<PatientState>, _ score: Int, now: Int64) -> Bool {
     (patient.pointee.scores + score).pointee.update(
-      layout.scores[score], view: patient.view, layout: layout, now: now)
+      layout.scores[score], machine: machine, view: patient.view, layout: layout, now: now)
   }
 
   /// Rules about the signal itself, looked at only where they could change.

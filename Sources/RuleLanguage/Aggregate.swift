@@ -106,6 +106,7 @@ struct Aggregate {
   static let all: [Aggregate] = [
     Aggregate(.last, .vital, "newest value; unknown once stale", windows: []),
     Aggregate(.first, .vital, "oldest value in the window"),
+    Aggregate(.newest, .vital, "newest value in the window, however old: it does not go stale"),
     Aggregate(.mean, .vital, "arithmetic mean"),
     Aggregate(.median, .vital, "middle value; mean of the two middle ones"),
     Aggregate(

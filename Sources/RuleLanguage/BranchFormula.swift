@@ -217,7 +217,7 @@ struct BranchCases {
     switch variable {
     case .level(let code): return (registry[code].rejectBelow.double, registry[code].rejectAbove.double)
     case .feature(let feature): return bounds(of: feature)
-    case .score(let index, .missing): return (0, Double(scores[index].components.count))
+    case .score(let index, .missing): return (0, Double(scores[index].components.count { $0.absent == nil }))
     case .score(let index, .singleMax): return (0, scores[index].components.map(highest).max() ?? 0)
     case .score(let index, .total): return (0, scores[index].components.map(highest).reduce(0, +))
     case .component(let index, let component): return (0, highest(scores[index].components[component]))
@@ -246,7 +246,7 @@ struct BranchCases {
     default: break
     }
     switch feature.kind {
-    case .last, .first, .mean, .median, .quantile, .min, .max, .ewma, .baseline: return (low, high)
+    case .last, .first, .newest, .mean, .median, .quantile, .min, .max, .ewma, .baseline: return (low, high)
     case .range: return (0, spread)
     case .stddev: return (0, spread.map { $0 / 2 })
     case .delta: return (spread.map { -$0 }, spread)
@@ -265,7 +265,7 @@ extension FeatureKind {
   /// Whether it equals the vital while that is steady.
   var isLevel: Bool {
     switch self {
-    case .last, .first, .mean, .median, .quantile, .min, .max, .ewma: true
+    case .last, .first, .newest, .mean, .median, .quantile, .min, .max, .ewma: true
     default: false
     }
   }

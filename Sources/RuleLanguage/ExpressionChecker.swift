@@ -6,6 +6,8 @@ struct ExpressionChecker {
   /// What an expression is for: not everything is known everywhere.
   enum Place: String {
     case when, clear, bypass, raise, gate, confirm, adapt, check
+    /// The input of a score's component: a number of what was measured, nothing else.
+    case score
 
     /// `since onset` is unknown until the rule's episode has begun.
     var mayReadEpisode: Bool { self == .clear || self == .raise }
@@ -63,6 +65,16 @@ struct ExpressionChecker {
       throw ExpressionProblem(0, "expression has more than \(ExpressionChecker.stepsMax) steps")
     }
     _ = try same(checked.type, expected, tree.column)
+    return checked
+  }
+
+  /// A number of whatever unit: what a score's component is judged by.
+  mutating func number(_ text: String, _ place: Place) throws(ExpressionProblem) -> CheckedExpression {
+    self.place = place
+    let checked = try number(try ExpressionParser.parse(text), expected: nil)
+    guard checked.instructions.count <= ExpressionChecker.stepsMax else {
+      throw ExpressionProblem(0, "expression has more than \(ExpressionChecker.stepsMax) steps")
+    }
     return checked
   }
 
@@ -224,6 +236,7 @@ struct ExpressionChecker {
 
   private func parameter(_ name: String, _ column: Int) throws(ExpressionProblem) -> Int {
     if let index = parameters.firstIndex(where: { $0.name == name }) { return index }
+    if place == .score { throw ExpressionProblem(column, "a score has no parameters: write the number for `$\(name)`") }
     throw ExpressionProblem(
       column, "unknown parameter `$\(name)`",
       suggestion: Suggestion.nearest(name, among: parameters.map(\.name)).map { "$" + $0 })
@@ -337,6 +350,7 @@ struct ExpressionChecker {
     guard case .call(let name, let arguments) = inner.content, arguments.isEmpty else {
       throw ExpressionProblem(tree.column, "`.\(field)` needs a score before it, as in `news2().total`")
     }
+    if place == .score { throw ExpressionProblem(inner.column, "a score may not read another score") }
     guard let index = scores.firstIndex(where: { $0.id == name }) else {
       throw ExpressionProblem(
         inner.column, "unknown score `\(name)`", suggestion: Suggestion.nearest(name, among: scores.map(\.id)))

@@ -139,6 +139,7 @@ struct PlainEnglish {
     }
     switch feature.kind {
     case .last: return "the newest \(vital)"
+    case .newest: return "the newest \(vital) \(window)"
     case .first: return "the oldest \(vital) \(window)"
     case .mean, .median, .sum: return "the \(feature.kind.rawValue) of \(vital) \(window)"
     case .quantile: return "the \(argument(0, .plain)) quantile of \(vital) \(window)"

@@ -126,8 +126,8 @@ extension FeatureKind {
   /// Whether it is a level of the vital, or tells how long or how often it lay beyond one.
   fileprivate var isBesideLimit: Bool {
     switch self {
-    case .last, .first, .mean, .median, .quantile, .min, .max, .ewma, .baseline, .timeBelow, .timeAbove, .fractionBelow,
-      .fractionAbove, .areaBelow, .areaAbove, .countBelow, .countAbove:
+    case .last, .first, .newest, .mean, .median, .quantile, .min, .max, .ewma, .baseline, .timeBelow, .timeAbove,
+      .fractionBelow, .fractionAbove, .areaBelow, .areaAbove, .countBelow, .countAbove:
       true
     default: false
     }

@@ -37,6 +37,9 @@ struct ScoreReader {
       problems.add(
         map.place(of: "components"), "a score has at most \(ScoreDefinition.componentsMax) components")
     }
+    if !components.isEmpty, components.allSatisfy(\.codes.isEmpty) {
+      problems.add(map.place(of: "components"), "no component reads a vital, so nothing would ever make it be judged")
+    }
     let triggers = triggers(map, &problems)
     guard problems.all.count == before else { return nil }
     let score = ScoreDefinition(id: id, title: title, source: source, components: components, triggers: triggers)
@@ -97,10 +100,11 @@ struct ScoreReader {
 
   private func component(_ node: YAMLNode, _ problems: inout Problems) -> ScoreComponent? {
     let before = problems.all.count
-    let keys = ["name", "inputs", "ratio", "median", "bands", "variants", "oxygen"]
+    let keys = ["name", "inputs", "ratio", "value", "resolution", "median", "bands", "variants", "oxygen", "absent"]
     guard let map = YAMLMapping(node, of: "a component", keys: keys, &problems) else { return nil }
     let name = map.requiredString("name", &problems) ?? ""
     guard let input = input(map, node, &problems) else { return nil }
+    let absent = map.int("absent", in: 0...10, &problems)
     var median: Int64 = 0
     if let window = map.value("median", &problems) {
       let expected = "a duration of 1s to 1h"
@@ -114,7 +118,7 @@ struct ScoreReader {
         problems.add(map.place(of: key), "`\(key)` beside inputs with bands of their own: none of it would be used")
       }
       return problems.all.count == before
-        ? ScoreComponent(name: name, input: input, medianWindow: median, bands: nil) : nil
+        ? ScoreComponent(name: name, input: input, medianWindow: median, bands: nil, absent: absent) : nil
     }
     let grid = grid(of: input)
     let variants = variants(map, grid, &problems)
@@ -124,10 +128,15 @@ struct ScoreReader {
       ? map.requiredValue("bands", &problems).flatMap { self.bands($0, grid, &problems) }
       : map.value("bands", &problems).flatMap { self.bands($0, grid, &problems) }
     guard problems.all.count == before else { return nil }
-    return ScoreComponent(name: name, input: input, medianWindow: median, bands: bands, variants: variants)
+    return ScoreComponent(
+      name: name, input: input, medianWindow: median, bands: bands, variants: variants, absent: absent)
   }
 
   private func input(_ map: YAMLMapping, _ node: YAMLNode, _ problems: inout Problems) -> ScoreInput? {
+    if let value = map.value("value", &problems) { return expression(map, value, &problems) }
+    if map.has("resolution") {
+      problems.add(map.place(of: "resolution"), "`resolution` is for a `value`: an input has that of its vital")
+    }
     let isOxygen = map.bool("oxygen", &problems) ?? false
     if map.has("ratio") {
       if map.has("inputs") || isOxygen {
@@ -212,6 +221,8 @@ struct ScoreReader {
   private struct Grid {
     var exponent: Int
     var letters: [(text: String, value: Int64)] = []
+    /// Milliseconds, written as durations.
+    var isTime = false
   }
 
   private func grid(of input: ScoreInput) -> Grid {
@@ -222,6 +233,8 @@ struct ScoreReader {
       codes.first.map { Grid(exponent: registry[$0].resolutionExponent, letters: registry[$0].letters) }
         ?? Grid(exponent: 0)
     case .worst: Grid(exponent: 0)
+    case .expression(let expression):
+      Grid(exponent: expression.exponent, letters: letters(of: expression), isTime: isTime(expression))
     }
   }
 
@@ -286,8 +299,12 @@ struct ScoreReader {
         return nil
       }
       let letter = grid.letters.first { $0.text == end }?.value
-      guard let value = end == "max" ? Int64.max : letter ?? exact(end, grid.exponent) else {
-        problems.add(pair[0], "`\(end)` is not a value on this vital's grid")
+      let time = grid.isTime ? DurationText.parse(end) : nil
+      guard let value = end == "max" ? Int64.max : letter ?? time ?? (grid.isTime ? nil : exact(end, grid.exponent))
+      else {
+        problems.add(
+          pair[0],
+          grid.isTime ? "`\(end)` is not a duration such as `4h`" : "`\(end)` is not a value on this vital's grid")
         return nil
       }
       if let last = list.last, value <= last.upTo {

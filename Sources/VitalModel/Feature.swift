@@ -5,6 +5,8 @@
 package enum FeatureKind: String, Sendable, CaseIterable, BitwiseCopyable {
   /// The newest value, unknown once stale. `first`: the oldest in the window.
   case last, first
+  /// The newest value in the window, however old: it does not go stale.
+  case newest
   /// Arithmetic mean, middle value (mean of the two middle ones), `q`-quantile (linear between neighbours, type 7).
   case mean, median, quantile
   case min, max, range, sum, count
@@ -58,7 +60,8 @@ package enum FeatureKind: String, Sendable, CaseIterable, BitwiseCopyable {
   /// Whether its number lies on the vital's own grid and carries its unit.
   package var isOfGrid: Bool {
     switch self {
-    case .last, .first, .mean, .median, .quantile, .min, .max, .range, .sum, .stddev, .delta, .ewma, .baseline: true
+    case .last, .first, .newest, .mean, .median, .quantile, .min, .max, .range, .sum, .stddev, .delta, .ewma, .baseline:
+      true
     default: false
     }
   }

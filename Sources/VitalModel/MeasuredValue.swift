@@ -20,7 +20,7 @@ extension FeatureKind {
   /// Whether its number is a value of the vital, or an average of such.
   package var isMeasuredValue: Bool {
     switch self {
-    case .last, .first, .mean, .median, .quantile, .min, .max, .ewma: true
+    case .last, .first, .newest, .mean, .median, .quantile, .min, .max, .ewma: true
     default: false
     }
   }

@@ -64,6 +64,8 @@ package enum ScoreInput: Hashable, Sendable {
   /// Whether the patient breathes oxygen: any flow, or a fraction above room air (20.9 to 21 %, CLINICAL 1.1). Its bands
   /// are of 0 (no) and 1 (yes).
   case oxygen([VitalCode])
+  /// What an expression gives: a window's mean, a change, a ratio, an age.
+  case expression(ScoreExpression)
 
   /// Decimal places of the grid ``ratio(_:_:)`` is banded on.
   package static let ratioExponent = -2
@@ -75,6 +77,7 @@ package enum ScoreInput: Hashable, Sendable {
       case .preferred(let codes), .oxygen(let codes): codes
       case .worst(let inputs): inputs.map(\.code)
       case .ratio(let top, let bottom): top + bottom
+      case .expression(let expression): expression.codes
       }
     return all.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
   }
@@ -84,6 +87,7 @@ package enum ScoreInput: Hashable, Sendable {
     case (.preferred(let x), .preferred(let y)), (.oxygen(let x), .oxygen(let y)): x == y
     case (.worst(let x), .worst(let y)): x.elementsEqual(y) { $0.code == $1.code && $0.bands == $1.bands }
     case (.ratio(let x, let u), .ratio(let y, let v)): x == y && u == v
+    case (.expression(let x), .expression(let y)): x == y
     default: false
     }
   }
@@ -101,15 +105,19 @@ package struct ScoreComponent: Hashable, Sendable {
   package var bands: ScoreBands?
   /// Other columns: the first that fits.
   package var variants: [ScoreVariant]
+  /// Points while it is unknown, never measured or stale; it then is neither missing nor lost. nil: it is missing.
+  package var absent: Int?
 
   package init(
-    name: String, input: ScoreInput, medianWindow: Int64 = 0, bands: ScoreBands?, variants: [ScoreVariant] = []
+    name: String, input: ScoreInput, medianWindow: Int64 = 0, bands: ScoreBands?, variants: [ScoreVariant] = [],
+    absent: Int? = nil
   ) {
     self.name = name
     self.input = input
     self.medianWindow = medianWindow
     self.bands = bands
     self.variants = variants
+    self.absent = absent
   }
 
   /// The vitals that may supply it, preferred first.
@@ -119,11 +127,24 @@ package struct ScoreComponent: Hashable, Sendable {
     if case .oxygen = input { true } else { false }
   }
 
+  package var expression: ScoreExpression? {
+    if case .expression(let expression) = input { expression } else { nil }
+  }
+
+  /// Decimal places of a number that is no input of its own, as a power of ten; nil: it is judged by a vital as measured.
+  package var valueExponent: Int? {
+    switch input {
+    case .ratio: ScoreInput.ratioExponent
+    case .expression(let expression): expression.exponent
+    case .preferred, .worst, .oxygen: nil
+    }
+  }
+
   /// The most points any of its columns gives.
   package var pointsMax: Int {
     var columns = [bands].compactMap { $0 } + variants.map(\.bands)
     if case .worst(let inputs) = input { columns = inputs.map(\.bands) }
-    return columns.flatMap(\.bands).map(\.points).max() ?? 0
+    return max(columns.flatMap(\.bands).map(\.points).max() ?? 0, absent ?? 0)
   }
 }
 
@@ -183,6 +204,14 @@ package struct ScoreDefinition: Hashable, Sendable {
     components.flatMap(\.codes).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
   }
 
+  /// The first component that newest values are not enough for; nil: a row of single numbers is enough.
+  package var needsHistory: ScoreComponent? { components.first { $0.expression?.needsHistory == true } }
+
+  /// Whether some column or expression asks how old the patient is.
+  package var asksAge: Bool {
+    components.contains { $0.variants.contains(where: \.asksAge) || $0.expression?.asksAge == true }
+  }
+
   /// Flags its columns ask for.
   package var flags: [String] { components.flatMap(\.variants).compactMap(\.flag) }
 
@@ -198,9 +227,12 @@ package struct ScoreDefinition: Hashable, Sendable {
           "worst " + inputs.map { "\(registry[$0.code].key):\($0.bands.text)" }.joined(separator: " ")
         case .ratio(let top, let bottom): "\(keys(top))/\(keys(bottom))"
         case .oxygen(let codes): "oxygen \(keys(codes))"
+        case .expression(let expression): "value \(expression.canonicalText) in 1e\(expression.exponent)"
         }
+      // Only where it is given: charts without it keep their versions.
+      let absent = component.absent.map { " absent \($0)" } ?? ""
       return "\(component.name) \(input) \(component.medianWindow) \(component.bands?.text ?? "-") "
-        + component.variants.map(\.text).joined(separator: " ")
+        + component.variants.map(\.text).joined(separator: " ") + absent
     }
     return "score \(id)\n" + rows.joined(separator: "\n")
   }

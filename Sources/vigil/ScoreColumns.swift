@@ -38,7 +38,7 @@ struct ScoreColumns {
     self.score = score
     self.registry = registry
     codes = Set(score.codes)
-    asksAge = score.components.contains { $0.variants.contains(where: \.asksAge) }
+    asksAge = score.asksAge
     oxygen = score.components.first(where: \.isOxygen)
   }
 

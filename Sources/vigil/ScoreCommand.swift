@@ -45,7 +45,15 @@ enum ScoreCommand {
     } catch {
       throw CommandFailure(ExitCode.badConfiguration, error.description)
     }
-    if let score = scores.first(where: { $0.id == id }) { return (score, registry) }
+    if let score = scores.first(where: { $0.id == id }) {
+      if let component = score.needsHistory, let text = component.expression?.program.text {
+        throw CommandFailure(
+          ExitCode.usage,
+          "`\(id)` looks back in time (`\(component.name)`: \(text)), and a row has no past: run a rule on it with `vigil replay`"
+        )
+      }
+      return (score, registry)
+    }
     let hint = Suggestion.nearest(id, among: scores.map(\.id)).map { ", did you mean `\($0)`?" } ?? ""
     throw CommandFailure(
       ExitCode.usage, "no score `\(id)`\(hint) (scores: \(scores.map(\.id).joined(separator: ", ")))")
@@ -149,14 +157,12 @@ struct ScoreRun {
   /// Names of what is added to each row.
   private var added: [String] {
     ["total", "complete"] + score.components.map { $0.name + "_points" }
-      + ratios.map { score.components[$0].name + "_value" }
+      + derived.map { score.components[$0].name + "_value" }
       + ["missing", "trigger"]
   }
 
   /// Components whose number is no input of its own.
-  private var ratios: [Int] {
-    score.components.indices.filter { if case .ratio = score.components[$0].input { true } else { false } }
-  }
+  private var derived: [Int] { score.components.indices.filter { score.components[$0].valueExponent != nil } }
 
   private var header: String { (table.columns + added).map(ScoreTable.csv).joined(separator: ",") }
 
@@ -187,9 +193,11 @@ struct ScoreRun {
     score.trigger(total: Int(state.total), single: Int(state.singleMax), isComplete: state.isComplete)?.name
   }
 
-  private func ratio(_ state: ScoreState, _ index: Int) -> DecimalValue? {
-    guard state.points[index] >= 0 else { return nil }
-    return DecimalValue(mantissa: Int64(state.inputs[index]), exponent: Int8(ScoreInput.ratioExponent))
+  private func number(_ state: ScoreState, _ index: Int) -> DecimalValue? {
+    guard state.points[index] >= 0, state.inputs[index] != ScoreState.absentInput,
+      let exponent = score.components[index].valueExponent
+    else { return nil }
+    return DecimalValue(mantissa: Int64(state.inputs[index]), exponent: Int8(exponent))
   }
 
   private func csv(_ state: ScoreState, _ cells: [ScoreCell]) -> String {
@@ -203,7 +211,7 @@ struct ScoreRun {
     fields.append(state.knownCount == 0 ? "" : String(state.total))
     fields.append(state.isComplete ? "true" : "false")
     fields += score.components.indices.map { state.points[$0] < 0 ? "" : String(state.points[$0]) }
-    fields += ratios.map { ratio(state, $0)?.description ?? "" }
+    fields += derived.map { number(state, $0)?.description ?? "" }
     fields.append(missing(state).joined(separator: ";"))
     fields.append(trigger(state) ?? "")
     return fields.map(ScoreTable.csv).joined(separator: ",")
@@ -225,9 +233,9 @@ struct ScoreRun {
           out.field(component.name, state.points[index] < 0 ? nil : Int(state.points[index]))
         }
       }
-      if !ratios.isEmpty {
+      if !derived.isEmpty {
         out.object("values") { out in
-          for index in ratios { out.field(score.components[index].name, ratio(state, index)) }
+          for index in derived { out.field(score.components[index].name, number(state, index)) }
         }
       }
       out.field("missing", missing(state))
