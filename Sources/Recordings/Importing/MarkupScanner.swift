@@ -7,7 +7,7 @@ final class MarkupScanner {
   enum Kind { case start, empty, end }
 
   /// A tag longer than this is passed over, bytes.
-  static let longest = 1 << 20
+  static let longest = 1 << 16
 
   /// Line at which the tag given out last begins, from 1.
   private(set) var line = 1

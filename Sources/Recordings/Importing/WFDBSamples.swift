@@ -92,7 +92,7 @@ final class WFDBSamples {
 
 /// Physical numbers of converter steps.
 enum WFDBScale {
-  /// (`sample` - `baseline`) / `gain`: exactly where decimals can hold it in nine places, else rounded half up to a tenth of
+  /// (`sample` - `baseline`) / `gain`: exactly where decimals can hold it in nine places, else rounded half up, finer than a tenth of
   /// one step; nil: it cannot be held.
   static func value(_ sample: Int64, baseline: Int64, gain: DecimalValue) -> DecimalValue? {
     let steps = Int128(sample) - Int128(baseline)
