@@ -43,7 +43,8 @@ enum ImportCommand {
       throw CommandFailure(ExitCode.usage, "usage: vigil import [FORMAT] INPUT... --out recording.csv")
     }
     let files = try ImportFiles.list(paths, format)
-    let importers = try files.map { (path) throws(CommandFailure) in try format ?? ImportFiles.guess(path) }
+    var chosen: [(path: String, format: ImportFormat)] = []
+    for path in files { chosen.append((path, try format ?? ImportFiles.guess(path))) }
     let registry: VitalRegistry
     do throws(RuleFiles.Failure) {
       registry = try RuleFiles.read(arguments.value("--rules") ?? "Rules").registry()
@@ -52,7 +53,7 @@ enum ImportCommand {
     }
     let options = try options(arguments)
     do throws(RecordingError) {
-      let sink = try convert(Array(zip(files, importers)), registry, options, to: arguments.value("--out") ?? "-")
+      let sink = try convert(chosen, registry, options, to: arguments.value("--out") ?? "-")
       try writeTables(sink, arguments)
       report(sink, asJSON: arguments.has("--json"))
     } catch {
