@@ -44,7 +44,9 @@ enum ImportCommand {
     }
     let files = try ImportFiles.list(paths, format)
     var chosen: [(path: String, format: ImportFormat)] = []
-    for path in files { chosen.append((path, try format ?? ImportFiles.guess(path))) }
+    for path in files {
+      if let format { chosen.append((path, format)) } else { chosen.append((path, try ImportFiles.guess(path))) }
+    }
     let registry: VitalRegistry
     do throws(RuleFiles.Failure) {
       registry = try RuleFiles.read(arguments.value("--rules") ?? "Rules").registry()
