@@ -84,7 +84,7 @@ package struct TraceThumbnail: Hashable, Sendable {
     return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 240 60\" width=\"240\" height=\"60\" role=\"img\">"
       + "<title>from \(number(low)) to \(number(high))</title>" + (dashed ?? "")
       + "<path d=\"M\(moment) 0V60\" stroke=\"#999\" fill=\"none\"/>"
-      + "<path d=\"\(path)\" stroke=\"#0072b2\" stroke-width=\"1.5\" fill=\"none\"/></svg>"
+      + "<path d=\"\(path)\" stroke=\"#0072b2\" stroke-width=\"2\" stroke-linecap=\"round\" fill=\"none\"/></svg>"
   }
 
   /// At most one decimal.

@@ -55,13 +55,13 @@ enum ImportCommand {
     }
     let options = try options(arguments)
     do throws(RecordingError) {
-      let sink = try convert(chosen, registry, options, to: arguments.value("--out") ?? "-")
+      let (sink, unreadable) = try convert(chosen, registry, options, to: arguments.value("--out") ?? "-")
       try writeTables(sink, arguments)
-      report(sink, asJSON: arguments.has("--json"))
+      report(sink, unreadable, asJSON: arguments.has("--json"))
+      return unreadable == 0 ? ExitCode.ok : ExitCode.failed
     } catch {
       throw CommandFailure(ExitCode.failed, error.description)
     }
-    return ExitCode.ok
   }
 
   private static func options(_ arguments: Arguments) throws(CommandFailure) -> ImportOptions {
@@ -76,15 +76,19 @@ enum ImportCommand {
     return options
   }
 
+  /// A file that cannot be read to its end is named and counted; what was read of it stands, and the next one follows.
+  ///
+  /// - Throws: where the output cannot be written.
   private static func convert(
     _ files: [(path: String, format: ImportFormat)], _ registry: VitalRegistry, _ options: ImportOptions,
     to path: String
-  ) throws(RecordingError) -> ImportSink {
+  ) throws(RecordingError) -> (sink: ImportSink, unreadable: Int) {
     let output = try PackedOutput(path: path)
     let progress = ProgressBar(total: 0, label: "samples imported")
     defer { progress.finish() }
     var refusals = 0
     var sink: ImportSink?
+    var unwritten: RecordingError?
     let refused = { (refusal: ImportRefusal) in
       refusals += 1
       if refusals <= refusalsListed {
@@ -94,15 +98,27 @@ enum ImportCommand {
       if refusals == refusalsListed { printError("vigil: further refusals are only counted") }
     }
     let made = ImportSink(registry: registry, options: options, refused: refused) { (bytes) throws(RecordingError) in
-      try output.write(bytes)
+      do throws(RecordingError) { try output.write(bytes) } catch {
+        unwritten = error
+        throw error
+      }
       progress.advance(to: sink?.counts.samples ?? 0)
     }
     sink = made
-    for file in files { try file.format.importer.read(RecordingFile(path: file.path), into: made) }
+    defer { sink = nil }
+    var unreadable = 0
+    for file in files {
+      do throws(RecordingError) {
+        try file.format.importer.read(RecordingFile(path: file.path), into: made)
+      } catch {
+        if let unwritten { throw unwritten }
+        unreadable += 1
+        if unreadable <= refusalsListed { Program.complain(error.description) }
+      }
+    }
     try made.finish()
     try output.finish()
-    sink = nil
-    return made
+    return (made, unreadable)
   }
 
   private static func writeTables(_ sink: ImportSink, _ arguments: Arguments) throws(RecordingError) {
@@ -122,7 +138,7 @@ enum ImportCommand {
     try output.finish()
   }
 
-  private static func report(_ sink: ImportSink, asJSON: Bool) {
+  private static func report(_ sink: ImportSink, _ unreadable: Int, asJSON: Bool) {
     let counts = sink.counts
     let refused = counts.refused.sorted { $0.key.rawValue < $1.key.rawValue }
     let omitted = counts.omitted.sorted { $0.key.rawValue < $1.key.rawValue }
@@ -131,6 +147,7 @@ enum ImportCommand {
       var out = JSONText()
       out.object { out in
         out.field("files", counts.files)
+        out.field("unreadable", unreadable)
         out.field("records", counts.records)
         out.field("patients", counts.patients)
         out.field("samples", counts.samples)
@@ -152,6 +169,7 @@ enum ImportCommand {
     if !lost.isEmpty { line += "; refused " + lost.joined(separator: ", ") }
     let passed = omitted.map { "\($0.value) \($0.key.rawValue)" }
     if !passed.isEmpty { line += "; left out " + passed.joined(separator: ", ") }
+    if unreadable > 0 { line += "; \(unreadable) files could not be read to their end" }
     printError(line)
   }
 }

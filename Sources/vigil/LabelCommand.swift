@@ -1,5 +1,6 @@
 import AlertJournal
 import Foundation
+import Pipeline
 import Recordings
 import Service
 import Statistics
