@@ -129,7 +129,7 @@ let package = Package(
     tests("AlertJournal", ["VitalModel", "KeyValueStore", "TestSupport"]),
     tests("Delivery", ["VitalModel", "Instrumentation", "HTTPAPI", "TestSupport"]),
     tests("HTTPAPI", ["Instrumentation", "TestSupport"]),
-    tests("Recordings", ["VitalModel", "Statistics", "TestSupport"]),
+    tests("Recordings", ["VitalModel", "Statistics", "Simulation", "TabularFormats", "TestSupport"]),
     tests("RuleTesting", ["VitalModel", "YAMLText", "RuleLanguage"]),
     .testTarget(
       name: "ServiceTests",

@@ -2,8 +2,8 @@ import CSimdjson
 import Glibc
 
 /// A view of the tokens of one payload; valid until the reader reads the next one.
-struct JSONTape {
-  enum Kind: UInt8 {
+package struct JSONTape {
+  package enum Kind: UInt8 {
     case object = 1
     case array = 2
     case string = 3
@@ -31,14 +31,14 @@ struct JSONTape {
   }
 
   @inline(__always) func kind(_ index: Int) -> UInt8 { token(index).kind }
-  @inline(__always) func isKind(_ index: Int, _ kind: Kind) -> Bool { token(index).kind == kind.rawValue }
+  @inline(__always) package func isKind(_ index: Int, _ kind: Kind) -> Bool { token(index).kind == kind.rawValue }
   /// The first token behind the value at `index` and all that is in it.
-  @inline(__always) func next(_ index: Int) -> Int { Int(token(index).next) }
+  @inline(__always) package func next(_ index: Int) -> Int { Int(token(index).next) }
   @inline(__always) func isEscaped(_ index: Int) -> Bool { token(index).escaped != 0 }
 
   /// The value's text; of a string without quotes, escapes unresolved.
   @inline(__always)
-  func bytes(_ index: Int) -> UnsafeRawBufferPointer {
+  package func bytes(_ index: Int) -> UnsafeRawBufferPointer {
     let token = token(index)
     return UnsafeRawBufferPointer(start: text + Int(token.offset), count: Int(token.length))
   }
@@ -71,10 +71,10 @@ struct JSONTape {
 }
 
 /// Owns simdjson's buffers, for one thread.
-final class JSONReader {
+package final class JSONReader {
   private let handle: OpaquePointer
 
-  init() {
+  package init() {
     guard let handle = vigil_json_create() else { preconditionFailure("out of memory for the JSON reader") }
     self.handle = handle
   }
@@ -82,7 +82,7 @@ final class JSONReader {
   deinit { vigil_json_destroy(handle) }
 
   /// The tokens of a payload that is one valid JSON object or array from its first byte to its last, or nil.
-  func read(_ payload: UnsafeRawBufferPointer) -> JSONTape? {
+  package func read(_ payload: UnsafeRawBufferPointer) -> JSONTape? {
     var tape = vigil_json_tape()
     let bytes = payload.bindMemory(to: UInt8.self)
     // Out of memory counts as unreadable too: the bytes are quarantined, not lost.
@@ -95,7 +95,7 @@ final class JSONReader {
   ///
   /// - Returns: nil if the token is no string or its text as received is longer than `limit` bytes.
   @inline(__always)
-  func string(_ tape: JSONTape, _ index: Int, limit: Int) -> UnsafeRawBufferPointer? {
+  package func string(_ tape: JSONTape, _ index: Int, limit: Int) -> UnsafeRawBufferPointer? {
     guard tape.isKind(index, .string) else { return nil }
     let bytes = tape.bytes(index)
     guard bytes.count <= limit else { return nil }

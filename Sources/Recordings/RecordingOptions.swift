@@ -64,6 +64,8 @@ package enum RecordingError: Error, Hashable, Sendable {
   case missingColumn(file: String, name: String)
   /// A mapping names a key or a unit that is not in the registry.
   case badMapping(column: String, key: String, unit: String?)
+  /// The file asks for what is not supported.
+  case unsupported(file: String, what: String)
   /// A table's cell cannot be read.
   case badCell(file: String, line: Int, column: String)
 
@@ -94,6 +96,7 @@ extension RecordingError: CustomStringConvertible {
     case .missingColumn(let file, let name): "\(file): the header has no column \(name)"
     case .badMapping(let column, let key, let unit):
       "column \(column): the registry has no \(unit.map { "unit \($0) for \(key)" } ?? "vital sign \(key)")"
+    case .unsupported(let file, let what): "\(file): \(what)"
     case .badCell(let file, let line, let column): "\(file): line \(line): cannot read \(column)"
     }
   }

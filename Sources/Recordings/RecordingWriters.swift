@@ -35,15 +35,27 @@ package struct ExportedRow {
 /// Writes long CSV into a buffer that the caller empties with ``take()``.
 package struct LongCSVWriter {
   private let registry: VitalRegistry
-  private let isFull: Bool
+  private let columns: Columns
   private var bytes: [UInt8] = []
 
-  /// - Parameter full: also source, status, quality, seq, tenant, ingest_time and flags: nothing is lost.
-  package init(registry: VitalRegistry, full: Bool) {
+  /// Which columns stand behind the six that always do.
+  package enum Columns: Sendable {
+    case plain, withSource
+    /// Source, status, quality, seq, tenant, ingest_time and flags: nothing is lost.
+    case full
+  }
+
+  package init(registry: VitalRegistry, full: Bool) { self.init(registry: registry, columns: full ? .full : .plain) }
+
+  package init(registry: VitalRegistry, columns: Columns) {
     self.registry = registry
-    isFull = full
+    self.columns = columns
     put("patient,device,time,code,value,unit")
-    put(full ? ",source,status,quality,seq,tenant,ingest_time,flags\n" : "\n")
+    switch columns {
+    case .plain: put("\n")
+    case .withSource: put(",source\n")
+    case .full: put(",source,status,quality,seq,tenant,ingest_time,flags\n")
+    }
   }
 
   /// Bytes waiting.
@@ -69,7 +81,13 @@ package struct LongCSVWriter {
     put(CellExport.value(cell, vital))
     put(",")
     quoted(CellExport.unit(cell, vital))
-    if isFull { appendRest(row, cell, source) }
+    switch columns {
+    case .plain: break
+    case .withSource:
+      put(",")
+      quoted(source)
+    case .full: appendRest(row, cell, source)
+    }
     put("\n")
   }
 

@@ -63,7 +63,8 @@ final class WideCSVParser: RecordingParser {
     cells = CellBuffer(capacity: columns.count)
   }
 
-  private static func vital(
+  /// What a column is by the map, else by the registry; nil: nobody knows it, or the map passes over it.
+  static func vital(
     _ name: String, _ registry: VitalRegistry, _ map: ColumnMap
   ) throws(RecordingError) -> (code: VitalCode, unit: UInt8, source: String?)? {
     guard let target = map.targets[name] else {

@@ -1,0 +1,76 @@
+import Recordings
+import Service
+import Statistics
+import VitalModel
+
+/// `label export`: a sheet of alerts with the course of their vitals, for reviewers.
+enum ReviewExport {
+  static func run(_ path: String, _ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    let documents = try LabelCommand.alerts(path, arguments)
+    guard !documents.isEmpty else { throw CommandFailure(ExitCode.failed, "\(path): no alert people were told of") }
+    var items = documents.map { document in
+      ReviewItem(
+        alertID: document.alertID, rule: document.ruleID, title: document.ruleTitle, priority: document.priority,
+        time: document.detectedTime, patient: document.patient, code: document.code, value: document.value,
+        unit: document.unit)
+    }
+    let limits = Dictionary(documents.map { ($0.alertID, $0.limit?.double) }) { first, _ in first }
+    if let count = try arguments.int("--per-rule", in: 1...100_000) {
+      items = ReviewSheet.drawn(items, perRule: count, seed: try LabelCommand.seed(arguments))
+    }
+    let recordings = arguments.all("--recording")
+    if !recordings.isEmpty { try draw(&items, limits, recordings, arguments) }
+    let target = arguments.value("--out")
+    let asJSON = target.map { ImportFormat.withoutPacking($0).hasSuffix(".json") } ?? false
+    let withPatients = arguments.has("--ids")
+    let text =
+      asJSON
+      ? ReviewSheet.json(items, withPatients: withPatients) : ReviewSheet.csv(items, withPatients: withPatients)
+    try LabelCommand.write(text, to: target)
+    let rules = Set(items.map(\.rule)).count
+    printError("\(items.count) of \(documents.count) alerts of \(rules) rules to review")
+    return ExitCode.ok
+  }
+
+  /// One pass over the recordings; what is kept is one trace an alert.
+  private static func draw(
+    _ items: inout [ReviewItem], _ limits: [String: Double?], _ recordings: [String], _ arguments: Arguments
+  ) throws(CommandFailure) {
+    let registry: VitalRegistry
+    do throws(RuleFiles.Failure) {
+      registry = try RuleFiles.read(arguments.value("--rules") ?? "Rules").registry()
+    } catch {
+      throw CommandFailure(ExitCode.badConfiguration, error.description)
+    }
+    let before = try arguments.duration("--before") ?? 1_800_000
+    let after = max(1, try arguments.duration("--after") ?? 600_000)
+    var wanted: [String: [Int]] = [:]
+    for (place, item) in items.enumerated() {
+      guard let code = item.code, registry.code(code) != nil else { continue }
+      let range = (item.time - before)..<(item.time + after)
+      items[place].trace = TraceThumbnail(range: range, marked: item.time, limit: limits[item.alertID] ?? nil)
+      wanted[item.patient, default: []].append(place)
+    }
+    let codes = items.map { $0.code.flatMap { registry.code($0) } }
+    let reader = RecordingReader(recordings.map { RecordingFile(path: $0) }, registry: registry)
+    // By the recording's number of the patient.
+    var places: [[Int]?] = []
+    do throws(RecordingError) {
+      try reader.forEach { row in
+        let patient = Int(row.patient)
+        while places.count <= patient { places.append(wanted[reader.names.patients[UInt32(places.count)]]) }
+        guard let alerts = places[patient] else { return true }
+        for place in alerts where items[place].trace?.range.contains(row.time) == true {
+          for cell in row.cells where cell.code == codes[place] {
+            let vital = registry[cell.code]
+            guard let grid = vital.gridValue(cell.value, unitIndex: Int(cell.unit)) else { continue }
+            items[place].trace?.add(vital.decimal(grid: grid).double, at: row.time)
+          }
+        }
+        return true
+      }
+    } catch {
+      throw CommandFailure(ExitCode.failed, error.description)
+    }
+  }
+}
