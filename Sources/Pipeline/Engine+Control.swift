@@ -311,6 +311,7 @@ extension Engine {
       if pointer.pointee.dirtySince == .max { markDirty(place, position) }
       endWithdrawn(pointer)
       endUnheld(pointer)
+      for alert in pointer.pointee.alerts { schedule(pointer, renewalDue(alert)) }
       for rule in orphans { tellOrphan(pointer, rule: mapping[rule]) }
       tellOffTrial(pointer)
       if pointer.pointee.now != .min { retryInhibited(pointer, present(pointer)) }

@@ -130,6 +130,7 @@ extension Engine {
     case held(rule: Int)
     case life(alert: Int)
     case unmuted(alert: Int)
+    case renewal(alert: Int)
     case settle
   }
 
@@ -171,6 +172,7 @@ extension Engine {
     for (index, alert) in patient.pointee.alerts.enumerated() {
       consider(alert.life.nextDue, .life(alert: index))
       consider(alert.silencedUntil, .unmuted(alert: index))
+      if !alert.renewalTried { consider(renewalDue(alert), .renewal(alert: index)) }
     }
     return due == .max ? nil : (due, target)
   }
@@ -184,7 +186,7 @@ extension Engine {
       isWall && deadline.due < clock - options.lateness && !options.without.contains(.retrospective)
     switch deadline.target {
     case .series, .patientRule: context.isRetrospective = isLate
-    case .stale, .absent, .held, .life, .unmuted, .settle: break
+    case .stale, .absent, .held, .life, .unmuted, .renewal, .settle: break
     }
     if !isLate {
       patient.pointee.now = max(patient.pointee.now, deadline.due)
@@ -206,6 +208,9 @@ extension Engine {
     case .unmuted(let alert):
       patient.pointee.alerts[alert].silencedUntil = .max
       carryOut(live(patient, alert: alert, .recalled, context), patient, alert: alert, context)
+    case .renewal(let alert):
+      patient.pointee.alerts[alert].renewalTried = true
+      renew(patient, alert: alert, context)
     case .settle: settle(patient, context)
     }
     endDeadline(patient, context)

@@ -35,7 +35,7 @@ extension Engine {
     }
   }
 
-  private func judgement(
+  func judgement(
     _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, episode: Episode, now: Int64
   ) -> Judgement {
     // By its place: a compiled rule is some hundred bytes, and this runs for every rule judged.
@@ -335,6 +335,8 @@ struct Candidate {
   var isRetrospective = false
   /// The signal was doubtful, and it could wait no longer.
   var isUnverified = false
+  /// It goes on from an alert that has just ended for being old: a new alert, but nothing that came and went.
+  var isRenewal = false
   var isDoubtful: Bool { isUnverified || unverified != nil }
 
   init(rule: Int, subject: Int, onset: Int64, isBypass: Bool, unverified: Double? = nil) {

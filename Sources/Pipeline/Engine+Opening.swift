@@ -23,7 +23,7 @@ extension Engine {
         patient, candidate, Hold(stage: .grouping, by: outage, until: context.engineTime + Engine.outageHold), context)
     }
     release(patient, rule: rule)
-    if !options.without.contains(.grouping), join(patient, candidate, claim, context) { return }
+    if !options.without.contains(.grouping), !candidate.isRenewal, join(patient, candidate, claim, context) { return }
     if let hold = budgetHold(patient, claim) {
       self.hold(patient, candidate, hold, context)
       return askForReview(patient, by: hold.by, context)
@@ -334,7 +334,7 @@ extension Engine {
     }
     let facts = patient.pointee.facts
     let subject = isTechnical && code >= 0 ? subjectText(code: code, device: device) : ""
-    let isRecurrent = noteStart(patient, candidate.rule, context.engineTime)
+    let isRecurrent = !candidate.isRenewal && noteStart(patient, candidate.rule, context.engineTime)
     var alert = ActiveAlert(
       rule: candidate.rule,
       alertID: alertID(facts: facts, rule: definition, subject: subject, onset: candidate.onset),
@@ -344,7 +344,7 @@ extension Engine {
       isRetrospective: candidate.isRetrospective, code: code, device: device, sources: sources, members: [],
       unit: facts.unit, bed: facts.bed, life: AlertLife(now: context.engineTime, terms: AlertLife.Terms()))
     alert.life = AlertLife(now: context.engineTime, terms: terms(alert), isRecurrent: isRecurrent)
-    schedule(patient, alert.life.nextDue)
+    schedule(patient, min(alert.life.nextDue, renewalDue(alert)))
     patient.pointee.alerts.append(alert)
     patient.slotPointer(candidate.rule).pointee.toldDepth = .nan
     noteTold(patient, alert: patient.pointee.alerts.count - 1, candidate, context)

@@ -516,7 +516,10 @@ package final class Engine {
       judge(patient, rule: rule, subject: -1, offset: 0, context)
     }
     if !layout.raisingRules.isEmpty { checkRaises(patient, context) }
-    if !patient.pointee.alerts.isEmpty { lowerPriorities(patient, context) }
+    if !patient.pointee.alerts.isEmpty {
+      lowerPriorities(patient, context)
+      renewOverdue(patient, context)
+    }
   }
 
   /// Whether windows a rule reads of any vital have another value at `now`, with or without a sample in this message.

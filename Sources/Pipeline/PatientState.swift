@@ -79,6 +79,9 @@ struct ActiveAlert {
   var lowerSince: Int64 = .max
   /// Its own rule has ended; members keep it alive.
   var hostClosed = false
+  /// Its renewal fell due while its condition was not known to hold: looked at again with each sample. Not kept in
+  /// checkpoints; trying once more changes nothing.
+  var renewalTried = false
   /// When a raising condition of its own rule last lifted it, engine time.
   var raisedAt: Int64 = .min
   /// A person muted it until then, engine time; `.max`: nobody did.

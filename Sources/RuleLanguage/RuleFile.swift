@@ -90,7 +90,9 @@ struct RuleReader {
 
   /// Names behind `for: $hold` and its like.
   private func durationParameters(_ map: YAMLMapping) -> [String] {
-    let places = [map.node["for"], map.node["max_hold"], map.node["refractory"], map.node["clear"]?["for"]]
+    let places = [
+      map.node["for"], map.node["max_hold"], map.node["refractory"], map.node["renew"], map.node["clear"]?["for"],
+    ]
     return places.compactMap { $0?.scalar }.filter { $0.hasPrefix("$") }.map { String($0.dropFirst()) }
   }
 

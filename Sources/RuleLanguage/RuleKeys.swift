@@ -19,6 +19,7 @@ enum RuleKeys {
     ("bypass", "the condition that acts at once, or `{ when, priority }`; priority `high` unless given"),
     ("max_hold", "rolling window in which short breaches add up to `for`"),
     ("refractory", "how long after its end an alert stays quiet"),
+    ("renew", "still true so long after its start (1h to 7d; `0s`: never), an alert ends and a new one starts at once"),
     ("hold_last", "`true` (default): an empty window uses the newest sample that is not stale"),
     (
       "raise",
@@ -51,6 +52,7 @@ enum RuleKeys {
   /// Keys a set may give anew for one of its rules: what is a matter of the ward, not of the condition.
   static let ofSets = [
     "inhibited_by", "inhibited_in", "inhibit_max", "smart_delay", "worsening", "flap", "escalate", "latch",
+    "renew",
   ]
 
   /// Keys of a template: those of a rule, its name in place of the id.

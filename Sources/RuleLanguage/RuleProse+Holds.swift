@@ -68,6 +68,10 @@ extension RuleProse {
       "\(step.to) after \(PlainEnglish.duration(step.after))\(place > 0 ? " more" : "")"
     }
     if !steps.isEmpty { lines.append("Unanswered, it is told to \(list(steps, "and")).") }
+    if rule.renew > 0 {
+      lines.append(
+        "Still true \(PlainEnglish.duration(rule.renew)) after its start, it ends and is told as a new alert.")
+    }
     if let latches = rule.latches {
       lines.append(latches ? "Stays after its end until somebody answers." : "Does not stay after its end.")
     }

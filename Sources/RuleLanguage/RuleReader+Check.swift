@@ -7,7 +7,7 @@ extension RuleReader {
   static let refusedBesideChecks = [
     "when", "for", "clear", "bypass", "max_hold", "refractory", "hold_last", "raise", "message", "priority", "kind",
     "each", "quality", "confirm", "inhibited_by", "inhibited_in", "inhibit_max", "smart_delay", "worsening", "flap",
-    "escalate", "latch", "adapt",
+    "escalate", "latch", "renew", "adapt",
   ]
 
   /// Reads `checks` into the rule.

@@ -28,6 +28,7 @@ extension RuleReader {
     rule.flap = flap(map, &problems)
     rule.escalation = escalation(map, &problems)
     rule.latches = map.bool("latch", &problems)
+    rule.renew = renewal(map, rule, checker.parameterTypes, &problems)
     readAdaptations(map, &rule, &checker, &found, &problems)
   }
 
@@ -131,6 +132,24 @@ extension RuleReader {
   }
 
   private static func wait(_ text: String) -> Int64? { DurationText.parse(text).flatMap { $0 > 0 ? $0 : nil } }
+
+  /// How often an alert may be made anew, milliseconds: every hour to once a week.
+  static let renewals: ClosedRange<Int64> = 3_600_000...604_800_000
+
+  private func renewal(
+    _ map: YAMLMapping, _ rule: RuleDefinition, _ types: [ValueType], _ problems: inout Problems
+  ) -> Int64 {
+    guard let found = duration(map, "renew", rule, types, &problems) else { return 0 }
+    let parameter = found.parameter.map { rule.parameters[$0] }
+    let values = [found.value] + [parameter?.lowest, parameter?.highest].compactMap { $0?.scaled(toExponent: 0) }
+    for value in values where value != 0 && !RuleReader.renewals.contains(value) {
+      problems.add(
+        map.place(of: "renew"),
+        "`renew` is a duration of 1h to 7d, or 0s for never, not `\(DurationText.format(value))`")
+      return 0
+    }
+    return found.value
+  }
 
   // MARK: Adapted limits
 

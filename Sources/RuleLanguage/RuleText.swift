@@ -60,6 +60,7 @@ enum RuleText {
     if let flap = rule.flap { lines.append("flap \(flap.count) \(flap.within) \(flap.quiet)") }
     for step in rule.escalation { lines.append("escalate \(step.after) \(step.to)") }
     if let latches = rule.latches { lines.append("latch \(latches)") }
+    if rule.renew > 0 { lines.append("renew \(rule.renew)") }
     for one in rule.adaptations {
       let bounds = "\(one.floor.normalized)..\(one.ceiling.normalized)"
       lines.append("adapt \(rule.parameters[one.parameter].name) \(bounds) \(code(one.to))")

@@ -72,6 +72,8 @@ package struct AlertLife: Sendable, Equatable, BitwiseCopyable {
     /// A recurrent alert whose condition stayed away.
     case quiet
     case resolved = "resolved by a person"
+    /// Still true after its rule's time: it goes on as a new alert.
+    case renewed
   }
 
   package enum Output: Sendable, Equatable {

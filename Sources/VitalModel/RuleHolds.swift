@@ -17,6 +17,7 @@ extension RuleDefinition {
     }
     if !escalation.isEmpty { list.append(("escalate", escalationText)) }
     if let latches { list.append(("latch", "\(latches)")) }
+    if renew > 0 { list.append(("renew", DurationText.format(renew))) }
     for adaptation in adaptations {
       let bounds = "\(adaptation.floor.normalized) to \(adaptation.ceiling.normalized)"
       list.append(("adapt \(parameters[adaptation.parameter].name)", "\(adaptation.to.text), \(bounds)"))

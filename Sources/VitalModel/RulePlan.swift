@@ -213,6 +213,8 @@ package struct RuleDefinition: Hashable, Sendable {
   package var bypassLimit: Program?
   package var raises: [PriorityRaise] = []
   package var refractory: Int64 = 0
+  /// An alert whose condition still holds this long after its start ends and begins anew, milliseconds; 0: never.
+  package var renew: Int64 = 0
   /// An empty window uses the newest sample that is not stale (SEMANTICS B7).
   package var holdLast = true
   package var message: [MessagePiece] = []

@@ -31,6 +31,7 @@ import YAMLText
     flap: { count: 3, within: 1h, quiet: 10m }
     escalate: [{ after: 60s, to: charge-nurse }, { after: 3m, to: rapid-response }]
     latch: true
+    renew: 8h
     adapt: { limit: { to: "baseline(spo2, 8h) - 4", floor: 85, ceiling: 92 } }
     """
 
@@ -59,6 +60,7 @@ import YAMLText
         EscalationStep(after: 60_000, to: "charge-nurse"), EscalationStep(after: 180_000, to: "rapid-response"),
       ])
     #expect(rule.latches == true)
+    #expect(rule.renew == 28_800_000)
     #expect(rule.adaptations.map(\.parameter) == [0])
     #expect(rule.adaptations[0].floor.double == 85 && rule.adaptations[0].ceiling.double == 92)
     let follows = rule.features.first { $0.kind == .baseline }
@@ -72,7 +74,9 @@ import YAMLText
     #expect(rule.gates.isEmpty && rule.confirm == nil && !rule.isInhibited && rule.halvesAt == nil)
     #expect(rule.flap == nil && rule.escalation.isEmpty && rule.latches == nil && rule.minimumQuality == nil)
     #expect(rule.holdTexts.isEmpty)
-    for word in ["gate", "inhibit", "halves", "flap", "quality"] { #expect(!rule.canonicalText.contains(word)) }
+    for word in ["gate", "inhibit", "halves", "flap", "quality", "renew"] {
+      #expect(!rule.canonicalText.contains(word))
+    }
   }
 
   @Test("what holds an alert does not make the rule be judged on more samples")
@@ -97,6 +101,60 @@ import YAMLText
   func switchedOff() throws {
     let rule = try rule("flap: false\nsmart_delay: false\nworsening: false\nlatch: false")
     #expect(rule.flap == .never && rule.halvesAt == nil && rule.worseningStep == nil && rule.latches == false)
+  }
+
+  @Test(
+    "an alert is made anew every hour to once a week, or never",
+    arguments: [
+      ("renew: 59m", "`renew` is a duration of 1h to 7d, or 0s for never, not `59m`"),
+      ("renew: 8d", "`renew` is a duration of 1h to 7d, or 0s for never, not `8d`"),
+      ("renew: 8", "`renew` must be a duration such as `15s`, not `8`"),
+      ("renew: $hold", "`renew` is a duration of 1h to 7d, or 0s for never, not `15s`"),
+      ("renew: $again", "unknown parameter `$again`"), ("renew: 0s", ""), ("renew: 1h", ""), ("renew: 7d", ""),
+    ])
+  func renewal(key: String, says: String) throws {
+    let found = try problems(key)
+    #expect(found.count == (says.isEmpty ? 0 : 1) && found.allSatisfy { $0.hasSuffix(says) }, "\(found)")
+  }
+
+  @Test("a parameter says how often, with `0s` for never among its values")
+  func renewalParameter() throws {
+    let text = RuleTexts.good.replacingOccurrences(
+      of: "  hold:", with: "  again: { default: 8h, min: 0s, max: 24h }\n  hold:")
+    let rule = try #require(try RuleTexts.plan(text + "\nrenew: $again").rules.first)
+    #expect(rule.renew == 28_800_000)
+    let never = try RuleTexts.plan(
+      text.replacingOccurrences(of: "default: 8h", with: "default: 0s") + "\nrenew: $again")
+    #expect(never.rules.first?.renew == 0)
+  }
+
+  @Test("a score rule may wait by a parameter that starts at none, with `max_hold` and a bypass; its margin is another")
+  func scorePolicy() throws {
+    func rule(_ bypass: String) -> String {
+      """
+      rule: fitted
+      title: Fitted
+      source: test
+      priority: medium
+      parameters:
+        limit: { default: 5, min: 3, max: 15, unit: "{score}" }
+        margin: { default: 1, min: 0, max: 4, unit: "{score}" }
+        hold: { default: 0s, min: 0s, max: 3h }
+        again: { default: 8h, min: 0s, max: 48h }
+        quiet: { default: 4h, min: 0s, max: 24h }
+      when: news2().total >= $limit
+      for: $hold
+      max_hold: 6h
+      \(bypass)
+      clear: news2().total < $limit - $margin
+      refractory: $quiet
+      renew: $again
+      message: "NEWS2 {total}"
+      """
+    }
+    let plan = try RuleTexts.plan(rule("bypass: news2().total >= $limit + 4"))
+    #expect(plan.rules.map(\.holdParameter) == [2])
+    #expect(throws: TextProblems.self) { try RuleTexts.plan(rule("")) }
   }
 
   @Test("a template gives them, the rule's own win")
