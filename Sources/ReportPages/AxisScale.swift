@@ -33,6 +33,14 @@ struct AxisScale {
   /// Shares of one, from nothing to all.
   static let share = AxisScale(through: [1], text: { PageNumbers.short($0 * 100) + "\u{A0}%" })
 
+  /// A day, from midnight to midnight.
+  static let hours = AxisScale(
+    low: 0, high: 24, ticks: stride(from: 0, through: 24, by: 4).map { Tick(value: Double($0), text: "\($0)") })
+
+  private init(low: Double, high: Double, ticks: [Tick]) {
+    (self.low, self.high, self.ticks, isDeviate) = (low, high, ticks, false)
+  }
+
   /// Shares on the scale of the normal deviate (Martin et al. 1997, "The DET curve"), from the widest of the marks below the
   /// values to the next above them; nothing and all have no place on it and are left out.
   init(deviate values: [Double]) {

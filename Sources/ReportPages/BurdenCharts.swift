@@ -132,7 +132,7 @@ struct BurdenCharts {
   private func writeMargin(to out: inout PageText) {
     let points = drawn(\.margin)
     guard !points.isEmpty else { return }
-    let marked = points.filter { $0.isChosen || $0.isToday }.compactMap { $0.margin?.interval }
+    let marked = points.filter { $0.isOnFront || $0.isChosen || $0.isToday }.compactMap { $0.margin?.interval }
     let scale = AxisScale(
       through: points.compactMap(\.margin?.value) + marked.map(\.upper) + marked.map(\.lower),
       text: { FigureStyle.signed.text($0).replacingSuffix("0") })
@@ -223,7 +223,7 @@ struct BurdenCharts {
       }
     }
     if points.contains(where: { !$0.isOnFront && !$0.isChosen && !$0.isToday }) {
-      entries.append(LegendEntry(.mark(.circle, .plain), "other settings tried"))
+      entries.append(LegendEntry(.hollow(.circle, .plain), "other settings tried"))
     }
     return entries
   }

@@ -39,8 +39,8 @@ struct Chart {
   static let width = 440.0
   static let height = 320.0
   /// Where the axes meet and end.
-  static let left = 58.0
-  static let right = 424.0
+  static let left = 68.0
+  static let right = 414.0
   static let top = 14.0
   static let bottom = 268.0
 
@@ -76,7 +76,7 @@ struct Chart {
     body += "<path class=\"area \(ink.rawValue)\" d=\"M\(edge.joined(separator: "L"))Z\"/>\n"
   }
 
-  /// A mark with what it stands for, said when pointed at; `label` is written beside it.
+  /// A mark with what it stands for, said when pointed at; `label` is written beside it, above or below.
   mutating func mark(
     _ mark: ChartMark, x: Double, y: Double, _ ink: Ink, size: Double = 4, isHollow: Bool = false, title: String = "",
     label: String = "", isBelow: Bool = false
@@ -86,9 +86,10 @@ struct Chart {
     body += title.isEmpty ? drawing : "<g><title>\(PageText.escaped(title))</title>\(drawing)</g>"
     body += "\n"
     guard !label.isEmpty else { return }
-    let isRight = cx < (Chart.left + Chart.right) / 2
+    // A front rises and flattens: above it at the left and below it at the right there is room for a word.
+    let isRight = isBelow ? cx < Chart.right - 60 : cx < Chart.left + 90
     let place = cx + (isRight ? 9 : -9)
-    let height = isBelow ? min(cy + 18, Chart.bottom - 4) : max(cy - 9, Chart.top + 10)
+    let height = isBelow ? min(cy + 18, Chart.bottom - 4) : max(cy - 9, Chart.top + 12)
     body += "<text x=\"\(PageNumbers.place(place))\" y=\"\(PageNumbers.place(height))\""
     body += " text-anchor=\"\(isRight ? "start" : "end")\">\(PageText.escaped(label))</text>\n"
   }
@@ -118,7 +119,7 @@ struct Chart {
     body += "<path class=\"line thin \(ink.rawValue)\(isDashed ? " dash" : "")\" d=\"M\(place) "
     body += "\(PageNumbers.place(Chart.bottom))V\(PageNumbers.place(Chart.top))\"/>\n"
     body +=
-      "<text x=\"\(PageNumbers.place(across(x) + (isRight ? 6 : -6)))\" y=\"\(PageNumbers.place(Chart.top + 11))\""
+      "<text x=\"\(PageNumbers.place(across(x) + (isRight ? 6 : -6)))\" y=\"\(PageNumbers.place(Chart.top + 13))\""
     body += " text-anchor=\"\(isRight ? "start" : "end")\">\(PageText.escaped(label))</text>\n"
   }
 
@@ -140,7 +141,7 @@ struct Chart {
       let height = up(tick.value)
       text += "<path class=\"grid\" d=\"M\(p(Chart.left)) \(p(height))H\(p(Chart.right))\"/>\n"
       guard height <= ceiling else { continue }
-      ceiling = height - 13
+      ceiling = height - 15
       text += "<text class=\"small\" x=\"\(p(Chart.left - 6))\" y=\"\(p(height + 4))\" text-anchor=\"end\">"
       text += "\(PageText.escaped(tick.text))</text>\n"
     }
@@ -148,9 +149,9 @@ struct Chart {
     for tick in x.ticks {
       let place = across(tick.value)
       text += "<path class=\"grid\" d=\"M\(p(place)) \(p(Chart.top))V\(p(Chart.bottom))\"/>"
-      let half = 3.2 * Double(tick.text.count)
+      let half = 3.8 * Double(tick.text.count)
       if place - half >= free {
-        text += "<text class=\"small\" x=\"\(p(place))\" y=\"\(p(Chart.bottom + 16))\" text-anchor=\"middle\">"
+        text += "<text class=\"small\" x=\"\(p(place))\" y=\"\(p(Chart.bottom + 18))\" text-anchor=\"middle\">"
         text += "\(PageText.escaped(tick.text))</text>"
         free = place + half + 4
       }
@@ -158,9 +159,9 @@ struct Chart {
     }
     text += "<path class=\"frame\" d=\"M\(p(Chart.left)) \(p(Chart.top))V\(p(Chart.bottom))H\(p(Chart.right))\"/>\n"
     let middle = (p((Chart.left + Chart.right) / 2), p((Chart.top + Chart.bottom) / 2))
-    text += "<text x=\"\(middle.0)\" y=\"\(p(Chart.bottom + 38))\" text-anchor=\"middle\">"
+    text += "<text x=\"\(middle.0)\" y=\"\(p(Chart.bottom + 41))\" text-anchor=\"middle\">"
     text += "\(PageText.escaped(xLabel))</text>\n"
-    text += "<text transform=\"translate(13 \(middle.1)) rotate(-90)\" text-anchor=\"middle\">"
+    text += "<text transform=\"translate(14 \(middle.1)) rotate(-90)\" text-anchor=\"middle\">"
     return text + "\(PageText.escaped(yLabel))</text>\n"
   }
 }

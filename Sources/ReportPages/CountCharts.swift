@@ -59,7 +59,8 @@ struct CountCharts {
       summary:
         "Time of the first alert that counted for each of \(leads.count) detected events, against the onset. Median "
         + "\(median) before it.",
-      x: scale, "time of the alert, against the onset", y: AxisScale(through: bins.counts.map(Double.init)), "events")
+      x: scale, "time of the alert, against the onset", y: AxisScale(through: bins.counts.map { Double($0) * 1.15 }),
+      "events")
     var rows: [[String]] = []
     for (index, count) in bins.counts.enumerated().reversed() {
       let from = bins.start + bins.step * Int64(index)
@@ -88,8 +89,8 @@ struct CountCharts {
     var share = 0.0
   }
 
-  static func tenths(_ patients: [PatientRow]) -> [Tenth] {
-    let sorted = patients.sorted { ($1.alerts, $0.patient) < ($0.alerts, $1.patient) }
+  static func tenths(_ patients: [(alerts: Int, isFalse: Int)]) -> [Tenth] {
+    let sorted = patients.sorted { $0 > $1 }
     let total = sorted.reduce(0) { $0 + $1.alerts }
     // The first tenth is rounded up: of eleven patients the two noisiest are the noisy tenth, not one.
     let ends = (0...10).map { ($0 * sorted.count + 9) / 10 }
@@ -106,7 +107,7 @@ struct CountCharts {
 
   private func writePatients(to out: inout PageText) {
     let counts = report.patients.map(\.alerts).sorted(by: >)
-    let tenths = CountCharts.tenths(report.patients)
+    let tenths = CountCharts.tenths(report.patients.map { ($0.alerts, $0.isFalse) })
     guard let most = counts.first, most > 0, let noisy = tenths.first else { return }
     let share = FigureStyle.share.text(noisy.share)
     var chart = Chart(
@@ -114,7 +115,7 @@ struct CountCharts {
       summary:
         "The \(noisy.patients) patients with most alerts, a tenth of all, have \(share) of the alerts; the noisiest "
         + "has \(most).",
-      x: .share, "patients, most alerts first", y: AxisScale(through: [Double(most)]), "alerts of a patient")
+      x: .share, "patients, most alerts first", y: AxisScale(through: [Double(most) * 1.15]), "alerts of a patient")
     let bars = min(counts.count, CountCharts.barsMax)
     for bar in 0..<bars {
       let range = bar * counts.count / bars..<(bar + 1) * counts.count / bars
@@ -161,7 +162,7 @@ struct CountCharts {
       summary:
         "Share of alerts, of false alerts and of onsets in each hour of the day, UTC. Spread evenly each hour would "
         + "hold 4.2 %.",
-      x: AxisScale(through: [24], steps: 8, text: { PageNumbers.fixed($0, 0) }), "hour of the day, UTC",
+      x: .hours, "hour of the day, UTC",
       y: AxisScale(through: values, text: { PageNumbers.short($0 * 100) + "\u{A0}%" }), "share of all 24 hours")
     for hour in hours {
       chart.bar(

@@ -37,11 +37,12 @@ struct PageSections {
 
   func page(title: String, _ body: (inout PageText) -> Void) -> String {
     var out = PageText()
-    out.raw("<!DOCTYPE html>\n<html lang=\"en-GB\">\n<head>\n<meta charset=\"utf-8\">\n")
-    out.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")
+    out.raw("<!DOCTYPE html>\n<html lang=\"en-GB\">\n<head>\n<meta charset=\"utf-8\"/>\n")
+    out.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n")
     // Whatever stood in a name, the page can fetch nothing.
-    out.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n")
-    out.raw("<meta name=\"referrer\" content=\"no-referrer\">\n")
+    let policy = "default-src 'none'; style-src 'unsafe-inline'"
+    out.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"\(policy)\"/>\n")
+    out.raw("<meta name=\"referrer\" content=\"no-referrer\"/>\n")
     out.words("title", title)
     out.raw("<style>\n\(PageStyle.css)\n</style>\n</head>\n<body>\n")
     out.element("header") {

@@ -44,9 +44,9 @@ enum PageStyle {
     font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere}
     h1{font-size:1.6rem;line-height:1.2;margin:.2em 0}
     h2{font-size:1.25rem;margin:2em 0 .5em;padding-top:.6em;border-top:1px solid var(--rule)}
-    h3{font-size:1rem;margin:.2em 0 .4em}
+    h3,h4{font-size:1rem;margin:.2em 0 .4em}
     p{max-width:46rem;margin:.5em 0}
-    .quiet,figcaption,caption,.legend{color:var(--quiet);font-size:.875rem}
+    .quiet,figcaption,.legend{color:var(--quiet);font-size:.875rem}
     .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,14rem),1fr));gap:.75rem;padding:0;margin:1rem 0;
     list-style:none}
     .tiles li{background:var(--panel);border:1px solid var(--rule);border-radius:.4rem;padding:.7rem .9rem}
@@ -58,17 +58,17 @@ enum PageStyle {
     svg.key{width:1.5rem;height:1rem;vertical-align:-.15rem}
     details{margin:.5rem 0}
     summary{cursor:pointer;padding:.3rem 0}
-    .scroll{overflow-x:auto;max-width:100%;margin:.6rem 0}
+    .scroll{overflow-x:auto;max-width:100%;margin:.2rem 0 1rem}
+    p.name{margin:.8em 0 0}
     table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums;overflow-wrap:normal}
-    caption{text-align:left;padding:.2rem 0}
-    th,td{padding:.25rem .8rem .25rem 0;border-bottom:1px solid var(--rule);text-align:right;vertical-align:top}
-    th:first-child,td:first-child{text-align:left;font-weight:500;min-width:9rem}
+    th,td{padding:.25rem .8rem .25rem 0;border-bottom:1px solid var(--rule);text-align:right;vertical-align:top;white-space:nowrap}
+    th:first-child,td:first-child{text-align:left;font-weight:500;min-width:9rem;white-space:normal}
     thead th{color:var(--quiet);font-weight:600}
     pre{overflow-x:auto;background:var(--panel);padding:.8rem;border-radius:.4rem;font-size:.8rem}
     a{color:inherit}
     :focus-visible{outline:2px solid var(--ink-a);outline-offset:2px}
-    svg text{fill:var(--text);font-size:12px;font-family:inherit}
-    svg .small{font-size:11px;fill:var(--quiet)}
+    svg text{fill:var(--text);font-size:14px;font-family:inherit}
+    svg .small{font-size:13px;fill:var(--quiet)}
     svg .frame{stroke:var(--quiet);stroke-width:1;fill:none}
     svg .grid{stroke:var(--rule);stroke-width:.6;fill:none}
     svg .line{fill:none;stroke-width:2;stroke-linejoin:round}

@@ -64,9 +64,9 @@ struct PageText {
 
   /// A table that scrolls within itself where the page is narrow; the first cell of a row names it.
   mutating func table(_ caption: String, head: [String], rows: [[String]]) {
+    words("p", caption, "class=\"name quiet\"")
     element("div", "class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"\(PageText.escaped(caption))\"") {
-      $0.element("table") { table in
-        table.words("caption", caption)
+      $0.element("table", "aria-label=\"\(PageText.escaped(caption))\"") { table in
         table.element("thead") {
           $0.element("tr") { row in for cell in head { row.words("th", cell, "scope=\"col\"") } }
         }
@@ -98,6 +98,7 @@ struct LegendEntry {
 
   enum Look {
     case mark(ChartMark, Ink)
+    case hollow(ChartMark, Ink)
     case line(Ink, isDashed: Bool)
     case area(Ink)
   }
@@ -112,6 +113,7 @@ struct LegendEntry {
     let drawing =
       switch look {
       case .mark(let mark, let ink): mark.path(x: 12, y: 8, size: 5, ink: ink)
+      case .hollow(let mark, let ink): mark.path(x: 12, y: 8, size: 5, ink: ink, isHollow: true)
       case .line(let ink, let isDashed):
         "<path class=\"line \(ink.rawValue)\(isDashed ? " dash" : "")\" d=\"M1 8H23\"/>"
       case .area(let ink): "<rect class=\"area \(ink.rawValue)\" x=\"1\" y=\"2\" width=\"22\" height=\"12\"/>"

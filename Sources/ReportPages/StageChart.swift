@@ -41,7 +41,7 @@ struct StageChart {
   private func svg(_ burden: Double) -> String {
     func p(_ value: Double) -> String { PageNumbers.place(value) }
     let scale = AxisScale(through: material.stages.map(\.burden) + [burden])
-    let (left, right, step) = (112.0, 380.0, 22.0)
+    let (left, right, step) = (112.0, 380.0, 24.0)
     let height = step * Double(material.stages.count) + 16
     func across(_ value: Double) -> Double { left + scale.place(value) * (right - left) }
     var text = "<svg class=\"chart\" viewBox=\"0 0 440 \(p(height))\" role=\"img\" "
@@ -54,10 +54,10 @@ struct StageChart {
       let top = 10 + step * Double(index)
       let ends = (across(min(burden, stage.burden)), across(max(burden, stage.burden)))
       text +=
-        "<text x=\"\(p(left - 8))\" y=\"\(p(top + 11))\" text-anchor=\"end\">\(PageText.escaped(stage.stage))</text>"
+        "<text x=\"\(p(left - 8))\" y=\"\(p(top + 13))\" text-anchor=\"end\">\(PageText.escaped(stage.stage))</text>"
       text += "<rect class=\"bar \(Ink.main.rawValue)\" x=\"\(p(ends.0))\" y=\"\(p(top + 1))\" "
-      text += "width=\"\(p(max(1, ends.1 - ends.0)))\" height=\"13\"/>"
-      text += "<text x=\"\(p(ends.1 + 6))\" y=\"\(p(top + 11))\">\(FigureStyle.number.text(stage.burden))</text>\n"
+      text += "width=\"\(p(max(1, ends.1 - ends.0)))\" height=\"15\"/>"
+      text += "<text x=\"\(p(ends.1 + 6))\" y=\"\(p(top + 13))\">\(FigureStyle.number.text(stage.burden))</text>\n"
     }
     text += "<path class=\"line thin \(Ink.other.rawValue)\" d=\"M\(p(across(burden))) 4V\(p(height - 4))\"/>\n"
     return text + "</svg>\n"

@@ -7,7 +7,7 @@ struct TraceDrawing {
   private let number: Int
   private let time: AxisScale
 
-  private static let (left, right, head, strip) = (58.0, 424.0, 24.0, 48.0)
+  private static let (left, right, head, strip) = (64.0, 414.0, 24.0, 52.0)
 
   /// - Parameter number: of the trace on its page, 1 the first.
   init(_ trace: PatientTrace, number: Int) {
@@ -34,7 +34,7 @@ struct TraceDrawing {
 
   func svg(title: String) -> String {
     let id = "trace-\(number)"
-    let height = TraceDrawing.head + TraceDrawing.strip * Double(vitals.count) + 34
+    let height = TraceDrawing.head + TraceDrawing.strip * Double(vitals.count) + 40
     var text =
       "<svg class=\"chart\" viewBox=\"0 0 440 \(p(height))\" role=\"img\" aria-labelledby=\"\(id)-t \(id)-d\">\n"
     text += "<title id=\"\(id)-t\">\(PageText.escaped(title))</title>\n"
@@ -42,7 +42,7 @@ struct TraceDrawing {
     let bottom = TraceDrawing.head + TraceDrawing.strip * Double(vitals.count)
     for tick in time.ticks {
       text += "<path class=\"grid\" d=\"M\(p(across(tick.value))) \(p(TraceDrawing.head))V\(p(bottom))\"/>"
-      text += "<text class=\"small\" x=\"\(p(across(tick.value)))\" y=\"\(p(bottom + 15))\" text-anchor=\"middle\">"
+      text += "<text class=\"small\" x=\"\(p(across(tick.value)))\" y=\"\(p(bottom + 17))\" text-anchor=\"middle\">"
       text += "\(PageText.escaped(tick.text))</text>\n"
     }
     for (index, vital) in vitals.enumerated() {
@@ -52,7 +52,7 @@ struct TraceDrawing {
       text += "<path class=\"line \(Ink.other.rawValue) dash\" d=\"M\(p(across(onset))) 4V\(p(bottom))\"/>\n"
     }
     for alert in pick.alerts { text += mark(alert) }
-    text += "<text class=\"small\" x=\"\(p(TraceDrawing.right))\" y=\"\(p(bottom + 30))\" text-anchor=\"end\">"
+    text += "<text class=\"small\" x=\"\(p(TraceDrawing.right))\" y=\"\(p(bottom + 34))\" text-anchor=\"end\">"
     return text
       + "\(isOnset ? "time from the onset" : "time from the first false alert of the stretch")</text>\n</svg>\n"
   }
@@ -93,13 +93,13 @@ struct TraceDrawing {
     let low = values.min() ?? 0
     let high = values.max() ?? 0
     let margin = high > low ? (high - low) * 0.08 : 1
-    let (bottom, ceiling) = (top + TraceDrawing.strip - 6, top + 18)
+    let (bottom, ceiling) = (top + TraceDrawing.strip - 6, top + 20)
     func up(_ value: Double) -> Double {
       bottom - (value - low + margin) / (high - low + 2 * margin) * (bottom - ceiling)
     }
     var text =
       "<path class=\"grid\" d=\"M\(p(TraceDrawing.left)) \(p(top + TraceDrawing.strip))H\(p(TraceDrawing.right))\"/>"
-    text += "<text x=\"\(p(TraceDrawing.left + 2))\" y=\"\(p(top + 12))\">\(PageText.escaped(vital.title)) "
+    text += "<text x=\"\(p(TraceDrawing.left + 2))\" y=\"\(p(top + 14))\">\(PageText.escaped(vital.title)) "
     text += "<tspan class=\"small\">\(PageText.escaped(vital.unit))</tspan></text>"
     for value in high > low ? [low, high] : [low] {
       text += "<text class=\"small\" x=\"\(p(TraceDrawing.left - 6))\" y=\"\(p(up(value) + 4))\" text-anchor=\"end\">"

@@ -54,7 +54,7 @@ struct WindowCharts {
     if points.contains(where: { $0.point.isToday && !$0.point.isChosen }) {
       entries.append(LegendEntry(.mark(.square, .other), "today's rules"))
     }
-    if points.count > 1 { entries.append(LegendEntry(.mark(.circle, .plain), "other settings tried")) }
+    if points.count > 1 { entries.append(LegendEntry(.hollow(.circle, .plain), "other settings tried")) }
     return entries
   }
 
