@@ -25,10 +25,13 @@ struct EvaluationPageMaker {
   /// What the page says of its recording; patients are named only if asked for.
   func subject(_ names: [String]) -> PageSubject {
     let files = inputs.paths.map { URL(fileURLWithPath: $0).lastPathComponent }
-    return PageSubject(
-      recording: files.count > 3 ? "\(files.count) files" : files.joined(separator: ", "),
-      program: "vigil \(Program.version)",
-      patientName: arguments.has("--report-ids") ? { names.indices.contains($0) ? names[$0] : "" } : nil)
+    var subject = PageSubject()
+    subject.recording = files.count > 3 ? "\(files.count) files" : files.joined(separator: ", ")
+    subject.program = "vigil \(Program.version)"
+    if arguments.has("--report-ids") {
+      subject.patientName = { position in names.indices.contains(position) ? names[position] : "" }
+    }
+    return subject
   }
 
   /// As far as the drawing goes.
