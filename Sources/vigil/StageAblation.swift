@@ -1,3 +1,4 @@
+import Pipeline
 import ReportPages
 import Service
 import Statistics
