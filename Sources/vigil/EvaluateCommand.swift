@@ -71,7 +71,7 @@ enum EvaluateCommand {
     let report = EvaluationReport(input, options)
     var stages: [StageEffect] = []
     if arguments.has("--ablate") {
-      stages = try StageAblation(inputs, arguments, sessionOptions, labels: labels, onlyRule: rule)
+      stages = try EvaluationAblation(inputs, arguments, sessionOptions, labels: labels, onlyRule: rule)
         .effects(summary.suppressedByStage, options.convention)
     }
     if let target {

@@ -5,7 +5,7 @@ import Statistics
 import VitalModel
 
 /// What suppression stages are worth: the same recording without one of them at a time.
-struct StageAblation {
+struct EvaluationAblation {
   private let inputs: RecordingInputs
   private let arguments: Arguments
   private let options: ReplaySession.Options
@@ -26,14 +26,15 @@ struct StageAblation {
     self.onlyRule = onlyRule
   }
 
-  /// One replay for each stage that held something, in the order stages come.
+  /// One replay for each stage that held something, in the order stages come. Rules on trial are no stage to be judged so:
+  /// they tell nobody for another reason.
   ///
   /// - Parameter held: ledger rows by stage and rule, of the replay with all stages.
   func effects(
     _ held: [SuppressionStage: [String: Int]], _ convention: EvaluationConvention
   ) throws(CommandFailure) -> [StageEffect] {
     var effects: [StageEffect] = []
-    for stage in SuppressionStage.allCases {
+    for stage in SuppressionStage.allCases where stage != .shadow {
       let rows = (held[stage] ?? [:]).filter { onlyRule == nil || $0.key == onlyRule }.values.reduce(0, +)
       guard rows > 0 else { continue }
       let count = DetectionCount(try replay(without: stage), convention)
@@ -49,8 +50,9 @@ struct StageAblation {
     var options = options
     options.engine.without.insert(stage)
     let recorder = EvaluationRecorder(options: options, onlyRule: onlyRule)
-    let session = ReplaySession(
-      plan: inputs.plan, options: options, onTransition: { recorder.take($0) }, onLedger: { _ in })
+    let session = ReplaySession(plan: inputs.plan, options: options) {
+      if case .told(let transition) = $0 { recorder.take(transition) }
+    }
     try ReplayCommand.feed(session, inputs, arguments) { row, names in recorder.note(row, names: names) }
     _ = session.finish(seconds: 0)
     return recorder.input(labels: labels, dataDigest: "", rulesVersion: "").input
