@@ -58,6 +58,7 @@ let package = Package(
     // Layer 2: joints.
     room("Pipeline", ["VitalModel", "Evaluation", "Suppression", "Digests", "Compression"]),
     room("KeyValueStore", ["CRocksDB"]),
+    room("ReportPages", ["VitalModel", "Statistics"]),
 
     // Layer 3: shells.
     room("MQTTIngress", ["VitalModel", "Instrumentation", "CMosquitto"]),
@@ -76,7 +77,7 @@ let package = Package(
         "KeyValueStore", "MQTTIngress", "SeriesStore", "ChunkCoding", "AlertJournal", "Delivery", "HTTPAPI",
         "Recordings",
         "Simulation", "Statistics", "Digests", "Compression", "Evaluation", "YAMLText", "WebhookFormats",
-        "TabularFormats", "CSystemd",
+        "TabularFormats", "ReportPages", "CSystemd",
       ]),
     .executableTarget(
       name: "vigil",
@@ -84,7 +85,7 @@ let package = Package(
         "Service", "VitalModel", "Configuration", "YAMLText", "Pipeline", "Recordings", "Simulation", "Delivery",
         "HTTPAPI", "MQTTIngress", "Instrumentation", "AlertJournal", "SeriesStore", "ChunkCoding", "KeyValueStore",
         "Decoding", "RuleLanguage", "Digests", "Evaluation", "Compression", "RuleTesting", "WebhookFormats",
-        "Statistics", "TabularFormats",
+        "Statistics", "TabularFormats", "ReportPages",
       ]),
     .executableTarget(
       name: "VigilBenchmarks",
@@ -124,6 +125,7 @@ let package = Package(
       "Pipeline",
       ["VitalModel", "RuleLanguage", "Evaluation", "Suppression", "Configuration", "TestSupport", "YAMLText"]),
     tests("KeyValueStore", ["TestSupport"]),
+    tests("ReportPages", ["VitalModel", "Statistics"]),
     tests("MQTTIngress", ["VitalModel", "Instrumentation", "TestSupport"]),
     tests("SeriesStore", ["VitalModel", "ChunkCoding", "Compression", "KeyValueStore", "TestSupport"]),
     tests("AlertJournal", ["VitalModel", "KeyValueStore", "TestSupport"]),
@@ -137,7 +139,7 @@ let package = Package(
         "Service",
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
-        "Digests", "RuleLanguage", "Statistics", "WebhookFormats", "TabularFormats", "ChunkCoding",
+        "Digests", "RuleLanguage", "Statistics", "WebhookFormats", "TabularFormats", "ChunkCoding", "ReportPages",
       ],
       exclude: ["Fixtures"]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),

@@ -1,14 +1,14 @@
 import Glibc
 
 /// The standard normal distribution.
-enum Normal {
+package enum Normal {
   /// The share of it below a value.
-  static func cumulative(_ value: Double) -> Double { 0.5 * erfc(-value / 2.0.squareRoot()) }
+  package static func cumulative(_ value: Double) -> Double { 0.5 * erfc(-value / 2.0.squareRoot()) }
 
   /// The value with a share of it below, to about 1e-15: Wichura's algorithm AS 241 (Applied Statistics 37, 1988).
   ///
   /// - Returns: minus and plus infinity at and beyond 0 and 1.
-  static func quantile(_ share: Double) -> Double {
+  package static func quantile(_ share: Double) -> Double {
     if share <= 0 { return -.infinity }
     if share >= 1 { return .infinity }
     let centred = share - 0.5

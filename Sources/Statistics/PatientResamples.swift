@@ -180,6 +180,12 @@ package struct Figure: Hashable, Sendable {
   /// Patients it rests on.
   package var patients: Int
 
+  package init(value: Double, intervals: [Interval], patients: Int) {
+    self.value = value
+    self.intervals = intervals
+    self.patients = patients
+  }
+
   package var interval: Interval? { intervals.first }
 
   /// The interval of one method, where it applies.

@@ -1,6 +1,7 @@
 import Digests
 import Foundation
 import Recordings
+import ReportPages
 import Service
 import Statistics
 import VitalModel
@@ -30,6 +31,9 @@ enum EvaluateCommand {
       Flag("--seed", "1", "of resampling, rotation and the draw of controls"),
       Flag("--resamples", "2000", "of the bootstrap, 1000 to 100000"),
       Flag("--json", "FILE", "everything as one JSON object (`-`: standard output, instead of the tables)"),
+      Flag("--report", "FILE.html", "everything with drawings as one self-contained page"),
+      Flag("--report-ids", "name patients on the page as the recording does (default: they are numbered)"),
+      Flag("--ablate", "replay once more without each suppression stage that held something"),
     ] + ReplayCommand.command.flags.filter { inputFlags.contains($0.name) },
     positional: "INPUT...", run: run)
 
@@ -48,6 +52,10 @@ enum EvaluateCommand {
     }
     let by = try arguments.value("--by", as: "patient or hour") { ["patient", "hour"].contains($0) ? $0 : nil }
     let options = try options(arguments)
+    let target = arguments.value("--report")
+    if arguments.has("--report-ids"), target == nil {
+      throw CommandFailure(ExitCode.usage, "evaluate: `--report-ids` is for the page of `--report FILE`")
+    }
     let inputs = try RecordingInputs(arguments)
     let rule = try rule(arguments, inputs.plan)
     let labels = try labels(arguments, epoch: inputs.options.epoch)
@@ -57,16 +65,25 @@ enum EvaluateCommand {
       if case .told(let transition) = $0 { recorder.take(transition) }
     }
     try ReplayCommand.feed(session, inputs, arguments) { row, names in recorder.note(row, names: names) }
-    _ = session.finish(seconds: 0)
+    let summary = session.finish(seconds: 0)
     let digest = try digest(inputs.paths + [arguments.value("--labels") ?? ""])
     let (input, names) = recorder.input(labels: labels, dataDigest: digest, rulesVersion: inputs.plan.version)
     let report = EvaluationReport(input, options)
-    try write(report, names, by: by, arguments)
+    var stages: [StageEffect] = []
+    if arguments.has("--ablate") {
+      stages = try EvaluationAblation(inputs, arguments, sessionOptions, labels: labels, onlyRule: rule)
+        .effects(summary.suppressedByStage, options.convention)
+    }
+    if let target {
+      let page = EvaluationPageMaker(inputs: inputs, arguments: arguments, options: sessionOptions)
+      try page.write(report, input, names, stages: stages, to: target)
+    }
+    try write(report, names, by: by, stages: stages, arguments)
     return ExitCode.ok
   }
 
   private static func write(
-    _ report: EvaluationReport, _ names: [String], by: String?, _ arguments: Arguments
+    _ report: EvaluationReport, _ names: [String], by: String?, stages: [StageEffect], _ arguments: Arguments
   ) throws(CommandFailure) {
     let target = arguments.value("--json")
     if let target {
@@ -80,7 +97,7 @@ enum EvaluateCommand {
         throw CommandFailure(ExitCode.failed, "\(target): cannot be written")
       }
     }
-    printLine(EvaluationText(report, by: by, name: { names[$0] }).text)
+    printLine(EvaluationText(report, by: by, stages: stages, name: { names[$0] }).text)
   }
 
   // MARK: Options

@@ -1,3 +1,4 @@
+import ReportPages
 import Statistics
 import VitalModel
 
@@ -8,7 +9,7 @@ struct EvaluationText {
   /// Rows shown of rules and patients; `--json` has all.
   private static let rowsMax = 15
 
-  init(_ report: EvaluationReport, by: String?, name: (Int) -> String) {
+  init(_ report: EvaluationReport, by: String?, stages: [StageEffect] = [], name: (Int) -> String) {
     self.report = report
     addHead()
     addTotal()
@@ -18,6 +19,7 @@ struct EvaluationText {
       "BY RULE, EACH ALONE", report.rules.sorted { ($1.alerts.count, key($0.key)) < ($0.alerts.count, key($1.key)) })
     if report.priorities.count > 1 { addRows("BY PRIORITY", report.priorities) }
     addRows("BY GROUP", report.subgroups)
+    addStages(stages)
     if by == "patient" { addPatients(name) }
     if by == "hour" { addHours() }
     addNotes()
@@ -149,6 +151,18 @@ struct EvaluationText {
     }
     lines.append(TextTable.format([["PATIENT", "ALERTS", "DAYS", "DETECTED", "TRUE", "FALSE"]] + body, indent: "  "))
     addRest(sorted.count)
+  }
+
+  private mutating func addStages(_ stages: [StageEffect]) {
+    guard !stages.isEmpty else { return }
+    section("WITHOUT ONE STAGE")
+    let body = stages.map { stage in
+      [
+        stage.stage, "\(stage.heldRows)", "\(stage.alerts)", number(stage.burden), "\(stage.detected)",
+        stage.sensitivity.map(share) ?? "-",
+      ]
+    }
+    lines.append(TextTable.format([["", "HELD", "ALERTS", "A DAY", "DETECTED", "SENSITIVITY"]] + body, indent: "  "))
   }
 
   private mutating func addHours() {

@@ -9,7 +9,7 @@ enum HouseMap {
       "RuleLanguage", "Configuration", "Decoding", "Evaluation", "Suppression", "ChunkCoding", "Simulation",
       "Statistics", "WebhookFormats", "TabularFormats",
     ],
-    ["Pipeline", "KeyValueStore"],
+    ["Pipeline", "KeyValueStore", "ReportPages"],
     ["MQTTIngress", "SeriesStore", "AlertJournal", "Delivery", "HTTPAPI", "Recordings", "RuleTesting"],
     ["Service"],
     ["vigil"],

@@ -88,6 +88,25 @@ import Testing
     #expect(commandJSON(String(decoding: try bench.program.bytes("out.json"), as: UTF8.self))["version"] as? Int == 1)
   }
 
+  /// One file with drawings; nobody is named on it unless asked for, and stages are compared if asked for.
+  @Test func aPageShowsWhatTablesSay() throws {
+    let bench = try Bench()
+    let file = bench.program.folder.file("out.html")
+    let options = ["--rule", "spo2-low", "--lead", "30m", "--resamples", "1000", "--report", file]
+    let outcome = try bench.run(options + ["--ablate"])
+    #expect(outcome.status == .code(0), "\(outcome.stderr)")
+    #expect(outcome.stdout.contains("WITHOUT ONE STAGE") && outcome.stdout.contains("persistence"))
+    let page = String(decoding: try bench.program.bytes("out.html"), as: UTF8.self)
+    for words in [
+      "<title id=\"burden-t\">", "<title id=\"trace-1-t\">", "patient 2 of 3: 1 false alert of spo2-low",
+      "without persistence", "in.csv", "vigil 0.1.0",
+    ] { #expect(page.contains(words), "\(words)") }
+    #expect(!page.contains("loose") && !page.contains("http:") && !page.contains("<script"))
+    let named = try bench.run(options + ["--report-ids", "--json", "-"])
+    #expect(named.status == .code(0) && commandJSON(named.stdout)["version"] as? Int == 1, "\(named.stderr)")
+    #expect(String(decoding: try bench.program.bytes("out.html"), as: UTF8.self).contains("loose: 1 false alert"))
+  }
+
   @Test func whatIsMissingOrWrongIsSaidInALine() throws {
     let bench = try Bench(labels: "patient_id,onset_time_s,label\ndip,2400,arrest\ndip,2400,fall\n")
     for (options, labelled, code, words) in [
@@ -96,6 +115,7 @@ import Testing
       (["--label", "arrest", "--rule", "spo2-lo"], true, 2, "did you mean `spo2-low`?"),
       (["--label", "arrest", "--window", "1s"], true, 2, "`--window` must be a duration from 1m on"),
       (["--label", "arrest", "--resamples", "10"], true, 2, "`--resamples` must be"),
+      (["--label", "arrest", "--report-ids"], true, 2, "`--report-ids` is for the page"),
     ] as [([String], Bool, Int32, String)] {
       let outcome = try bench.run(options, labelled: labelled)
       #expect(outcome.status == .code(code) && outcome.stderr.contains(words), "\(options): \(outcome.stderr)")
