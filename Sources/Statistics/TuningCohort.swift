@@ -163,3 +163,39 @@ extension MatchedMargin {
     self.patients = patients
   }
 }
+
+extension EvaluationCohort {
+  /// Some of the patients, numbered anew.
+  ///
+  /// - Returns: with each one's number here by number before; nil: left out.
+  package func restricted(to isIn: [Bool]) -> (cohort: EvaluationCohort, places: [Int?]) {
+    var next = 0
+    let places = isIn.map { isKept -> Int? in
+      guard isKept else { return nil }
+      next += 1
+      return next - 1
+    }
+    return (EvaluationCohort(self, places: places), places)
+  }
+
+  private init(_ whole: EvaluationCohort, places: [Int?]) {
+    func moved(_ events: [CohortEvent]) -> [CohortEvent] {
+      events.compactMap { event in
+        places[event.patient].map { CohortEvent(patient: $0, onset: event.onset, end: event.end) }
+      }
+    }
+    func kept<Value>(_ values: [Value]) -> [Value] { zip(values, places).compactMap { $1 == nil ? nil : $0 } }
+    stays = kept(whole.stays)
+    events = moved(whole.events)
+    negatives = moved(whole.negatives)
+    var censored: [Int: [ClosedRange<Int64>]] = [:]
+    for (patient, spans) in whole.censored {
+      if let place = places[patient] { censored[place] = spans }
+    }
+    self.censored = censored
+    exclusions = whole.exclusions
+    hasEvent = kept(whole.hasEvent)
+    kinds = whole.kinds
+    groups = whole.groups.map { SubgroupColumn(name: $0.name, values: kept($0.values)) }
+  }
+}
