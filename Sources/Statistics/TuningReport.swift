@@ -7,8 +7,9 @@ package struct TuningInput: Sendable {
   /// Settings tried on everybody, by their place in the grid, and what they came to.
   package var positions: [Int]
   package var tallies: [SettingTally]
-  /// The rules as they are.
+  /// The rules as they are, and the value each axis has in them.
   package var today: SettingTally
+  package var todayValues: [DecimalValue] = []
   package var objective: TuningObjective
   /// Places in ``tallies`` each fold may choose from, and those of the final choice; nil: all.
   package var candidates: [[Int]]?
@@ -112,7 +113,7 @@ package struct TuningReport: Sendable {
       var point = (banded[place] ?? plain[place]).point(values: input.grid.texts(input.positions[place]))
       point.isOnFront = onFront.contains(place)
       point.isChosen = place == chosen
-      point.isToday = input.tallies[place] == input.today
+      point.isToday = input.grid.values(input.positions[place]) == input.todayValues
       return point
     }
     folds = choice.folds.map { fold in
@@ -131,6 +132,15 @@ package struct TuningReport: Sendable {
     flatness = TuningReport.flatness(input, choice.final, plain, spread: apparent.spread)
     self.choice = choice
     self.input = input
+  }
+
+  /// ``points`` with today's setting among them, tried or not.
+  package var pointsWithToday: [OperatingPoint] {
+    if points.contains(where: \.isToday) { return points }
+    let values = zip(input.grid.axes, input.todayValues).map { (name: $0.label, value: $0.text($1)) }
+    var point = today.point(values: values)
+    point.isToday = true
+    return points + [point]
   }
 
   private static func groups(_ input: TuningInput, _ pooled: SettingTally) -> [Group] {

@@ -7,6 +7,8 @@ import YAMLText
 struct TuneSpec {
   let rules: [String]
   let grid: TuningGrid
+  /// The value each axis has in the rules as they are.
+  let today: [DecimalValue]
 
   /// Settings a grid made of the rules' own bounds may have.
   private static let unaskedMax = 2000
@@ -42,6 +44,9 @@ struct TuneSpec {
         ExitCode.usage, "`--sweep` makes more than \(TuningGrid.settingsMax) settings: use larger steps")
     }
     self.grid = grid
+    today = axes.compactMap { axis in
+      quantities[axis.rule]?.first { $0.name == axis.name }?.value.normalized
+    }
   }
 
   /// A place of the grid as the sweep takes it.

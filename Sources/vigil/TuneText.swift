@@ -120,7 +120,8 @@ struct TuneText: FigureWords {
     let body = shown.map { place in
       let point = report.points[place]
       return [
-        point.name + (point.isChosen ? " (chosen)" : ""), interval(point.burden, number),
+        point.name + (point.isChosen ? " (chosen)" : "") + (point.isToday ? " (today)" : ""),
+        interval(point.burden, number),
         interval(point.sensitivity, share), interval(point.margin, signed),
       ]
     }

@@ -106,6 +106,7 @@ struct TuneTrial {
     var input = TuningInput(
       cohort: ward.cohort, grid: spec.grid, positions: positions, tallies: tallies, today: ward.today,
       objective: options.objective)
+    input.todayValues = spec.today
     input.search = options.search.rawValue
     input.resamples = evaluation.resamples
     input.seed = evaluation.seed

@@ -267,10 +267,15 @@ private struct TunedWard {
       cohort: cohort, grid: grid, positions: [0, 1, 2, 3], tallies: tallies, today: tallies[2],
       objective: .greatestMargin(burden: 0.5))
     input.resamples = 1000
+    input.todayValues = [values[2]]
     let report = TuningReport(input)
     #expect(report.choice.final.position == 1)
     #expect(report.points.map(\.isChosen) == [false, true, false, false])
     #expect(report.points.map(\.isToday) == [false, false, true, false])
+    #expect(report.pointsWithToday.count == 4)
+    input.todayValues = [DecimalValue(mantissa: 99)]
+    #expect(TuningReport(input).pointsWithToday.map(\.isToday) == [false, false, false, false, true])
+    input.todayValues = [values[2]]
     #expect(report.frontOfSensitivity == [0, 1, 2, 3])
     #expect(report.points[1].name == "limit 86")
     #expect(report.heldOut?.sums.patients == 12 && report.crossValidated.sums.patients == 48)
