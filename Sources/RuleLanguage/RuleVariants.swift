@@ -14,7 +14,7 @@ package struct RuleVariants: Sendable {
 
   /// The set as it is.
   package let plan: RulePlan
-  private let loaded: RuleLibrary.Loaded
+  let loaded: RuleLibrary.Loaded
   private let choice: [String: RuleReader.Adaptation]?
 
   /// - Parameter set: nil: every rule of the sources.
@@ -39,6 +39,17 @@ package struct RuleVariants: Sendable {
   package func rule(
     _ id: String, parameters: [String: DecimalValue] = [:], times: [TimeKey: Int64] = [:]
   ) throws(TextProblems) -> RuleDefinition? {
+    guard let (document, adaptation) = try adapted(id, parameters: parameters, times: times) else { return nil }
+    var loaded = loaded
+    let rule = loaded.read(document, adaptation, plan.registry)
+    guard let rule, loaded.found.isEmpty else { throw TextProblems(loaded.found) }
+    return rule.definition
+  }
+
+  /// A rule's document with what the set and these numbers change about it.
+  func adapted(
+    _ id: String, parameters: [String: DecimalValue], times: [TimeKey: Int64]
+  ) throws(TextProblems) -> (document: RuleLibrary.Document, adaptation: RuleReader.Adaptation)? {
     guard var document = loaded.documents.first(where: { $0.id == id }),
       plan.rules.contains(where: { $0.id == id })
     else { return nil }
@@ -58,10 +69,7 @@ package struct RuleVariants: Sendable {
         ])
       }
     }
-    var loaded = loaded
-    let rule = loaded.read(document, adaptation, plan.registry)
-    guard let rule, loaded.found.isEmpty else { throw TextProblems(loaded.found) }
-    return rule.definition
+    return (document, adaptation)
   }
 
   /// A plan of some rules read here, in the order of every plan.

@@ -10,7 +10,7 @@ import VitalModel
 /// The alerts of a world are those a replay with its rules alone gives.
 package struct SettingSweep {
   private let worlds: [SweepWorld]
-  private let options: ReplaySession.Options
+  private var options: ReplaySession.Options
   private let worldsAtOnce: Int
 
   /// - Parameters:
@@ -20,6 +20,9 @@ package struct SettingSweep {
   package init(worlds: [SweepWorld], options: ReplaySession.Options, threads: Int = 1, worldsAtOnce: Int = 256) {
     self.worlds = worlds
     self.options = options
+    self.options.threads = threads
+    self.options.engine.recordsDocuments = false
+    self.options.engine.recordsEvidence = false
     self.worldsAtOnce = max(1, worldsAtOnce)
   }
 
@@ -31,11 +34,11 @@ package struct SettingSweep {
     var first = 0
     repeat {
       let part = Array(worlds[first..<min(worlds.count, first + worldsAtOnce)])
-      let taker = SweepTaker(part, options)
+      let taker = SweepTaker(part.map(SweepPlan.init), options)
       try feed(taker)
       taker.finish()
       if first == 0 { result.watched = taker.stays.cohort }
-      taker.worker.write(to: &result)
+      taker.write(to: &result)
       first += part.count
     } while first < worlds.count
     return result
@@ -60,93 +63,5 @@ package struct SweepResult: Sendable {
     EvaluationInput(
       cohort: watched.cohort(labels: labels), alerts: alerts[world], rules: rules[world],
       notifications: notifications[world], dataDigest: dataDigest, rulesVersion: rulesVersion)
-  }
-}
-
-/// What a recording is fed to.
-package protocol RowTaker: AnyObject {
-  func take(_ row: RecordedRow, names: RecordingNames)
-  func take(_ event: RecordedEvent)
-  func note(_ refusal: RecordingRefusal)
-}
-
-extension ReplaySession: RowTaker {}
-
-/// Watches the rows of a recording and hands them to the worlds.
-final class SweepTaker: RowTaker {
-  let stays: StayRecorder
-  let worker: SweepWorker
-
-  init(_ worlds: [SweepWorld], _ options: ReplaySession.Options) {
-    stays = StayRecorder(options: options)
-    worker = SweepWorker(worlds, options)
-  }
-
-  func take(_ row: RecordedRow, names: RecordingNames) {
-    stays.note(row, names: names)
-    worker.session.take(row, names: names)
-  }
-
-  func take(_ event: RecordedEvent) { worker.session.take(event) }
-  func note(_ refusal: RecordingRefusal) {}
-  func finish() { worker.session.finishMessages() }
-}
-
-/// Every world over some patients of a recording: one session whose rows all engines are given.
-final class SweepWorker {
-  let session: ReplaySession
-  private let worlds: [SweepWorld]
-  /// By world.
-  private let engines: [Engine]
-
-  /// - Precondition: there is a world.
-  init(_ worlds: [SweepWorld], _ options: ReplaySession.Options) {
-    self.worlds = worlds
-    var options = options
-    options.engine.recordsDocuments = false
-    options.engine.recordsEvidence = false
-    session = ReplaySession(plan: worlds[0].plan, options: options, onTransition: { _ in }, onLedger: { _ in })
-    let session = session
-    engines = [session.engine] + worlds.dropFirst().map { session.companion(PlanLayout(plan: $0.plan)) }
-    var leaders: [(engine: Engine, followers: [Engine])] = []
-    for engine in engines {
-      let place =
-        SweepWorker.isSeparable(options)
-        ? leaders.firstIndex { $0.engine.layout.sharesWindows(with: engine.layout) } : nil
-      if let place { leaders[place].followers.append(engine) } else { leaders.append((engine, [])) }
-    }
-    for leader in leaders { leader.engine.lead(leader.followers) }
-    session.accompany(leaders.dropFirst().map(\.engine))
-  }
-
-  /// Whether what one patient's alerts do never depends on another patient.
-  static func isSeparable(_ options: ReplaySession.Options) -> Bool {
-    options.engine.alerting.unitBudget == 0 && !(options.roster?.hasGateways ?? false)
-  }
-
-  /// What the worlds told, with patients by their position among those watched.
-  func write(to result: inout SweepResult) {
-    for (world, engine) in zip(worlds, engines) {
-      let places = world.plan.rules.map { world.counted.firstIndex(of: $0.id) }
-      var alerts: [EvaluatedAlert] = []
-      for alert in engine.brief.alerts {
-        guard let rule = places[Int(alert.rule)], let key = session.directory.patientKey(alert.patient),
-          let patient = result.watched.positions[key.patient]
-        else { continue }
-        alerts.append(
-          EvaluatedAlert(
-            patient: patient, time: alert.time,
-            end: alert.end < .max ? alert.end : result.watched.end(ofPatient: patient), rule: rule,
-            priority: alert.priority))
-      }
-      alerts.sort { ($0.patient, $0.time, $0.rule) < ($1.patient, $1.time, $1.rule) }
-      result.alerts.append(alerts)
-      result.rules.append(
-        world.counted.map { id in
-          EvaluatedRule(id: id, version: world.plan.rules.first { $0.id == id }?.version ?? "")
-        })
-      result.notifications.append(
-        engine.brief.notifications.enumerated().reduce(0) { $0 + (places[$1.offset] == nil ? 0 : $1.element) })
-    }
   }
 }

@@ -123,7 +123,50 @@ package struct SweepRules: Sendable {
     return SweepWorld(plan: variants.plan(of: definitions), counted: rules)
   }
 
+  /// The same rules as the text of a file that runs by itself, one document a rule.
+  ///
+  /// - Parameter source: appended to the `source` of the rules the setting names.
+  package func text(
+    of rules: [String], _ setting: SweepSetting, source: String
+  ) throws(SweepProblem) -> String {
+    let ids = try world(of: rules, setting).plan.rules.map(\.id)
+    let others = ids.filter { !rules.contains($0) }
+    var documents: [String] = []
+    for id in rules + others {
+      let own = setting.values.keys.contains { $0.rule == id } ? source : ""
+      let (parameters, times) = try values(id, setting)
+      do throws(TextProblems) {
+        let text = try variants.text(id, parameters: parameters, times: times, source: own, beside: ids)
+        documents.append(text ?? "")
+      } catch {
+        throw SweepRules.problem(id, setting, error)
+      }
+    }
+    return documents.joined(separator: "---\n")
+  }
+
   private func rule(_ id: String, _ setting: SweepSetting) throws(SweepProblem) -> RuleDefinition {
+    let (parameters, times) = try values(id, setting)
+    do throws(TextProblems) {
+      guard let rule = try variants.rule(id, parameters: parameters, times: times) else {
+        throw TextProblems([])
+      }
+      return rule
+    } catch {
+      throw SweepRules.problem(id, setting, error)
+    }
+  }
+
+  private static func problem(_ id: String, _ setting: SweepSetting, _ error: TextProblems) -> SweepProblem {
+    let text = setting.values.filter { $0.key.rule == id }.sorted { $0.key < $1.key }
+      .map { "\($0.key.name) \($0.value)" }.joined(separator: ", ")
+    return SweepProblem("\(id) with \(text): \(error.all.first?.message ?? "not to be read")")
+  }
+
+  /// What a setting says of one rule.
+  private func values(
+    _ id: String, _ setting: SweepSetting
+  ) throws(SweepProblem) -> (parameters: [String: DecimalValue], times: [RuleVariants.TimeKey: Int64]) {
     guard let known = names(of: id) else {
       let ids = plan.rules.map(\.id)
       let hint = Suggestion.nearest(id, among: ids).map { ", did you mean `\($0)`?" } ?? ""
@@ -146,15 +189,6 @@ package struct SweepRules: Sendable {
       }
       times[key] = time
     }
-    do throws(TextProblems) {
-      guard let rule = try variants.rule(id, parameters: parameters, times: times) else {
-        throw TextProblems([])
-      }
-      return rule
-    } catch {
-      let text = setting.values.filter { $0.key.rule == id }.sorted { $0.key < $1.key }
-        .map { "\($0.key.name) \($0.value)" }.joined(separator: ", ")
-      throw SweepProblem("\(id) with \(text): \(error.all.first?.message ?? "not to be read")")
-    }
+    return (parameters, times)
   }
 }

@@ -55,7 +55,7 @@ extension EvaluationReport {
 }
 
 extension EvaluationConvention {
-  fileprivate func write(to out: inout JSONText) {
+  func write(to out: inout JSONText) {
     out.object("convention") {
       $0.field("words", words)
       $0.seconds("lead_s", lead)
@@ -216,14 +216,14 @@ extension PatientRow {
 
 extension JSONText {
   /// Milliseconds as seconds, without a fraction where there is none.
-  fileprivate static func seconds(_ milliseconds: Int64) -> String {
+  static func seconds(_ milliseconds: Int64) -> String {
     DecimalValue(mantissa: milliseconds, exponent: -3).normalized.description
   }
 
-  fileprivate mutating func seconds(_ key: String, _ milliseconds: Int64) { raw(key, JSONText.seconds(milliseconds)) }
+  mutating func seconds(_ key: String, _ milliseconds: Int64) { raw(key, JSONText.seconds(milliseconds)) }
 
   /// `{value, low, high, method, patients, also}`; null where there is no such figure.
-  fileprivate mutating func figure(_ key: String, _ figure: Figure?) {
+  mutating func figure(_ key: String, _ figure: Figure?) {
     guard let figure else { return null(key) }
     object(key) { $0.writeFigure(figure) }
   }

@@ -14,6 +14,8 @@ struct Resampler {
   enum Purpose: UInt64 {
     case controls = 1
     case rotation = 2
+    case folds = 3
+    case settings = 4
   }
 
   /// Uniform in `0..<count`; the bias of the multiplication is below 2^-32 for any count of patients.

@@ -109,6 +109,31 @@ struct PatientResamples {
     return Figure(value: value, intervals: intervals, patients: contributing)
   }
 
+  /// How far a ratio's resampled values lie from their mean: its standard error. Only after ``run()``.
+  func spread(_ recipe: RatioRecipe) -> Double? {
+    guard patients > 1 else { return nil }
+    return PatientResamples.deviation(
+      (0..<count).compactMap { draw in
+        var (top, bottom) = (0.0, 0.0)
+        for term in recipe.numerator { top += term.factor * sums[term.column * count + draw] }
+        for term in recipe.denominator { bottom += term.factor * sums[term.column * count + draw] }
+        return bottom > 0 ? top / bottom : nil
+      })
+  }
+
+  /// The same of a statistic.
+  func spread(_ statistic: Int) -> Double? {
+    guard patients > 1 else { return nil }
+    return PatientResamples.deviation(values[statistic * count..<(statistic + 1) * count].filter { !$0.isNaN })
+  }
+
+  private static func deviation(_ draws: [Double]) -> Double? {
+    guard draws.count > 1 else { return nil }
+    let mean = draws.reduce(0, +) / Double(draws.count)
+    let squares = draws.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    return (squares / Double(draws.count - 1)).squareRoot()
+  }
+
   private func perPatient(_ terms: [RatioRecipe.Term]) -> [Double] {
     var result = [Double](repeating: 0, count: patients)
     for term in terms { columns[term.column].add(to: &result, times: term.factor) }

@@ -270,9 +270,6 @@ package struct Roster: Hashable, Sendable {
     settingRanges[id].map { settings[$0].map(\.setting) } ?? []
   }
 
-  /// Whether any device speaks through a gateway, so that one cause may concern many patients.
-  package var hasGateways: Bool { !gateways.isEmpty }
-
   /// The gateway each device that ever watches a patient speaks through, by device id.
   package var hasGateways: Bool { !gateways.isEmpty }
   package func gateways(ofPatient id: String) -> [String: String] { gateways[id] ?? [:] }

@@ -38,7 +38,7 @@ enum EvaluateCommand {
     positional: "INPUT...", run: run)
 
   /// Options it shares with `replay`.
-  private static let inputFlags: Set = [
+  static let inputFlags: Set = [
     "--rules", "--set", "--from", "--to", "--patients", "--events", "--roster", "-c", "--alerting", "--without",
     "--epoch", "--device", "--map", "--columns", "--tenant", "--threads",
   ]
@@ -102,7 +102,7 @@ enum EvaluateCommand {
 
   // MARK: Options
 
-  private static func options(_ arguments: Arguments) throws(CommandFailure) -> EvaluationOptions {
+  static func options(_ arguments: Arguments) throws(CommandFailure) -> EvaluationOptions {
     var options = EvaluationOptions()
     var convention = EvaluationConvention()
     convention.lead = try arguments.duration("--lead") ?? convention.lead
@@ -135,9 +135,11 @@ enum EvaluateCommand {
     return id
   }
 
-  private static func labels(_ arguments: Arguments, epoch: Int64) throws(CommandFailure) -> LabelSet {
+  static func labels(
+    _ arguments: Arguments, epoch: Int64, for command: String = "evaluate"
+  ) throws(CommandFailure) -> LabelSet {
     guard let path = arguments.value("--labels") else {
-      throw CommandFailure(ExitCode.usage, "evaluate: `--labels FILE` is missing: what really happened")
+      throw CommandFailure(ExitCode.usage, "\(command): `--labels FILE` is missing: what really happened")
     }
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
       throw CommandFailure(ExitCode.usage, "\(path): cannot be read as text")
@@ -156,7 +158,7 @@ enum EvaluateCommand {
   }
 
   /// Over the bytes of all files, in the order given, the labels last.
-  private static func digest(_ paths: [String]) throws(CommandFailure) -> String {
+  static func digest(_ paths: [String]) throws(CommandFailure) -> String {
     var digest = Sha256()
     for path in paths {
       guard let file = FileHandle(forReadingAtPath: path) else {

@@ -3,7 +3,7 @@ import Statistics
 import VitalModel
 
 /// An evaluation for a terminal: every figure with its interval and how that was found, chance beside every sensitivity.
-struct EvaluationText {
+struct EvaluationText: FigureWords {
   private let report: EvaluationReport
   private var lines: [String] = []
   /// Rows shown of rules and patients; `--json` has all.
@@ -183,55 +183,5 @@ struct EvaluationText {
       "wilson, exact: over patients who each give one answer. Clock: chosen on these very events, which flatters it.",
       "data \(report.dataDigest.prefix(19)), rules \(report.rulesVersion.prefix(19))",
     ]
-  }
-
-  // MARK: Words
-
-  private func row(_ title: String, _ figure: Figure?, _ text: (Double) -> String) -> [String] {
-    guard let figure else { return [title, "-"] }
-    guard let interval = figure.interval else { return [title, text(figure.value), "-", "one patient"] }
-    return [title, text(figure.value), "\(text(interval.lower)) to \(text(interval.upper))", method(interval.method)]
-  }
-
-  private func interval(_ figure: Figure?, _ text: (Double) -> String) -> String {
-    guard let figure else { return "-" }
-    guard let interval = figure.interval else { return text(figure.value) }
-    return "\(text(figure.value)) (\(text(interval.lower)) to \(text(interval.upper)))"
-  }
-
-  private func method(_ method: IntervalMethod) -> String {
-    switch method {
-    case .wilson: "wilson"
-    case .clopperPearson: "exact"
-    case .poissonExact: "exact"
-    case .patientBootstrap: "bootstrap"
-    case .patientBootstrapCorrected: "bootstrap bca"
-    }
-  }
-
-  /// Per cent with one digit behind the point.
-  private func share(_ value: Double) -> String {
-    DecimalValue(mantissa: Int64((value * 1000).rounded()), exponent: -1).description + " %"
-  }
-
-  /// A bound nobody has is said so: 1 ÷ a PPV that may be nothing has none.
-  private func number(_ value: Double) -> String { value.isFinite ? StatsText.number(value) : "any" }
-
-  private func signed(_ value: Double) -> String {
-    let text = DecimalValue(mantissa: Int64((value * 1000).rounded()), exponent: -3).description
-    return value > 0 ? "+" + text : text
-  }
-
-  private func small(_ value: Double) -> String {
-    DecimalValue(mantissa: Int64((value * 10_000).rounded()), exponent: -4).description
-  }
-
-  /// Of milliseconds: hours and minutes, below an hour minutes and seconds; with a minus after the onset.
-  private func time(_ milliseconds: Double) -> String {
-    let seconds = Int64((abs(milliseconds) / 1000).rounded())
-    let sign = milliseconds < 0 ? "-" : ""
-    if seconds < 60 { return "\(sign)\(seconds) s" }
-    if seconds < 3600 { return "\(sign)\(seconds / 60) min" + (seconds % 60 > 0 ? " \(seconds % 60) s" : "") }
-    return "\(sign)\(seconds / 3600) h" + (seconds / 60 % 60 > 0 ? " \(seconds / 60 % 60) min" : "")
   }
 }

@@ -45,7 +45,7 @@ enum Program {
     AlertCommand.command, SilenceCommand.command, CodecCommand.command,
     StatsCommand.command, StoreCommand.command, DoctorCommand.command, KeysCommand.command,
     BackupCommand.command, RestoreCommand.command, VerifyCommand.command, AuditCommand.command,
-    EvaluateCommand.command, ImportCommand.command, LabelCommand.command,
+    EvaluateCommand.command, TuneCommand.command, ImportCommand.command, LabelCommand.command,
   ]
 
   static func run(_ arguments: [String]) -> Int32 {

@@ -16,18 +16,25 @@ struct RecordingInputs {
   let totalBytes: Int
 
   init(_ arguments: Arguments) throws(CommandFailure) {
-    let rulesPath = arguments.value("--rules") ?? "Rules"
-    let isFile = rulesPath.hasSuffix(".yaml") || rulesPath.hasSuffix(".yml")
-    let set = arguments.value("--set") ?? (isFile ? nil : "adult-ward")
-    let files: RuleFiles
+    let (files, set) = try RecordingInputs.rules(arguments)
     let plan: RulePlan
     do throws(RuleFiles.Failure) {
-      files = try RuleFiles.read(rulesPath)
       plan = try files.plan(set: set)
     } catch {
       throw CommandFailure(ExitCode.badConfiguration, error.description)
     }
     try self.init(arguments, files: files, plan: plan, setName: set ?? "all", paths: arguments.positional)
+  }
+
+  /// The rule files asked for and the set of them; nil: all of their rules.
+  static func rules(_ arguments: Arguments) throws(CommandFailure) -> (files: RuleFiles, set: String?) {
+    let path = arguments.value("--rules") ?? "Rules"
+    let isFile = path.hasSuffix(".yaml") || path.hasSuffix(".yml")
+    do throws(RuleFiles.Failure) {
+      return (try RuleFiles.read(path), arguments.value("--set") ?? (isFile ? nil : "adult-ward"))
+    } catch {
+      throw CommandFailure(ExitCode.badConfiguration, error.description)
+    }
   }
 
   /// Recordings to be read with the rules given.

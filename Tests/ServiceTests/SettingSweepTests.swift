@@ -27,8 +27,9 @@ import VitalModel
     var inputs: [EvaluationInput] = []
     for rule in world.counted {
       let recorder = EvaluationRecorder(options: options, onlyRule: rule)
-      let session = ReplaySession(
-        plan: world.plan, options: options, onTransition: { recorder.take($0) }, onLedger: { _ in })
+      let session = ReplaySession(plan: world.plan, options: options) { output in
+        if case .told(let transition) = output { recorder.take(transition) }
+      }
       ward.feed(session) { recorder.note($0, names: $1) }
       _ = session.finish(seconds: 0)
       inputs.append(recorder.input(labels: labels, dataDigest: "", rulesVersion: "").input)
@@ -87,7 +88,7 @@ import VitalModel
     #expect(try SettingSweepTests.check(worlds, SweepWard(seed: 5, step: 3_600_000, rows: 80)) > 0)
   }
 
-  @Test func severalPassesGiveWhatOneGives() throws {
+  @Test func passesAndThreadsGiveWhatOneOfEachGives() throws {
     let rules = try SettingSweepTests.rules()
     let worlds = try (85...91).map { limit in
       try rules.world(
@@ -101,6 +102,8 @@ import VitalModel
       ward.feed($0)
     }
     #expect(passes == 3 && several.alerts == one.alerts && several.notifications == one.notifications)
+    let shared = SettingSweep(worlds: worlds, options: .init(), threads: 2).run { ward.feed($0) }
+    #expect(shared.alerts == one.alerts && shared.notifications == one.notifications)
     #expect(several.watched.names == one.watched.names && several.rules == one.rules)
   }
 

@@ -1,0 +1,88 @@
+import Foundation
+import Recordings
+import Service
+import Statistics
+import VitalModel
+
+/// `vigil tune`: which setting of rules finds most for what it costs, chosen on some patients and judged on others.
+enum TuneCommand {
+  static let command = Command(
+    name: "tune", summary: "search a recording for the settings of rules that find most for what they cost",
+    example:
+      "vigil tune vitals.csv.zst --labels labels.csv --rule spo2-low --sweep limit=85:95:1,hold=0s:60s:5s "
+      + "--budget 0.5/patient-day --write-rule tuned.yaml",
+    flags: [
+      Flag("--rule", "ID,...", repeats: true, "the rules to tune; their alerts alone count"),
+      Flag(
+        "--sweep", "NAME=from:to:step,...", repeats: true,
+        "parameters or times (for, refractory, ...) and their values, or NAME=a|b|c; with several rules RULE.NAME"),
+      Flag(
+        "--search", "grid|random|halving", "all settings, some of them, or all on few patients and the best on more"),
+      Flag("--trials", "200", "settings of a random search"),
+      Flag("--objective", "NAME", "least-burden, greatest-margin, fbeta, cost, utility or net-benefit"),
+      Flag("--target-sensitivity", "0.9", "of least-burden: what the lower bound of sensitivity must reach"),
+      Flag("--budget", "0.5/patient-day", "of greatest-margin: the most alerts there may be"),
+      Flag("--beta", "2", "of fbeta"),
+      Flag("--cost-ratio", "5", "of cost: false alerts a missed event is worth"),
+      Flag("--threshold", "0.1", "of net-benefit"),
+      Flag("--folds", "5", "parts the patients are split into; each is judged by what the others chose"),
+      Flag("--fold-by", "COLUMN", "split by a column of the roster (unit, sex, age) instead"),
+      Flag("--holdout", "0.2", "share of the patients nobody looks at until the end"),
+      Flag("--threads", "N", "of the search (default: every core)"),
+      Flag("--write-rule", "FILE", "the rules with the chosen setting, as a file that runs by itself"),
+    ] + EvaluateCommand.command.flags.filter { !["--rule", "--by"].contains($0.name) },
+    positional: "INPUT...", run: run)
+
+  @Sendable
+  static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    try arguments.expectPositional(
+      1...1000, "tune INPUT... --labels FILE --rule ID --sweep NAME=from:to:step [OPTIONS]")
+    if arguments.positional.count == 1, StoreReplay.isStore(arguments.positional[0]) {
+      throw CommandFailure(
+        ExitCode.usage, "\(arguments.positional[0]) is a store: `vigil export` it to a recording and tune on that")
+    }
+    let (files, set) = try RecordingInputs.rules(arguments)
+    let sweep: SweepRules
+    do throws(RuleFiles.Failure) {
+      sweep = try SweepRules(files: files, set: set)
+    } catch {
+      throw CommandFailure(ExitCode.badConfiguration, error.description)
+    }
+    let spec = try TuneSpec(arguments, sweep)
+    let options = try TuneOptions(arguments, cores: ProcessInfo.processInfo.activeProcessorCount)
+    let inputs = try RecordingInputs(
+      arguments, files: files, plan: sweep.plan, setName: set ?? "all", paths: arguments.positional)
+    let trial = TuneTrial(
+      spec: spec, sweep: sweep, options: options, evaluation: try EvaluateCommand.options(arguments),
+      session: try ReplayCommand.options(arguments, inputs.registry, rules: sweep.plan.rules),
+      labels: try EvaluateCommand.labels(arguments, epoch: inputs.options.epoch, for: "tune")
+    ) { taker throws(CommandFailure) in try ReplayCommand.feed(taker, inputs, arguments) }
+    var input = try trial.run()
+    input.dataDigest = try EvaluateCommand.digest(inputs.paths + [arguments.value("--labels") ?? ""])
+    let report = TuningReport(input)
+    let setting = spec.setting(input.positions[report.choice.final.position])
+    let evaluation = try trial.evaluation(of: setting, input)
+    try show(report, evaluation, arguments)
+    if let path = arguments.value("--write-rule") {
+      try TunedRuleFile(report, sweep, setting).write(to: path, files)
+    }
+    return ExitCode.ok
+  }
+
+  private static func show(
+    _ report: TuningReport, _ evaluation: EvaluationReport, _ arguments: Arguments
+  ) throws(CommandFailure) {
+    if let target = arguments.value("--json") {
+      var out = JSONText()
+      report.write(to: &out, evaluation: evaluation)
+      if target == "-" {
+        printLine(out.text)
+        return
+      }
+      guard FileManager.default.createFile(atPath: target, contents: Data(out.bytes + [10])) else {
+        throw CommandFailure(ExitCode.failed, "\(target): cannot be written")
+      }
+    }
+    printLine(TuneText(report, evaluation).text)
+  }
+}
