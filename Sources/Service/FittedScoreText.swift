@@ -1,3 +1,4 @@
+import RuleLanguage
 import Statistics
 import VitalModel
 
@@ -82,6 +83,21 @@ package struct FittedScoreText: Sendable {
       message: \(YAMLWriting.quoted(title + " {value} (limit {limit})"))
 
       """
+  }
+
+  /// Chart and rule in one file that runs alone.
+  ///
+  /// - Parameters:
+  ///   - provenance: what it was fitted and tuned on, one line.
+  ///   - head: comment lines, without their `#`.
+  package func source(
+    _ policy: Policy, path: String, provenance: String, rationale: String = "", head: [String] = []
+  ) -> RuleSource {
+    let comments = head.map { ($0.isEmpty ? "#" : "# " + $0) + "\n" }.joined()
+    let why = rationale.isEmpty ? "A person looks at the patient; alerts still open are told anew." : rationale
+    return RuleSource(
+      path: path,
+      text: comments + score(source: provenance) + "---\n" + rule(policy, source: provenance, rationale: why))
   }
 
   private func end(_ value: Int32, _ candidate: ScoreCandidates.Candidate) -> String {
