@@ -27,7 +27,7 @@ struct ScoreInRuleFileTests {
 
   private func plan(_ texts: [(String, String)]) throws -> RulePlan {
     try RuleLibrary.plan(
-      sources: texts.map { RuleSource(path: $0.0, text: $0.1) }, set: nil, registry: RuleTexts.registry)
+      sources: texts.map { RuleSource(path: $0.0, text: $0.1) }, set: nil, registry: RuleTexts.shippedRegistry)
   }
 
   @Test func aChartBesideItsRuleIsItsScore() throws {
