@@ -15,8 +15,9 @@ package struct RuleSource: Hashable, Sendable, Codable {
 
 /// Rule files to a checked plan. Pure: equal texts give equal plans, versions included.
 ///
-/// A rule directory holds `vitals.yaml` (read by the caller), `flags.yaml` where flags are to be checked, `scores/*.yaml`, `sets/*.yaml`, `maps/*.yaml` (recordings),
-/// `examples/*.yaml` (each for itself) and rule files everywhere else, one rule a YAML document; a rule file may also hold the charts of scores its rules use.
+/// A rule directory holds `vitals.yaml` (read by the caller), `flags.yaml` where flags are to be checked, `scores/*.yaml`,
+/// `sets/*.yaml`, `maps/*.yaml` (recordings), `examples/*.yaml` (each for itself) and rule files everywhere else, one rule a
+/// YAML document; a rule file may also hold the charts of scores its rules use.
 package enum RuleLibrary {
   /// The role a file's path gives it.
   private enum Role { case score, set, rule, other }
