@@ -40,11 +40,11 @@ package struct FeatureTable: Sendable {
 
 /// Fills a ``FeatureTable`` by replaying a recording through the engine: the numbers a score is fitted on are those its
 /// components will be judged by.
-package final class FeatureTableBuilder {
+package final class FeatureTableBuilder: RowTaker {
   private let session: ReplaySession
   private let options: ReplaySession.Options
   private let definitions: [ScoreDefinition]
-  private let recorder: EvaluationRecorder
+  private let stays: StayRecorder
   private var table: FeatureTable
   private var numbers: [UInt32?] = []
 
@@ -52,13 +52,13 @@ package final class FeatureTableBuilder {
     self.options = options
     definitions = candidates.definitions
     table = FeatureTable(values: [[Int32]](repeating: [], count: candidates.candidates.count))
-    recorder = EvaluationRecorder(options: options)
+    stays = StayRecorder(options: options)
     let plan = RulePlan(registry: registry, rules: [], scores: definitions, version: "")
     session = ReplaySession(plan: plan, options: options, onTransition: { _ in }, onLedger: { _ in })
   }
 
   package func take(_ row: RecordedRow, names: RecordingNames) {
-    recorder.note(row, names: names)
+    stays.note(row, names: names)
     session.take(row, names: names)
     note(row, names)
   }
@@ -66,11 +66,8 @@ package final class FeatureTableBuilder {
   package func take(_ event: RecordedEvent) { session.take(event) }
   package func note(_ refusal: RecordingRefusal) { session.note(refusal) }
 
-  /// The table, and who was watched when as an evaluation of the same recording sees it.
-  package func finish(labels: LabelSet) -> (table: FeatureTable, cohort: EvaluationCohort, names: [String]) {
-    let (input, names) = recorder.input(labels: labels, dataDigest: "", rulesVersion: "")
-    return (table, input.cohort, names)
-  }
+  /// The table, and who was watched when.
+  package func finish() -> (table: FeatureTable, watched: WatchedCohort) { (table, stays.cohort) }
 
   private func note(_ row: RecordedRow, _ names: RecordingNames) {
     if let from = options.from, row.time < from { return }

@@ -52,7 +52,8 @@ struct ScoreFitRun {
     report("computing \(candidates.candidates.count) inputs at every message")
     let builder = FeatureTableBuilder(candidates, registry: registry, options: session)
     try feed(builder)
-    let (table, cohort, names) = builder.finish(labels: labels)
+    let (table, watched) = builder.finish()
+    let (cohort, names) = (watched.cohort(labels: labels), watched.names)
     guard !cohort.events.isEmpty else {
       throw CommandFailure(ExitCode.failed, "no event of the labels lies in the recording: nothing to fit on")
     }

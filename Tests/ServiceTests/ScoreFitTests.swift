@@ -68,8 +68,8 @@ struct ScoreFitTests {
     let labels = try LabelSet(
       LabelTable("patient_id,onset_time_s,label\na,7200,ill\n", file: "l.csv", epoch: RecordingOptions().epoch),
       LabelSelection())
-    let (table, cohort, names) = builder.finish(labels: labels)
-    return (table, cohort, names)
+    let (table, watched) = builder.finish()
+    return (table, watched.cohort(labels: labels), watched.names)
   }
 
   @Test func valuesAreThoseOfTheEngineAtEveryMessage() throws {
