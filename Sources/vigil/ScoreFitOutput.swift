@@ -1,3 +1,4 @@
+import RuleLanguage
 import Service
 import Statistics
 import VitalModel
