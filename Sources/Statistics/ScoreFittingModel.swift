@@ -109,20 +109,11 @@ struct AdditiveModel {
     return true
   }
 
-  /// What each fine bin of an input that is no item yet asks for; unknown values with the end that scores nothing.
+  /// What each fine bin of an input that is no item yet asks for. Unknown values are left out: that something was measured
+  /// at all must earn nothing.
   private func wanted(_ input: Int) -> BandCut.Wanted {
-    var (slopes, curves) = sums(by: bins[input])
+    let (slopes, curves) = sums(by: bins[input])
     let count = fine[input].count
-    let unknown = Int(FineBins.unknown)
-    switch inputs[input].trend {
-    case .rising:
-      slopes[0] += slopes[unknown]
-      curves[0] += curves[unknown]
-    case .falling:
-      slopes[count - 1] += slopes[unknown]
-      curves[count - 1] += curves[unknown]
-    case .either: break
-    }
     return BandCut.Wanted(slopes: Array(slopes[..<count]), curves: Array(curves[..<count]))
   }
 

@@ -85,7 +85,7 @@ enum EvaluateCommand {
 
   // MARK: Options
 
-  static func options(_ arguments: Arguments) throws(CommandFailure) -> EvaluationOptions {
+  private static func options(_ arguments: Arguments) throws(CommandFailure) -> EvaluationOptions {
     var options = EvaluationOptions()
     var convention = EvaluationConvention()
     convention.lead = try arguments.duration("--lead") ?? convention.lead
@@ -118,7 +118,7 @@ enum EvaluateCommand {
     return id
   }
 
-  static func labels(_ arguments: Arguments, epoch: Int64) throws(CommandFailure) -> LabelSet {
+  private static func labels(_ arguments: Arguments, epoch: Int64) throws(CommandFailure) -> LabelSet {
     guard let path = arguments.value("--labels") else {
       throw CommandFailure(ExitCode.usage, "evaluate: `--labels FILE` is missing: what really happened")
     }
@@ -139,7 +139,7 @@ enum EvaluateCommand {
   }
 
   /// Over the bytes of all files, in the order given, the labels last.
-  static func digest(_ paths: [String]) throws(CommandFailure) -> String {
+  private static func digest(_ paths: [String]) throws(CommandFailure) -> String {
     var digest = Sha256()
     for path in paths {
       guard let file = FileHandle(forReadingAtPath: path) else {

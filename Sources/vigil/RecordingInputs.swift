@@ -7,7 +7,6 @@ import YAMLText
 
 /// A replay's inputs as its options describe them: rules, files, columns.
 struct RecordingInputs {
-  let files: RuleFiles
   let plan: RulePlan
   let registry: VitalRegistry
   let setName: String
@@ -35,7 +34,6 @@ struct RecordingInputs {
   init(
     _ arguments: Arguments, files: RuleFiles, plan: RulePlan, setName: String, paths: [String]
   ) throws(CommandFailure) {
-    self.files = files
     self.plan = plan
     registry = plan.registry
     self.setName = setName

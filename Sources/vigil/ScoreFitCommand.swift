@@ -24,18 +24,24 @@ enum ScoreFitCommand {
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
     try arguments.expectPositional(
       1...1000, "tune INPUT... --labels FILE --fit-score ID --inputs FILE --budget 0.5/patient-day [OPTIONS]")
+    for flag in ["--rule", "--sweep", "--search", "--trials", "--objective", "--fold-by", "--holdout"]
+    where arguments.has(flag) {
+      throw CommandFailure(
+        ExitCode.usage, "tune: `\(flag)` is not for `--fit-score`, which searches a policy of its own")
+    }
+    let (files, _) = try RecordingInputs.rules(arguments)
     let inputs = try RecordingInputs(arguments)
     let candidates = try candidates(arguments, inputs.registry)
     let digest = try EvaluateCommand.digest(inputs.paths + [arguments.value("--labels") ?? ""])
-    let run = try made(arguments, inputs, candidates)
+    let run = try made(arguments, files, inputs, candidates)
     let result = try run.run()
     let output = ScoreFitOutput(run, result, digest: digest)
-    try write(output, arguments, inputs)
+    try write(output, arguments, files)
     return ExitCode.ok
   }
 
   private static func made(
-    _ arguments: Arguments, _ inputs: RecordingInputs, _ candidates: ScoreCandidates
+    _ arguments: Arguments, _ files: RuleFiles, _ inputs: RecordingInputs, _ candidates: ScoreCandidates
   ) throws(CommandFailure) -> ScoreFitRun {
     var options = ScoreFitting.Options()
     options.itemsMax = try arguments.int("--items", in: 1...12) ?? options.itemsMax
@@ -49,14 +55,14 @@ enum ScoreFitCommand {
     let budget = try budget(arguments)
     return ScoreFitRun(
       candidates: candidates, id: try id(arguments), options: options, convention: evaluation.convention,
-      labels: try EvaluateCommand.labels(arguments, epoch: inputs.options.epoch),
-      session: try ReplayCommand.options(arguments, inputs.registry), files: inputs.files, registry: inputs.registry,
+      labels: try EvaluateCommand.labels(arguments, epoch: inputs.options.epoch, for: "tune"),
+      session: try ReplayCommand.options(arguments, inputs.registry), files: files, registry: inputs.registry,
       foldCount: try arguments.int("--folds", in: 2...50) ?? 5, seed: evaluation.seed,
       resamples: evaluation.resamples,
       threads: try arguments.int("--threads", in: 1...256) ?? ProcessInfo.processInfo.activeProcessorCount,
       budgets: [budget] + budgets.filter { $0 != budget },
       feed: { taker throws(CommandFailure) in try ReplayCommand.feed(taker, inputs, arguments) },
-      report: { if !arguments.has("--quiet") { printError("vigil: " + $0) } })
+      report: { printError("vigil: " + $0) })
   }
 
   private static func id(_ arguments: Arguments) throws(CommandFailure) -> String {
@@ -96,14 +102,18 @@ enum ScoreFitCommand {
   // MARK: Output
 
   private static func write(
-    _ output: ScoreFitOutput, _ arguments: Arguments, _ inputs: RecordingInputs
+    _ output: ScoreFitOutput, _ arguments: Arguments, _ files: RuleFiles
   ) throws(CommandFailure) {
     if let path = arguments.value("--write-score") { try save(output.scoreText, to: path) }
     if let path = arguments.value("--write-rule") {
+      guard output.keepsToBudget else {
+        throw CommandFailure(ExitCode.failed, "tune: no policy keeps to the budget: \(path) is not written")
+      }
       try save(output.ruleText, to: path)
       // What was written must run alone.
       do throws(RuleFiles.Failure) {
-        _ = try RuleFiles.read(path).plan(set: nil)
+        let defaults = files.directory.isEmpty ? "Rules" : files.directory
+        _ = try RuleFiles.read(path, defaults: defaults).plan(set: nil)
       } catch {
         throw CommandFailure(ExitCode.failed, "\(path) was written but does not load: \(error.description)")
       }

@@ -30,6 +30,8 @@ struct ScoreFitOutput {
       + "\(interval(figures.margin)) at \(interval(figures.burden)) alerts per patient-day"
   }
 
+  var keepsToBudget: Bool { result.budgets.first?.meetsTarget ?? false }
+
   var scoreText: String { score.score(source: provenance) }
 
   var ruleText: String {

@@ -16,11 +16,11 @@ struct ScoreFitPolicies {
   }
 
   private static let hour: Int64 = 3_600_000
-  private static let renewals: [Int64] = [8, 12, 16, 20, 24].map { $0 * hour }
+  private static let renewals: [Int64] = [8, 12, 14, 16, 18, 24].map { $0 * hour }
   private static let margins = [0, 1, 3, 4]
   private static let refractories: [Int64] = [4, 8].map { $0 * hour }
   private static let holds: [Int64] = [1, 2].map { $0 * hour }
-  /// Of a score whose totals reach high, limits are tried from the one this share of rows reaches to the one that.
+  /// Limits tried are those this share of the rows reaches.
   private static let shares = 0.004...0.6
 
   private(set) var trials: [Trial] = []

@@ -136,31 +136,19 @@ struct ScoreFitRun {
       Dictionary(values.map { (SweepName(rule: id, name: $0.0), DecimalValue(mantissa: $0.1)) }) { first, _ in first })
   }
 
-  // MARK: Choice
-
-  private func choice(
-    _ budget: Double, _ trials: [ScoreFitPolicies.Trial], _ tallies: [SettingTally], _ tuning: TuningCohort
-  ) -> NestedChoice {
-    func positions(_ score: Int) -> [Int] { trials.indices.filter { trials[$0].score == score } }
-    return NestedChoice(
-      tuning, tallies, objective: .greatestMargin(burden: budget), candidates: (0..<tuning.folds.count).map(positions),
-      final: positions(tuning.folds.count), seed: seed)
-  }
-
   private func result(
     _ fits: [ScoreFitting], _ trials: [ScoreFitPolicies.Trial], _ tallies: [SettingTally], _ tuning: TuningCohort,
     rows: Int
   ) -> ScoreFitResult {
-    let choices = budgets.map { choice($0, trials, tallies, tuning) }
+    let choices = budgets.map { ScoreFitChoice($0, trials, tallies, tuning) }
+    let pooled = choices.map { $0.pooled(tallies, tuning, seed: seed) }
     let figures = TuningFigures.all(
-      choices.map(\.pooled) + choices.map { tallies[$0.final.position] }, of: tuning, among: tuning.folds.all,
-      resamples: resamples, seed: seed)
+      pooled + choices.map { tallies[$0.final] }, of: tuning, among: tuning.folds.all, resamples: resamples, seed: seed)
     let found = choices.indices.map { place in
       ScoreFitResult.Budget(
         alertsPerPatientDay: budgets[place], crossValidated: figures[place],
-        apparent: figures[choices.count + place], policy: trials[choices[place].final.position].policy,
-        meetsTarget: choices[place].final.meetsTarget,
-        folds: choices[place].folds.map { trials[$0.choice.position].policy })
+        apparent: figures[choices.count + place], policy: trials[choices[place].final].policy,
+        meetsTarget: choices[place].meetsTarget, folds: choices[place].folds.map { trials[$0].policy })
     }
     return ScoreFitResult(
       final: fits[fits.count - 1], folds: Array(fits.dropLast()), budgets: found, trials: trials.count, rows: rows)
