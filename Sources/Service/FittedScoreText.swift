@@ -74,12 +74,14 @@ package struct FittedScoreText: Sendable {
         limit: { default: \(policy.limit), min: 1, max: \(most), unit: "{score}" }
         margin: { default: \(policy.margin), min: 0, max: \(most), unit: "{score}" }
         hold: { default: \(duration(policy.hold)), min: 0s, max: \(duration(FittedScoreText.holdMax)) }
+        quiet: { default: \(duration(policy.refractory)), min: 0s, max: 24h }
+        again: { default: \(duration(policy.renew)), min: 1h, max: 7d }
       when: \(scoreID)().total >= $limit
       for: $hold
       clear: { when: "\(scoreID)().total < $limit - $margin", for: 0s }
       max_hold: \(duration(FittedScoreText.holdMax))
-      refractory: \(duration(policy.refractory))
-      renew: \(duration(policy.renew))
+      refractory: $quiet
+      renew: $again
       message: \(YAMLWriting.quoted(title + " {value} (limit {limit})"))
 
       """

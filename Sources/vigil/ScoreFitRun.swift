@@ -130,7 +130,7 @@ struct ScoreFitRun {
   private func setting(_ policy: FittedScoreText.Policy) -> SweepSetting {
     let values: [(String, Int64)] = [
       ("limit", Int64(policy.limit)), ("margin", Int64(policy.margin)), ("hold", policy.hold),
-      ("refractory", policy.refractory), ("renew", policy.renew),
+      ("quiet", policy.refractory), ("again", policy.renew),
     ]
     return SweepSetting(
       Dictionary(values.map { (SweepName(rule: id, name: $0.0), DecimalValue(mantissa: $0.1)) }) { first, _ in first })
