@@ -53,6 +53,15 @@ extension Engine {
     return probe(layout.rules[condition].when, rule: rule, patient: patient, reading)
   }
 
+  /// A score as it would be judged at a time, whether or not one of its vitals spoke.
+  package func probeScore(_ score: Int, patient: UInt32, now: Int64) -> ScoreState {
+    let state = patients[placeOf(patient)]
+    refreshAge(state, now: now)
+    var judged = state.pointee.scores[score]
+    _ = judged.update(layout.scores[score], machine: machine, view: state.view, layout: layout, now: now)
+    return judged
+  }
+
   /// Where the running episode of a rule began; `.max`: there is none.
   private func probeOnset(_ state: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int) -> Int64 {
     if subject < 0 {

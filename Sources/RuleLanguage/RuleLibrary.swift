@@ -15,15 +15,18 @@ package struct RuleSource: Hashable, Sendable, Codable {
 
 /// Rule files to a checked plan. Pure: equal texts give equal plans, versions included.
 ///
-/// A rule directory holds `vitals.yaml` (read by the caller), `flags.yaml` where flags are to be checked, `scores/*.yaml`, `sets/*.yaml`, `maps/*.yaml` (recordings)
-/// and rule files everywhere else, one rule a YAML document.
+/// A rule directory holds `vitals.yaml` (read by the caller), `flags.yaml` where flags are to be checked, `scores/*.yaml`,
+/// `sets/*.yaml`, `maps/*.yaml` (recordings), `examples/*.yaml` (each for itself) and rule files everywhere else, one rule a
+/// YAML document; a rule file may also hold the charts of scores its rules use.
 package enum RuleLibrary {
   /// The role a file's path gives it.
   private enum Role { case score, set, rule, other }
 
   private static func role(_ path: String) -> Role {
     guard path.hasSuffix(".yaml") || path.hasSuffix(".yml") else { return .other }
-    if path == "vitals.yaml" || path == KnownFlags.path || path.hasPrefix("maps/") { return .other }
+    if path == "vitals.yaml" || path == KnownFlags.path { return .other }
+    // Examples run alone, each given by its own path.
+    if path.hasPrefix("maps/") || path.hasPrefix("examples/") { return .other }
     if path.hasPrefix("scores/") { return .score }
     return path.hasPrefix("sets/") ? .set : .rule
   }
@@ -281,8 +284,13 @@ package enum RuleLibrary {
     _ found: inout [TextProblem]
   ) -> [ScoreDefinition] {
     var scores: [ScoreDefinition] = []
-    for source in sources where role(source.path) == .score {
-      for (file, node) in parse(source, directory, &found) {
+    for source in sources where role(source.path) == .score || role(source.path) == .rule {
+      let isChart = role(source.path) == .score
+      // What a rule file cannot be read for is told with its rules.
+      var unread: [TextProblem] = []
+      let nodes = parse(source, directory, &unread).filter { isChart || isScore($0.1) }
+      if isChart { found += unread }
+      for (file, node) in nodes {
         var problems = Problems(file: file)
         if let score = ScoreReader(registry: registry, knownFlags: flags).read(node, &problems) {
           if scores.contains(where: { $0.id == score.id }) { problems.add(node, "a second score `\(score.id)`") }
@@ -294,10 +302,13 @@ package enum RuleLibrary {
     return scores
   }
 
+  /// Whether a document of a rule file is a score's chart.
+  private static func isScore(_ node: YAMLNode) -> Bool { node["score"] != nil && node["rule"] == nil }
+
   private static func readDocuments(_ loaded: inout Loaded, _ directory: String) {
     var nodes: [(file: String, node: YAMLNode)] = []
     for source in loaded.sources where role(source.path) == .rule {
-      for (file, node) in parse(source, directory, &loaded.found) {
+      for (file, node) in parse(source, directory, &loaded.found) where !isScore(node) {
         guard node["template"] != nil, node["rule"] == nil else {
           nodes.append((file, node))
           continue

@@ -40,7 +40,9 @@ package struct RuleFiles: Sendable {
       throw .unreadable("\(path): cannot be read as UTF-8 text")
     }
     base.sources = base.sources.filter { $0.path.hasPrefix("scores/") }
-    base.sources.append(RuleSource(path: path, text: text))
+    // A folder of the file's own says nothing of its role.
+    let isInRoleFolder = ["scores/", "sets/", "maps/", "examples/"].contains { path.hasPrefix($0) }
+    base.sources.append(RuleSource(path: isInRoleFolder ? "./" + path : path, text: text))
     base.directory = ""
     return base
   }
@@ -53,6 +55,8 @@ package struct RuleFiles: Sendable {
     var sources: [RuleSource] = []
     var registry: String?
     for case let name as String in names where name.hasSuffix(".yaml") || name.hasSuffix(".yml") {
+      // Examples run alone.
+      if name.hasPrefix("examples/") { continue }
       guard let text = try? String(contentsOfFile: path + "/" + name, encoding: .utf8) else {
         throw .unreadable("\(path)/\(name): cannot be read as UTF-8 text")
       }

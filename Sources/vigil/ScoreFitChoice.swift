@@ -1,0 +1,49 @@
+import Statistics
+
+/// The policy chosen within a budget: by fold, on the patients of the other folds, and on everybody for the final score.
+struct ScoreFitChoice {
+  /// Margins this close to the greatest are as good: of those policies the one that detects most is chosen.
+  static let marginClose = 0.02
+
+  private let budget: Double
+  /// Positions of trials.
+  private(set) var folds: [Int] = []
+  private(set) var final = 0
+  /// Whether the final one keeps to the budget.
+  private(set) var meetsTarget = false
+
+  var all: [Int] { folds + [final] }
+
+  init(_ budget: Double, _ trials: [ScoreFitPolicies.Trial], _ tallies: [SettingTally], _ tuning: TuningCohort) {
+    self.budget = budget
+    for score in 0...tuning.folds.count {
+      let isLast = score == tuning.folds.count
+      let mask = TuningMask(tuning, isLast ? tuning.folds.all : tuning.folds.training(without: score))
+      let sums = trials.indices.filter { trials[$0].score == score && $0 < tallies.count }
+        .map { (position: $0, sums: mask.sums(tallies[$0], of: tuning)) }
+      let (position, isWithin) = best(sums)
+      if isLast { (final, meetsTarget) = (position, isWithin) } else { folds.append(position) }
+    }
+  }
+
+  private func best(_ found: [(position: Int, sums: TuningSums)]) -> (position: Int, isWithin: Bool) {
+    let within = found.filter { ($0.sums.burden ?? .infinity) <= budget }
+    guard let greatest = within.compactMap(\.sums.margin).max() else {
+      // None keeps to it: the one nearest to it.
+      return (found.min { ($0.sums.alerts, $0.position) < ($1.sums.alerts, $1.position) }?.position ?? 0, false)
+    }
+    let close = within.filter { $0.sums.margin ?? -.infinity >= greatest - ScoreFitChoice.marginClose }
+    let most = close.min { a, b in
+      (b.sums.detected, a.sums.alerts, a.position) < (a.sums.detected, b.sums.alerts, b.position)
+    }
+    return (most?.position ?? 0, true)
+  }
+
+  /// Each patient's counts under what was chosen without their fold.
+  func pooled(_ tallies: [SettingTally], _ tuning: TuningCohort, seed: UInt64) -> SettingTally {
+    NestedChoice(
+      tuning, tallies, objective: .greatestMargin(burden: budget), candidates: folds.map { [$0] }, final: [final],
+      seed: seed
+    ).pooled
+  }
+}

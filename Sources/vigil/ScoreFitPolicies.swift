@@ -1,0 +1,84 @@
+import Service
+import Statistics
+import VitalModel
+
+/// Policies tried for fitted scores, and what came of each: first limits with times of renewal, then the other parts of the
+/// policy one after the other around the best so far. Every one is judged by the engine; what steers the search of a
+/// fold's score are the patients of the other folds.
+struct ScoreFitPolicies {
+  typealias Policy = FittedScoreText.Policy
+
+  /// One policy of one score.
+  struct Trial: Hashable {
+    /// Position of the score: by fold, then the one fitted on everybody.
+    var score: Int
+    var policy: Policy
+  }
+
+  private static let hour: Int64 = 3_600_000
+  private static let renewals: [Int64] = [8, 12, 14, 16, 18, 24].map { $0 * hour }
+  private static let margins = [0, 1, 3, 4]
+  private static let refractories: [Int64] = [4, 8].map { $0 * hour }
+  private static let holds: [Int64] = [1, 2].map { $0 * hour }
+  /// Limits tried are those this share of the rows reaches.
+  private static let shares = 0.004...0.6
+
+  private(set) var trials: [Trial] = []
+  private var known: Set<Trial> = []
+
+  /// - Parameter totals: by score, of the rows it was fitted on.
+  init(totals: [[Int]]) {
+    for (score, totals) in totals.enumerated() {
+      for limit in ScoreFitPolicies.limits(totals) {
+        for renew in ScoreFitPolicies.renewals {
+          add(Trial(score: score, policy: Policy(limit: limit, margin: min(2, limit), renew: renew)))
+        }
+      }
+    }
+  }
+
+  private static func limits(_ totals: [Int]) -> [Int] {
+    let highest = totals.max() ?? 0
+    guard highest > 0 else { return [1] }
+    var reached = [Int](repeating: 0, count: highest + 2)
+    for total in totals { reached[max(0, total)] += 1 }
+    for total in stride(from: highest - 1, through: 0, by: -1) { reached[total] += reached[total + 1] }
+    let found = (1...highest).filter { shares.contains(Double(reached[$0]) / Double(totals.count)) }
+    return found.isEmpty ? [max(1, highest)] : found
+  }
+
+  private mutating func add(_ trial: Trial) {
+    guard trial.policy.limit > 0, trial.policy.margin <= trial.policy.limit, known.insert(trial).inserted else {
+      return
+    }
+    trials.append(trial)
+  }
+
+  /// Adds the neighbours of the best so far.
+  ///
+  /// - Parameter round: 0: margins; 1: refractory times and holds.
+  mutating func refine(around best: [Trial], round: Int) {
+    for trial in best {
+      for step in -1...1 {
+        var policy = trial.policy
+        policy.limit += step
+        for other in ScoreFitPolicies.others(policy, round: round) {
+          add(Trial(score: trial.score, policy: other))
+        }
+      }
+    }
+  }
+
+  static let rounds = 2
+
+  private static func others(_ policy: Policy, round: Int) -> [Policy] {
+    func changed(_ change: (inout Policy) -> Void) -> Policy {
+      var other = policy
+      change(&other)
+      return other
+    }
+    if round == 0 { return [policy] + margins.map { margin in changed { $0.margin = margin } } }
+    return [policy] + refractories.map { time in changed { $0.refractory = time } }
+      + holds.map { time in changed { $0.hold = time } }
+  }
+}

@@ -1,0 +1,156 @@
+import Foundation
+import Recordings
+import Service
+import Statistics
+import VitalModel
+import YAMLText
+
+/// What `vigil tune --fit-score` found.
+struct ScoreFitResult {
+  /// One budget's policy: what it does to patients it was not chosen on, and the one chosen on everybody.
+  struct Budget {
+    var alertsPerPatientDay: Double
+    /// Cross-validated: items, bands, points and policy are those found without the patient's fold.
+    var crossValidated: TuningFigures
+    /// The final score with the final policy on the patients it was made from.
+    var apparent: TuningFigures
+    var policy: FittedScoreText.Policy
+    var meetsTarget: Bool
+    var folds: [FittedScoreText.Policy]
+  }
+
+  var final: ScoreFitting
+  /// By fold: the score fitted without it.
+  var folds: [ScoreFitting]
+  /// As asked, that of `--budget` first.
+  var budgets: [Budget]
+  var trials: Int
+  var rows: Int
+}
+
+/// Fits on the other folds, chooses the policy on the other folds, judges on the fold left out; then once more on everybody.
+struct ScoreFitRun {
+  let candidates: ScoreCandidates
+  let id: String
+  let options: ScoreFitting.Options
+  let convention: EvaluationConvention
+  let labels: LabelSet
+  let session: ReplaySession.Options
+  let files: RuleFiles
+  let registry: VitalRegistry
+  let foldCount: Int
+  let seed: UInt64
+  let resamples: Int
+  let threads: Int
+  /// Alerts per patient-day, that of the rule written first.
+  let budgets: [Double]
+  /// Feeds the whole recording; called once a pass.
+  let feed: (any RowTaker) throws(CommandFailure) -> Void
+  let report: (String) -> Void
+
+  func run() throws(CommandFailure) -> ScoreFitResult {
+    report("computing \(candidates.candidates.count) inputs at every message")
+    let builder = FeatureTableBuilder(candidates, registry: registry, options: session)
+    try feed(builder)
+    let (table, watched) = builder.finish()
+    let (cohort, names) = (watched.cohort(labels: labels), watched.names)
+    guard !cohort.events.isEmpty else {
+      throw CommandFailure(ExitCode.failed, "no event of the labels lies in the recording: nothing to fit on")
+    }
+    let folds = PatientFolds(patients: names, hasEvent: cohort.hasEvent, count: foldCount, seed: seed)
+    let rows = table.rows(candidates, cohort, names: names, convention)
+    let fits = fit(rows, folds)
+    guard !fits.contains(where: { $0.items.isEmpty }) else {
+      throw CommandFailure(
+        ExitCode.failed, "no input tells events from other hours better than chance in every fold: no score is fitted")
+    }
+    let tuning = TuningCohort(cohort, folds: folds, convention: convention, seed: seed)
+    var search = ScoreFitPolicies(totals: fits.map { $0.totals(rows) })
+    var tallies: [SettingTally] = []
+    for round in 0...ScoreFitPolicies.rounds {
+      report("judging \(search.trials.count - tallies.count) policies")
+      try tallies += judge(Array(search.trials[tallies.count...]), fits, tuning, names)
+      guard round < ScoreFitPolicies.rounds else { break }
+      let chosen = budgets.map { choice($0, search.trials, tallies, tuning) }
+      search.refine(
+        around: chosen.flatMap {
+          $0.folds.map { search.trials[$0.choice.position] } + [search.trials[$0.final.position]]
+        },
+        round: round)
+    }
+    return result(fits, search.trials, tallies, tuning, rows: rows.count)
+  }
+
+  /// By fold, and on everybody.
+  private func fit(_ rows: ScoreFittingRows, _ folds: PatientFolds) -> [ScoreFitting] {
+    var members = (0..<folds.count).map { folds.training(without: $0) }
+    members.append(folds.all)
+    return members.enumerated().map { place, members in
+      report(place < folds.count ? "fitting without fold \(place + 1) of \(folds.count)" : "fitting on everybody")
+      return ScoreFitting(rows, options: options) { members[$0] }
+    }
+  }
+
+  private func text(_ fit: ScoreFitting) -> FittedScoreText { FittedScoreText(fit, id: id, candidates) }
+
+  private func judge(
+    _ trials: [ScoreFitPolicies.Trial], _ fits: [ScoreFitting], _ tuning: TuningCohort, _ names: [String]
+  ) throws(CommandFailure) -> [SettingTally] {
+    guard !trials.isEmpty else { return [] }
+    var rules: [SweepRules] = []
+    for fit in fits { rules.append(try sweepRules(fit)) }
+    var worlds: [SweepWorld] = []
+    for trial in trials {
+      do throws(SweepProblem) {
+        worlds.append(try rules[trial.score].world(of: [id], setting(trial.policy)))
+      } catch {
+        throw CommandFailure(ExitCode.failed, error.description)
+      }
+    }
+    let result = try SettingSweep(worlds: worlds, options: session, threads: threads).run(feed)
+    guard result.watched.names == names else {
+      throw CommandFailure(ExitCode.failed, "the recording has changed while it was read")
+    }
+    return result.alerts.map { tuning.tally($0) }
+  }
+
+  /// The rule and its chart as they would be written.
+  private func sweepRules(_ fit: ScoreFitting) throws(CommandFailure) -> SweepRules {
+    let policy = FittedScoreText.Policy(limit: 1, margin: 0, renew: 28_800_000)
+    var files = files
+    files.sources = [text(fit).source(policy, path: "\(id).yaml", provenance: "being fitted")]
+    files.directory = ""
+    do throws(RuleFiles.Failure) {
+      return try SweepRules(files: files, set: nil)
+    } catch {
+      throw CommandFailure(ExitCode.failed, error.description)
+    }
+  }
+
+  private func setting(_ policy: FittedScoreText.Policy) -> SweepSetting {
+    let values: [(String, Int64)] = [
+      ("limit", Int64(policy.limit)), ("margin", Int64(policy.margin)), ("hold", policy.hold),
+      ("quiet", policy.refractory), ("again", policy.renew),
+    ]
+    return SweepSetting(
+      Dictionary(values.map { (SweepName(rule: id, name: $0.0), DecimalValue(mantissa: $0.1)) }) { first, _ in first })
+  }
+
+  private func result(
+    _ fits: [ScoreFitting], _ trials: [ScoreFitPolicies.Trial], _ tallies: [SettingTally], _ tuning: TuningCohort,
+    rows: Int
+  ) -> ScoreFitResult {
+    let choices = budgets.map { ScoreFitChoice($0, trials, tallies, tuning) }
+    let pooled = choices.map { $0.pooled(tallies, tuning, seed: seed) }
+    let figures = TuningFigures.all(
+      pooled + choices.map { tallies[$0.final] }, of: tuning, among: tuning.folds.all, resamples: resamples, seed: seed)
+    let found = choices.indices.map { place in
+      ScoreFitResult.Budget(
+        alertsPerPatientDay: budgets[place], crossValidated: figures[place],
+        apparent: figures[choices.count + place], policy: trials[choices[place].final].policy,
+        meetsTarget: choices[place].meetsTarget, folds: choices[place].folds.map { trials[$0].policy })
+    }
+    return ScoreFitResult(
+      final: fits[fits.count - 1], folds: Array(fits.dropLast()), budgets: found, trials: trials.count, rows: rows)
+  }
+}
