@@ -22,6 +22,26 @@ package struct StoredTransition: Hashable, Sendable {
   package var document: String
   /// The facts that explain it, JSON; nil where none were recorded.
   package var evidence: String?
+
+  package init(
+    alertID: String, sequence: Int, patient: UInt32, position: UInt64, detectedTime: Int64, onsetTime: Int64,
+    phase: AlertPhase, state: AlertState, priority: Priority, kind: AlertKind, isNotified: Bool, document: String,
+    evidence: String?
+  ) {
+    self.alertID = alertID
+    self.sequence = sequence
+    self.patient = patient
+    self.position = position
+    self.detectedTime = detectedTime
+    self.onsetTime = onsetTime
+    self.phase = phase
+    self.state = state
+    self.priority = priority
+    self.kind = kind
+    self.isNotified = isNotified
+    self.document = document
+    self.evidence = evidence
+  }
 }
 
 /// One try to deliver one transition to one receiver.

@@ -12,6 +12,14 @@ package struct StoredLedgerRow: Hashable, Sendable {
   package var ordinal: UInt32
   /// The document with the stage that held it, JSON.
   package var document: String
+
+  package init(detectedTime: Int64, position: UInt64, patient: UInt32, ordinal: UInt32, document: String) {
+    self.detectedTime = detectedTime
+    self.position = position
+    self.patient = patient
+    self.ordinal = ordinal
+    self.document = document
+  }
 }
 
 /// Every candidate that was not told, with the stage that held it, by time.

@@ -12,6 +12,11 @@ package struct AlertSpan: Hashable, Sendable {
   /// Event times, milliseconds; an alert that was open at the end of the input has no end.
   package var onset: Int64
   package var end: Int64?
+  /// When it was told first.
+  package var detected: Int64 = 0
+  /// Key of the vital it names, and what its first document rests on: device and vital.
+  package var code: String?
+  package var sources: [String] = []
 
   func overlaps(_ other: AlertSpan) -> Bool {
     onset <= (other.end ?? .max) && other.onset <= (end ?? .max)
@@ -39,7 +44,8 @@ package struct AlertSpans: Sendable {
     all.append(
       AlertSpan(
         tenant: document.tenant, patient: document.patient, rule: document.ruleID, version: document.ruleVersion,
-        device: document.device, priority: document.priority, message: document.message, onset: document.onsetTime))
+        device: document.device, priority: document.priority, message: document.message, onset: document.onsetTime,
+        detected: document.detectedTime, code: document.code, sources: document.sources))
   }
 }
 
@@ -56,6 +62,8 @@ package struct AlertComparison: Sendable {
   /// Alerts of the second version that match none of the first, and the other way round; by time.
   package private(set) var gained: [AlertSpan] = []
   package private(set) var lost: [AlertSpan] = []
+  /// Alerts both versions tell, at another time or with another priority; by time.
+  package private(set) var moved: [(before: AlertSpan, after: AlertSpan)] = []
   /// By rule id.
   package private(set) var counts: [Count] = []
 
@@ -82,7 +90,8 @@ package struct AlertComparison: Sendable {
       count.after += later.count
       for span in earlier {
         if let match = later.firstIndex(where: { $0.overlaps(span) }) {
-          later.remove(at: match)
+          let other = later.remove(at: match)
+          if other.detected != span.detected || other.priority != span.priority { moved.append((span, other)) }
         } else {
           lost.append(span)
           count.lost += 1
@@ -97,6 +106,7 @@ package struct AlertComparison: Sendable {
     }
     gained.sort(by: order)
     lost.sort(by: order)
+    moved.sort { order($0.before, $1.before) }
     counts = byRule.values.sorted { $0.rule < $1.rule }
   }
 }

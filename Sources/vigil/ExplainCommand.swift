@@ -10,12 +10,22 @@ enum ExplainCommand {
   static let command = Command(
     name: "explain", summary: "why an alert was raised, or why a candidate was not sent",
     example: "vigil explain a-5f1c --store var/vigil",
-    flags: StoreAccess.flags + [Flag("--json", "everything as one JSON object")],
+    flags: StoreAccess.flags + [
+      Flag("--json", "everything as one JSON object"),
+      Flag("--recording", "FILE", repeats: true, "replay this recording, as `replay` does, until the alert comes"),
+    ] + RecordedExplanation.flags,
     positional: "ALERT", run: run)
 
   @Sendable
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
-    try arguments.expectPositional(1...1, "explain ALERT [--store PATH] [--json]")
+    try arguments.expectPositional(1...1, "explain ALERT [--store PATH | --recording FILE] [--json]")
+    if arguments.has("--recording") {
+      printLine(try RecordedExplanation(arguments).explain(arguments.positional[0]))
+      return ExitCode.ok
+    }
+    for flag in RecordedExplanation.flags.map(\.name) where arguments.has(flag) {
+      throw CommandFailure(ExitCode.usage, "explain: `\(flag)` is for a recording: give `--recording FILE`")
+    }
     let access = try StoreAccess(arguments)
     let explanation = try access.reading { try AlertSearch(access: access).find(arguments.positional[0]) }
     printLine(arguments.has("--json") ? explanation.json : ExplanationText(explanation).text)
@@ -157,6 +167,8 @@ struct AlertExplanation {
   var deliveries: [DeliveryAttempt]
   var waiting: [QueuedRow]
   var rule: RuleText?
+  /// A recording's alert: it was found by replay and told to nobody.
+  var isReplayed = false
 
   /// The document that opened it, and the newest one.
   var first: FactsText { FactsText(transitions.first?.document ?? candidate?.document ?? "{}") }
@@ -192,6 +204,7 @@ struct AlertExplanation {
   var responsible: (reached: [String], failing: [String], text: String) {
     let reached = Set(deliveries.filter(\.isDelivered).map(\.receiver)).sorted()
     let failing = Set(deliveries.map(\.receiver) + waiting.map(\.row.receiver)).subtracting(reached).sorted()
+    if isReplayed { return ([], [], "nobody: it is a replay of a recording") }
     if candidate != nil { return ([], [], "nobody was told: it was not sent") }
     var text = reached.isEmpty ? "nobody has been reached" : "told: " + reached.joined(separator: ", ")
     if !failing.isEmpty { text += "; not reached yet: " + failing.joined(separator: ", ") }

@@ -30,6 +30,9 @@ enum ReplayCommand {
       Flag("--suppressed", "FILE", "write what was not told, with the reason"),
       Flag("--without", "STAGE,...", repeats: true, "switch suppression stages off"),
       Flag("--stage-report", "say how many each suppression stage held, by rule"),
+      Flag("--ablate", "what each suppression stage is worth: the replay once more without each that held something"),
+      Flag("--compare", "RULES", "which alerts another rule directory, rule file or set gains, loses or moves"),
+      Flag("--compare-set", "NAME", "set of the other rule directory (default that of --set)"),
       Flag("--epoch", "T", "what relative time_s counts from (default 2020-01-01T00:00:00Z)"),
       Flag("--device", "ID", "device of a wide CSV (default its patient_id)"),
       Flag("--map", "COLUMN=KEY[:UNIT]", repeats: true, "meaning of a column with a name of its own"),
@@ -48,6 +51,8 @@ enum ReplayCommand {
       throw CommandFailure(
         ExitCode.usage, "replay: `--received-by` is for a store, whose journal knows when it received")
     }
+    if let other = arguments.value("--compare") { return try compare(other, arguments) }
+    if arguments.has("--ablate") { return try ablate(arguments) }
     let inputs = try RecordingInputs(arguments)
     if let broker = arguments.value("--mqtt") { return try Playback.publish(inputs, to: broker, arguments) }
     let outputs = try ReplayOutputs(arguments)
@@ -135,7 +140,7 @@ enum ReplayCommand {
   ///
   /// - Parameter note: sees every row before the session does.
   static func feed(
-    _ session: any RowTaker, _ inputs: RecordingInputs, _ arguments: Arguments,
+    _ session: some RowTaker, _ inputs: RecordingInputs, _ arguments: Arguments,
     note: (RecordedRow, RecordingNames) -> Void = { _, _ in }
   ) throws(CommandFailure) {
     let speed = try speed(arguments)

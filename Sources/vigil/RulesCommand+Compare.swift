@@ -88,18 +88,9 @@ extension RulesCommand {
     for (side, name) in zip(told, found.map(\.name)) {
       printLine("\(name): \(side.spans.count) alerts, \(rate(side.perPatientDay)) a patient-day")
     }
-    var rows = [["RULE", "BEFORE", "AFTER", "GAINED", "LOST"]]
-    for count in comparison.counts {
-      rows.append([count.rule] + [count.before, count.after, count.gained, count.lost].map { String($0) })
-    }
-    printLine(TextTable.format(rows))
+    printLine(ComparisonText.table(comparison))
     for (mark, spans) in [("gained", comparison.gained), ("lost", comparison.lost)] {
-      for span in spans {
-        let end = span.end.map(Timestamp.format) ?? "open"
-        printLine(
-          "\(mark) \(Timestamp.format(span.onset)) to \(end) \(span.patient) \(span.rule) \(span.priority.text): "
-            + span.message)
-      }
+      for span in spans { printLine(ComparisonText.line(mark, span)) }
     }
   }
 

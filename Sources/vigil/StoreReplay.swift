@@ -17,7 +17,8 @@ enum StoreReplay {
   }
 
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
-    for flag in ["--mqtt", "--events", "--epoch", "--device", "--map", "--columns"] where arguments.has(flag) {
+    for flag in ["--mqtt", "--events", "--epoch", "--device", "--map", "--columns", "--ablate", "--compare"]
+    where arguments.has(flag) {
       throw CommandFailure(ExitCode.usage, "replay: `\(flag)` is for recordings; `vigil export` makes one of a store")
     }
     let access = try StoreAccess(path: arguments.positional[0], arguments)

@@ -1,0 +1,30 @@
+import Recordings
+
+/// Something rows of a recording are fed to.
+package protocol RowTaker {
+  func take(_ row: RecordedRow, names: RecordingNames)
+  func take(_ event: RecordedEvent, names: RecordingNames)
+  /// Counts what the reader could not read.
+  func note(_ refusal: RecordingRefusal)
+}
+
+extension ReplaySession: RowTaker {}
+
+/// Several replays of one recording, read once.
+///
+/// - Precondition: all of them are of plans with the same vitals, those the reader reads by.
+package struct ReplayGroup: RowTaker {
+  package let sessions: [ReplaySession]
+
+  package init(_ sessions: [ReplaySession]) { self.sessions = sessions }
+
+  package func take(_ row: RecordedRow, names: RecordingNames) {
+    for session in sessions { session.take(row, names: names) }
+  }
+  package func take(_ event: RecordedEvent, names: RecordingNames) {
+    for session in sessions { session.take(event, names: names) }
+  }
+  package func note(_ refusal: RecordingRefusal) {
+    for session in sessions { session.note(refusal) }
+  }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import TestSupport
+import Testing
+import VitalModel
+
+@testable import Service
+
+/// `vigil replay --compare`, `--ablate` and `vigil explain --recording`, as a person would use them.
+@Suite struct ReplayQuestionsTests {
+  /// Two hours a minute: `low` falls to 91 for long, `deep` to 84, `well` never.
+  private static var recording: String {
+    var text = "patient_id,time_s,spo2,hr\n"
+    for (patient, bottom) in [("low", 91), ("deep", 84), ("well", 97)] {
+      for minute in 0..<120 {
+        let value = (30..<60).contains(minute) ? bottom : 97
+        text += "\(patient),\(minute * 60),\(value),\(70 + minute % 3)\n"
+      }
+    }
+    return text
+  }
+
+  private static func rule(limit: Int) -> String {
+    """
+    rule: desaturation
+    title: Low oxygen saturation
+    kind: physiological
+    priority: high
+    parameters:
+      limit: { default: \(limit), min: 70, max: 99 }
+    when: last(spo2) < $limit
+    for: 2m
+    max_hold: 5m
+    bypass: last(spo2) < $limit - 20
+    clear: last(spo2) >= $limit
+    message: "oxygen saturation {value} % (limit {limit})"
+    rationale: a rule of this test
+    source: none
+    """
+  }
+
+  private struct Bench {
+    let program: CommandProgram
+    let recording: String
+    let strict: String
+    let loose: String
+
+    init() throws {
+      program = try CommandProgram("questions")
+      recording = try program.folder.write(ReplayQuestionsTests.recording, to: "in.csv")
+      strict = try program.folder.write(ReplayQuestionsTests.rule(limit: 92), to: "strict.yaml")
+      loose = try program.folder.write(ReplayQuestionsTests.rule(limit: 88), to: "loose.yaml")
+    }
+
+    func run(_ arguments: [String]) throws -> CommandProgram.Outcome { try program.run(arguments) }
+  }
+
+  @Test func twoSetsOfRulesShowWhatOneLosesWithItsTrace() throws {
+    let bench = try Bench()
+    let command = ["replay", bench.recording, "--rules", bench.strict, "--compare", bench.loose]
+    let text = try bench.run(command)
+    #expect(text.status == .code(0), "\(text.stderr)")
+    let lines = text.stdout.split(separator: "\n").map(String.init)
+    let place = try #require(lines.firstIndex { $0.hasPrefix("lost ") })
+    #expect(lines[place].contains(" low desaturation high: oxygen saturation 91 % (limit 92)"))
+    #expect(lines[place + 1].contains("spo2 91 to 97 %"))
+    #expect(lines[place + 2].contains("▁▁▁▁") && lines[place + 2].contains("██"))
+    #expect(lines[place + 3].contains("^") && lines[place + 3].contains("]"))
+    #expect(!lines.contains { $0.hasPrefix("gained ") || $0.contains(" well ") })
+    let json = commandJSON(try bench.run(command + ["--json"]).stdout)
+    let changes = try #require(json["changes"] as? [[String: Any]])
+    #expect(changes.map { $0["change"] as? String } == ["lost"])
+    let trace = try #require((changes[0]["traces"] as? [[String: Any]])?.first)
+    #expect(trace["vital"] as? String == "spo2" && (trace["samples"] as? [[Double]])?.contains { $0[1] == 91 } == true)
+    let back = try bench.run(["replay", bench.recording, "--rules", bench.loose, "--compare", bench.strict])
+    #expect(back.stdout.contains("gained ") && !back.stdout.contains("lost "))
+  }
+
+  @Test func aStageIsWorthTheAlertsItHolds() throws {
+    let bench = try Bench()
+    let outcome = try bench.run(["replay", bench.recording, "--rules", CommandProgram.rules, "--ablate", "--json"])
+    #expect(outcome.status == .code(0), "\(outcome.stderr)")
+    let json = commandJSON(outcome.stdout)
+    let base = try #require((json["baseline"] as? [String: Any])?["alerts"] as? Int)
+    let stages = try #require(json["stages"] as? [[String: Any]])
+    #expect(!stages.isEmpty && stages.allSatisfy { ($0["held"] as? Int ?? 0) > 0 })
+    for stage in stages {
+      let name = try #require(stage["stage"] as? String)
+      let plain = commandJSON(
+        try bench.run(["replay", bench.recording, "--rules", CommandProgram.rules, "--without", name, "--json"]).stdout
+          .split(separator: "\n").last ?? "")
+      #expect((stage["without"] as? [String: Any])?["alerts"] as? Int == plain["alerts"] as? Int, "\(name) of \(base)")
+    }
+  }
+
+  @Test func anAlertsEvidenceIsRedrawnFromItsRecording() throws {
+    let bench = try Bench()
+    let rules = ["--rules", bench.strict]
+    let replay = try bench.run(["replay", bench.recording] + rules)
+    let document = commandJSON(replay.stdout.split(separator: "\n").first ?? "")
+    let id = try #require(document["alert_id"] as? String)
+    let text = try bench.run(["explain", "--recording", bench.recording, String(id.prefix(9))] + rules)
+    #expect(text.status == .code(0), "\(text.stderr)")
+    for part in [id, "asks for `last(spo2) < $limit`", "parameter", "recorded around it", "spo2 91 to 97 %", "▁▁▁"] {
+      #expect(text.stdout.contains(part), "\(part)")
+    }
+    let json = commandJSON(try bench.run(["explain", "--recording", bench.recording, id, "--json"] + rules).stdout)
+    let transitions = (json["explanation"] as? [String: Any])?["transitions"] as? [[String: Any]]
+    #expect(transitions?.first?["evidence"] is [String: Any])
+    let missing = try bench.run(["explain", "--recording", bench.recording, "a-0000"] + rules)
+    #expect(missing.status == .code(1) && missing.stderr.split(separator: "\n").count == 1)
+    #expect(missing.stderr.contains("no alert `a-0000` in"))
+  }
+}
