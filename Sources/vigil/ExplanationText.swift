@@ -197,6 +197,15 @@ struct ExplanationText {
     }
     guard !rows.isEmpty else { return }
     lines.append(TextTable.format([["COMPONENT", "POINTS", "MEASURED", "AGE"]] + rows, indent: "     "))
+    for component in evidence.list("score", "components") {
+      let name = component.string("name") ?? ""
+      let input = component.string("input")
+      if component.bool("absent") {
+        lines.append("     \(name): \(input ?? "its input") is unknown and counts as absent")
+      } else if let input {
+        lines.append("     \(name): \(input) = \(component.text("value") ?? "unknown")")
+      }
+    }
   }
 
   private mutating func addSamples(_ evidence: FactsText, limit: Int) {
