@@ -1,15 +1,5 @@
 import Recordings
 
-/// Something rows of a recording are fed to.
-package protocol RowTaker {
-  func take(_ row: RecordedRow, names: RecordingNames)
-  func take(_ event: RecordedEvent, names: RecordingNames)
-  /// Counts what the reader could not read.
-  func note(_ refusal: RecordingRefusal)
-}
-
-extension ReplaySession: RowTaker {}
-
 /// Several replays of one recording, read once.
 ///
 /// - Precondition: all of them are of plans with the same vitals, those the reader reads by.
