@@ -8,8 +8,9 @@ import VitalModel
 
 /// Many settings in one pass (issue 6): each world tells what a replay of its rules alone tells.
 @Suite struct SettingSweepTests {
-  private static func rules(_ set: String = "adult-ward") throws -> SweepRules {
-    try SweepRules(files: RuleFiles.read(CommandProgram.rules), set: set)
+  private static let ward = Result { try SweepRules(files: RuleFiles.read(CommandProgram.rules), set: "adult-ward") }
+  private static let charted = Result {
+    try SweepRules(files: RuleFiles.read(CommandProgram.rules), set: "adult-charted")
   }
 
   private static func setting(_ values: [String: [String: DecimalValue]]) -> SweepSetting {
@@ -63,7 +64,7 @@ import VitalModel
 
   @Test(arguments: [1, 2, 3] as [UInt64])
   func aWorldTellsWhatAReplayOfItsRulesAloneTells(seed: UInt64) throws {
-    let rules = try SettingSweepTests.rules()
+    let rules = try SettingSweepTests.ward.get()
     let ids = ["spo2-low", "hr-high", "news2-medium", "shock-index"]
     var worlds = [try rules.world(of: ids)]
     for (limit, hold) in [(88, 0), (91, 30_000), (94, 60_000)] as [(Int64, Int64)] {
@@ -73,13 +74,14 @@ import VitalModel
           SettingSweepTests.setting([
             "spo2-low": ["limit": DecimalValue(mantissa: limit), "for": DecimalValue(mantissa: hold)],
             "hr-high": ["limit": DecimalValue(mantissa: 100 + limit - 85), "refractory": DecimalValue(mantissa: hold)],
+            "news2-medium": ["renew": DecimalValue(mantissa: hold * 120)],
           ])))
     }
     #expect(try SettingSweepTests.check(worlds, SweepWard(seed: seed, step: 10_000, rows: 150)) > 0)
   }
 
   @Test func hourlyChartsAreSweptLikeMonitors() throws {
-    let rules = try SettingSweepTests.rules("adult-charted")
+    let rules = try SettingSweepTests.charted.get()
     let worlds = try (0..<5).map { step in
       try rules.world(
         of: ["spo2-low", "news2-medium"],
@@ -89,7 +91,7 @@ import VitalModel
   }
 
   @Test func passesAndThreadsGiveWhatOneOfEachGives() throws {
-    let rules = try SettingSweepTests.rules()
+    let rules = try SettingSweepTests.ward.get()
     let worlds = try (85...91).map { limit in
       try rules.world(
         of: ["spo2-low"], SettingSweepTests.setting(["spo2-low": ["limit": DecimalValue(mantissa: Int64(limit))]]))
@@ -108,7 +110,7 @@ import VitalModel
   }
 
   @Test func whatMayBeSetIsNamedAndBounded() throws {
-    let rules = try SettingSweepTests.rules()
+    let rules = try SettingSweepTests.ward.get()
     let names = try #require(rules.names(of: "spo2-low"))
     #expect(names.contains { $0.name == "limit" && !$0.isKey && $0.lowest != nil && $0.highest != nil })
     #expect(names.contains { $0.name == "refractory" && $0.isKey && $0.isDuration })
@@ -129,7 +131,7 @@ import VitalModel
   }
 
   @Test func aSettingIsARuleOfItsOwnVersion() throws {
-    let rules = try SettingSweepTests.rules()
+    let rules = try SettingSweepTests.ward.get()
     let plain = try rules.world(of: ["spo2-low"])
     let own = try #require(rules.plan.rules.first { $0.id == "spo2-low" })
     #expect(plain.plan.rules.first { $0.id == "spo2-low" } == own, "without a setting the rule is the set's own")
