@@ -1,3 +1,4 @@
+import Configuration
 import Pipeline
 import Recordings
 import Statistics
@@ -90,6 +91,32 @@ import VitalModel
     #expect(try SettingSweepTests.check(worlds, SweepWard(seed: 5, step: 3_600_000, rows: 80)) > 0)
   }
 
+  @Test func equalWorldsTellTheSameAndHoldNothingOfEachOther() throws {
+    let rules = try SettingSweepTests.ward.get()
+    let world = try rules.world(of: ["spo2-low", "hr-high", "news2-medium"])
+    #expect(
+      try SettingSweepTests.check([world, world, world], SweepWard(seed: 11, step: 10_000, rows: 120)) > 0)
+  }
+
+  @Test func limitsSetForAPatientAndDeviceAlarmsReachEveryWorld() throws {
+    let rules = try SettingSweepTests.ward.get()
+    var options = ReplaySession.Options()
+    let text = """
+      patients: [{ id: p0, flags: [spo2-scale-2] }, { id: p1, age: 12 }, { id: p2, unit: icu }]
+      settings:
+        - { patient: p2, rule: spo2-low, parameter: limit, value: 86, author: dr, reason: known COPD }
+      """
+    options.roster = try RosterFile.parse(
+      text, file: "roster.yaml", registry: rules.plan.registry, rules: rules.plan.rules)
+    let worlds = try ([85, 89, 92] as [Int64]).map { limit in
+      try rules.world(
+        of: ["spo2-low", "news2-medium"],
+        SettingSweepTests.setting(["spo2-low": ["limit": DecimalValue(mantissa: limit)]]))
+    }
+    let ward = SweepWard(seed: 12, step: 10_000, rows: 120, hasAlarms: true)
+    #expect(try SettingSweepTests.check(worlds, ward, options) > 0)
+  }
+
   @Test func passesAndThreadsGiveWhatOneOfEachGives() throws {
     let rules = try SettingSweepTests.ward.get()
     let worlds = try (85...91).map { limit in
@@ -180,11 +207,13 @@ struct SweepWard {
   }
 
   let seed: UInt64
+  private let hasAlarms: Bool
   private var rows: [Row] = []
   private let names = RecordingNames()
 
-  init(seed: UInt64, step: Int64, rows count: Int, patients: Int = 4) {
+  init(seed: UInt64, step: Int64, rows count: Int, patients: Int = 4, hasAlarms: Bool = false) {
     self.seed = seed
+    self.hasAlarms = hasAlarms
     var random = Chance(state: seed &* 0x9E37_79B9_7F4A_7C15)
     func chance(_ share: Double) -> Bool { Double.random(in: 0..<1, using: &random) < share }
     guard let registry = try? RuleFiles.read(CommandProgram.rules).registry() else { return }
@@ -226,7 +255,12 @@ struct SweepWard {
   }
 
   func feed(_ taker: any RowTaker, note: (RecordedRow, RecordingNames) -> Void = { _, _ in }) {
-    for row in rows {
+    for (index, row) in rows.enumerated() {
+      if hasAlarms, index % 23 == 0 {
+        let name = names.patients[row.patient]
+        let event = ["procedure", "tachycardia", "cuff-inflating"][index / 46 % 3]
+        taker.take(RecordedEvent(patient: name, time: row.time, event: event, starts: index % 46 == 0), names: names)
+      }
       row.cells.withUnsafeBufferPointer { cells in
         let row = RecordedRow(
           patient: row.patient, device: row.device, tenant: 0, time: row.time, sequence: RecordedRow.absent,
