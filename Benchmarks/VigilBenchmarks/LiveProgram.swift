@@ -18,6 +18,8 @@ enum BenchmarkProgram {
                             the whole service at a ward's work: CPU, memory, disk; run it in the package's top folder
       engine [SAMPLES | --input RECORDING] [--set NAME]
                             the engine alone with a rule set (adult-ward); run it in the package's top folder
+      sweep RECORDING [--set NAME] [--rule ID] [--settings N] [--threads N]
+                            many settings of one rule in one pass beside plain replays; run it in the package's top folder
       samework INPUT OUTPUT [--rules FOLDER]
                             the peers' comparison: JSON lines in, alert lines out
       live-publish --port P [--rate R] [--seconds S] [--devices N] [--output FILE]
@@ -43,6 +45,7 @@ enum BenchmarkProgram {
     case "sealing": sealingBenchmark(devices: max(1, number(0, 100)), rows: max(1, number(1, 600)))
     case "ward": return WardBenchmark.run(rest)
     case "engine": return EngineBenchmark.run(rest)
+    case "sweep" where !rest.isEmpty: return SweepBenchmark.run(rest[0], LiveOptions(Array(rest.dropFirst())))
     case "samework" where rest.count == 2 || rest.count == 4 && rest[2] == "--rules":
       return SameWork.run(
         input: rest[0], output: rest[1], rules: rest.count == 4 ? rest[3] : "Benchmarks/samework/rules")

@@ -53,7 +53,7 @@ final class RecordedSlots {
   }
 
   /// A recording's columns may have names of their own: `Rules/maps` tells them by the name of its folder.
-  private static func options(
+  static func options(
     _ path: String, _ files: RuleFiles, _ registry: VitalRegistry
   ) throws -> RecordingOptions {
     var options = RecordingOptions()

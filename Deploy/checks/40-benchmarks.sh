@@ -29,6 +29,7 @@ folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 awk 'BEGIN { print "patient_id,time_s,hr"; for (s = 0; s < 300; s++) print "p1," s "," 60 + s % 20 }' >"$folder/vitals.csv"
 tiny "bytes a patient" engine --input "$folder/vitals.csv" --set adult-icu
+tiny "plain replays of the rule" sweep "$folder/vitals.csv" --set adult-ward --rule hr-high --settings 4
 
 # The same work: one patient's heart rate steps from 60 to 150 for two minutes. The mean of [e - 60 s, e) is above 120 from
 # e = 110 s on (50 of 60 values), so the alert is due at 140 s.

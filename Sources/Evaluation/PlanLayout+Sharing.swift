@@ -18,6 +18,7 @@ extension PlanLayout {
       && a.features.elementsEqual(b.features, by: SeriesFeature.isSame)
       && a.retention == b.retention && a.keptCount == b.keptCount && a.absences.elementsEqual(b.absences)
       && a.seriesRules.elementsEqual(b.seriesRules) && a.patientRules.elementsEqual(b.patientRules)
+      && a.seriesMasks.elementsEqual(b.seriesMasks) && a.patientMasks.elementsEqual(b.patientMasks)
   }
 }
 

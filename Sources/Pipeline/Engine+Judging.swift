@@ -71,6 +71,13 @@ extension Engine {
     return Judgement(when: when, clear: clear, bypass: bypass)
   }
 
+  /// Whether a rule that has found nothing would begin to, as things are.
+  func isReached(
+    _ patient: UnsafeMutablePointer<PatientState>, rule: Int, subject: Int, now: Int64
+  ) -> Bool {
+    judgement(patient, rule: rule, subject: subject, episode: Episode(), now: now).isReached
+  }
+
   /// How long a rule's condition must hold for this patient: as a person set it, else as the rule says.
   func hold(_ patient: UnsafeMutablePointer<PatientState>, rule: Int, now: Int64) -> Int64 {
     let definition = layout.plan.rules[rule]

@@ -6,8 +6,9 @@ import VitalModel
 extension Engine {
   /// What an alert lives by now: its rule's own words where it has them, else the settings.
   func terms(_ alert: ActiveAlert) -> AlertLife.Terms {
-    let rule = alert.rule >= 0 ? layout.plan.rules[alert.rule] : nil
-    let latches = alert.kind != .advisory && (rule?.latches ?? alerting.latching.contains(alert.priority))
+    // By its place: a rule is some fifty references.
+    let own = alert.rule >= 0 ? layout.plan.rules[alert.rule].latches : nil
+    let latches = alert.kind != .advisory && (own ?? alerting.latching.contains(alert.priority))
     return AlertLife.Terms(
       latches: latches, realarm: alerting.realarm[alert.priority], waits: ladder(alert).map(\.after),
       quiet: flapSettings(alert.rule).quiet)

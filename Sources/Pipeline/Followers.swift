@@ -38,6 +38,7 @@ final class Followers {
   private var blankPlace = -1
   /// The instant the leader's patient had reached when the entry at hand began.
   private var since: Int64 = .min
+  private var conditions: FollowedConditions
   private var hasDoubt = false
   private var hasDoubtedPressure = false
 
@@ -46,6 +47,7 @@ final class Followers {
     self.engines = ContiguousArray(engines)
     self.layout = layout
     for engine in engines { engine.isFollower = true }
+    conditions = FollowedConditions(engines.map(\.layout))
     needsTwoPasses = engines.contains { engine in
       engine.layout.plan.rules.contains { rule in
         rule.scope != .patient && rule.programs.contains { $0.instructions.contains { $0.score != nil } }
@@ -178,15 +180,34 @@ final class Followers {
   func finishMessage(place: Int, of leader: Engine, _ context: JudgeContext) {
     let message = message
     let isDone = needsTwoPasses
+    let mayBegin = isDone || hasDoubt || conditions.prepare(leader, place: place, message)
+    let row = place < rows.count ? rows[place] : nil
+    if !mayBegin, row == nil { return }
     for world in 0..<engines.count {
+      if row?[world].state == nil {
+        guard mayBegin,
+          isDone || hasDoubt || conditions.areReached(world, engines, leader.patients[place], now: context.now)
+        else { continue }
+      }
       use(world, place: place, of: leader) { engine, state in
         let before = state.pointee.now
         state.pointee.now = max(before, context.now)
         if !isDone { engine.judgeTouchedSeries(state, message, context) }
         engine.finishFollowed(state, message, since: before, context)
       }
+      release(world, place, ifMinuteHasPassed: context.now)
     }
     forgetDoubt()
+  }
+
+  /// Gives a state back whose rules have nothing to say any more; looked at once a minute, as what they remember is.
+  @inline(__always)
+  private func release(_ world: Int, _ place: Int, ifMinuteHasPassed now: Int64) {
+    guard DecimalFloor.divide(now, 60_000) != DecimalFloor.divide(since, 60_000), let row = rows[place],
+      let state = row[world].state, state.pointee.isBlank
+    else { return }
+    Followers.release(state)
+    row[world] = World()
   }
 
   /// Values too doubtful to judge no longer stand in the way.

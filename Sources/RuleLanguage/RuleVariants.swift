@@ -10,6 +10,7 @@ package struct RuleVariants: Sendable {
     case refractory
     case clearFor = "clear_for"
     case maxHold = "max_hold"
+    case renew
   }
 
   /// The set as it is.

@@ -41,7 +41,8 @@ package struct FeatureTable: Sendable {
 /// Fills a ``FeatureTable`` by replaying a recording through the engine: the numbers a score is fitted on are those its
 /// components will be judged by.
 package final class FeatureTableBuilder: RowTaker {
-  private let session: ReplaySession
+  private let replay: ReplayWorker
+  private var position: UInt64 = 1
   private let options: ReplaySession.Options
   private let definitions: [ScoreDefinition]
   private let stays: StayRecorder
@@ -54,17 +55,27 @@ package final class FeatureTableBuilder: RowTaker {
     table = FeatureTable(values: [[Int32]](repeating: [], count: candidates.candidates.count))
     stays = StayRecorder(options: options)
     let plan = RulePlan(registry: registry, rules: [], scores: definitions, version: "")
-    session = ReplaySession(plan: plan, options: options, onTransition: { _ in }, onLedger: { _ in })
+    replay = ReplayWorker(plan: plan, options: options)
   }
 
   package func take(_ row: RecordedRow, names: RecordingNames) {
     stays.note(row, names: names)
-    session.take(row, names: names)
+    var none: [ReplayOutput] = []
+    replay.take(row, names: names, position: position, &none)
+    position += UInt64(row.cells.count) + 1
     note(row, names)
   }
 
-  package func take(_ event: RecordedEvent) { session.take(event) }
-  package func note(_ refusal: RecordingRefusal) { session.note(refusal) }
+  package func take(_ event: RecordedEvent, names: RecordingNames) {
+    let device = event.device.isEmpty ? event.patient : event.device
+    let fanned = FannedEvent(
+      event: event, patient: names.patients.number(of: event.patient), device: names.devices.number(of: device))
+    var none: [ReplayOutput] = []
+    replay.take(fanned, names: names, position: position, &none)
+    position += 1
+  }
+
+  package func note(_ refusal: RecordingRefusal) {}
 
   /// The table, and who was watched when.
   package func finish() -> (table: FeatureTable, watched: WatchedCohort) { (table, stays.cohort) }
@@ -79,7 +90,7 @@ package final class FeatureTableBuilder: RowTaker {
     table.times.append(row.time)
     var place = 0
     for (score, definition) in definitions.enumerated() {
-      let state = session.engine.probeScore(score, patient: patient, now: row.time)
+      let state = replay.engine.probeScore(score, patient: patient, now: row.time)
       for component in definition.components.indices {
         let isKnown = state.points[component] >= 0 && state.inputs[component] != ScoreState.absentInput
         table.values[place].append(isKnown ? state.inputs[component] : ScoreFittingInput.unknown)
@@ -94,7 +105,7 @@ package final class FeatureTableBuilder: RowTaker {
       let name = names.patients[UInt32(numbers.count)]
       let isIncluded = options.patients.isEmpty || options.patients.contains(name)
       table.names.append(name)
-      numbers.append(isIncluded ? session.directory.patient(tenant: options.tenant, patient: name) : nil)
+      numbers.append(isIncluded ? replay.directory.patient(tenant: options.tenant, patient: name) : nil)
     }
     return numbers[Int(patient)]
   }

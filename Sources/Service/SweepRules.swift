@@ -2,7 +2,7 @@ import RuleLanguage
 import VitalModel
 import YAMLText
 
-/// What may be set of a rule: a parameter, or one of its keys `for`, `refractory`, `clear_for`, `max_hold`. A parameter of
+/// What may be set of a rule: a parameter, or one of its keys `for`, `refractory`, `renew`, `clear_for`, `max_hold`. A parameter of
 /// that name comes before the key.
 package struct SweepName: Hashable, Sendable, Comparable, CustomStringConvertible {
   package var rule: String
@@ -99,6 +99,7 @@ package struct SweepRules: Sendable {
     case .refractory: rule.refractory
     case .clearFor: rule.clearFor
     case .maxHold: rule.maxHold
+    case .renew: rule.renew
     }
   }
 

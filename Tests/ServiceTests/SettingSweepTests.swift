@@ -1,3 +1,4 @@
+import Configuration
 import Pipeline
 import Recordings
 import Statistics
@@ -8,8 +9,9 @@ import VitalModel
 
 /// Many settings in one pass (issue 6): each world tells what a replay of its rules alone tells.
 @Suite struct SettingSweepTests {
-  private static func rules(_ set: String = "adult-ward") throws -> SweepRules {
-    try SweepRules(files: RuleFiles.read(CommandProgram.rules), set: set)
+  private static let ward = Result { try SweepRules(files: RuleFiles.read(CommandProgram.rules), set: "adult-ward") }
+  private static let charted = Result {
+    try SweepRules(files: RuleFiles.read(CommandProgram.rules), set: "adult-charted")
   }
 
   private static func setting(_ values: [String: [String: DecimalValue]]) -> SweepSetting {
@@ -63,7 +65,7 @@ import VitalModel
 
   @Test(arguments: [1, 2, 3] as [UInt64])
   func aWorldTellsWhatAReplayOfItsRulesAloneTells(seed: UInt64) throws {
-    let rules = try SettingSweepTests.rules()
+    let rules = try SettingSweepTests.ward.get()
     let ids = ["spo2-low", "hr-high", "news2-medium", "shock-index"]
     var worlds = [try rules.world(of: ids)]
     for (limit, hold) in [(88, 0), (91, 30_000), (94, 60_000)] as [(Int64, Int64)] {
@@ -73,13 +75,14 @@ import VitalModel
           SettingSweepTests.setting([
             "spo2-low": ["limit": DecimalValue(mantissa: limit), "for": DecimalValue(mantissa: hold)],
             "hr-high": ["limit": DecimalValue(mantissa: 100 + limit - 85), "refractory": DecimalValue(mantissa: hold)],
+            "news2-medium": ["renew": DecimalValue(mantissa: hold * 120)],
           ])))
     }
     #expect(try SettingSweepTests.check(worlds, SweepWard(seed: seed, step: 10_000, rows: 150)) > 0)
   }
 
   @Test func hourlyChartsAreSweptLikeMonitors() throws {
-    let rules = try SettingSweepTests.rules("adult-charted")
+    let rules = try SettingSweepTests.charted.get()
     let worlds = try (0..<5).map { step in
       try rules.world(
         of: ["spo2-low", "news2-medium"],
@@ -88,8 +91,34 @@ import VitalModel
     #expect(try SettingSweepTests.check(worlds, SweepWard(seed: 5, step: 3_600_000, rows: 80)) > 0)
   }
 
+  @Test func equalWorldsTellTheSameAndHoldNothingOfEachOther() throws {
+    let rules = try SettingSweepTests.ward.get()
+    let world = try rules.world(of: ["spo2-low", "hr-high", "news2-medium"])
+    #expect(
+      try SettingSweepTests.check([world, world, world], SweepWard(seed: 11, step: 10_000, rows: 120)) > 0)
+  }
+
+  @Test func limitsSetForAPatientAndDeviceAlarmsReachEveryWorld() throws {
+    let rules = try SettingSweepTests.ward.get()
+    var options = ReplaySession.Options()
+    let text = """
+      patients: [{ id: p0, flags: [spo2-scale-2] }, { id: p1, age: 12 }, { id: p2, unit: icu }]
+      settings:
+        - { patient: p2, rule: spo2-low, parameter: limit, value: 86, author: dr, reason: known COPD }
+      """
+    options.roster = try RosterFile.parse(
+      text, file: "roster.yaml", registry: rules.plan.registry, rules: rules.plan.rules)
+    let worlds = try ([85, 89, 92] as [Int64]).map { limit in
+      try rules.world(
+        of: ["spo2-low", "news2-medium"],
+        SettingSweepTests.setting(["spo2-low": ["limit": DecimalValue(mantissa: limit)]]))
+    }
+    let ward = SweepWard(seed: 12, step: 10_000, rows: 120, hasAlarms: true)
+    #expect(try SettingSweepTests.check(worlds, ward, options) > 0)
+  }
+
   @Test func passesAndThreadsGiveWhatOneOfEachGives() throws {
-    let rules = try SettingSweepTests.rules()
+    let rules = try SettingSweepTests.ward.get()
     let worlds = try (85...91).map { limit in
       try rules.world(
         of: ["spo2-low"], SettingSweepTests.setting(["spo2-low": ["limit": DecimalValue(mantissa: Int64(limit))]]))
@@ -108,7 +137,7 @@ import VitalModel
   }
 
   @Test func whatMayBeSetIsNamedAndBounded() throws {
-    let rules = try SettingSweepTests.rules()
+    let rules = try SettingSweepTests.ward.get()
     let names = try #require(rules.names(of: "spo2-low"))
     #expect(names.contains { $0.name == "limit" && !$0.isKey && $0.lowest != nil && $0.highest != nil })
     #expect(names.contains { $0.name == "refractory" && $0.isKey && $0.isDuration })
@@ -129,7 +158,7 @@ import VitalModel
   }
 
   @Test func aSettingIsARuleOfItsOwnVersion() throws {
-    let rules = try SettingSweepTests.rules()
+    let rules = try SettingSweepTests.ward.get()
     let plain = try rules.world(of: ["spo2-low"])
     let own = try #require(rules.plan.rules.first { $0.id == "spo2-low" })
     #expect(plain.plan.rules.first { $0.id == "spo2-low" } == own, "without a setting the rule is the set's own")
@@ -178,11 +207,13 @@ struct SweepWard {
   }
 
   let seed: UInt64
+  private let hasAlarms: Bool
   private var rows: [Row] = []
   private let names = RecordingNames()
 
-  init(seed: UInt64, step: Int64, rows count: Int, patients: Int = 4) {
+  init(seed: UInt64, step: Int64, rows count: Int, patients: Int = 4, hasAlarms: Bool = false) {
     self.seed = seed
+    self.hasAlarms = hasAlarms
     var random = Chance(state: seed &* 0x9E37_79B9_7F4A_7C15)
     func chance(_ share: Double) -> Bool { Double.random(in: 0..<1, using: &random) < share }
     guard let registry = try? RuleFiles.read(CommandProgram.rules).registry() else { return }
@@ -224,7 +255,12 @@ struct SweepWard {
   }
 
   func feed(_ taker: any RowTaker, note: (RecordedRow, RecordingNames) -> Void = { _, _ in }) {
-    for row in rows {
+    for (index, row) in rows.enumerated() {
+      if hasAlarms, index % 23 == 0 {
+        let name = names.patients[row.patient]
+        let event = ["procedure", "tachycardia", "cuff-inflating"][index / 46 % 3]
+        taker.take(RecordedEvent(patient: name, time: row.time, event: event, starts: index % 46 == 0), names: names)
+      }
       row.cells.withUnsafeBufferPointer { cells in
         let row = RecordedRow(
           patient: row.patient, device: row.device, tenant: 0, time: row.time, sequence: RecordedRow.absent,
