@@ -44,6 +44,12 @@ package final class ReplaySession {
   package let threads: Int
   private let options: Options
   private let fan: RowFan<ReplayWorker>
+  /// Rows and alarms taken.
+  package private(set) var entries = 0
+  /// Where it goes on from, until it gets there.
+  private var goal: ReplayProgress?
+  /// The states of the progress it was to go on from could not be read back: nothing it gives from there on is right.
+  package private(set) var hasFailedToResume = false
   private var patientCount = 0
   private var refusedBefore = 0
   private var refused: [QuarantineReason: Int] = [:]
@@ -61,12 +67,48 @@ package final class ReplaySession {
   package func take(_ row: RecordedRow, names: RecordingNames) {
     patientCount = max(patientCount, Int(row.patient) + 1)
     fan.take(row, names: names)
+    endOfEntry()
   }
 
   /// One of the device's own alarms.
   package func take(_ event: RecordedEvent, names: RecordingNames) {
     fan.take(event, names: names)
     patientCount = max(patientCount, names.patients.count)
+    endOfEntry()
+  }
+
+  private func endOfEntry() {
+    entries += 1
+    guard let goal, entries == goal.entries else { return }
+    self.goal = nil
+    fan.settle()
+    for (worker, part) in zip(fan.workers, goal.parts) where !worker.restore(part) { hasFailedToResume = true }
+  }
+
+  // MARK: Going on later
+
+  /// Whether rows taken now were evaluated by an earlier run.
+  package var isCatchingUp: Bool { goal != nil }
+
+  /// Goes on from there: the rows before are taken as before, from the first on, and not evaluated again.
+  ///
+  /// - Precondition: nothing was taken yet.
+  /// - Returns: false where it was made with another number of threads.
+  package func resume(from progress: ReplayProgress) -> Bool {
+    precondition(entries == 0)
+    guard progress.threads == threads, progress.entries > 0 else { return false }
+    goal = progress
+    for worker in fan.workers { worker.isCatchingUp = true }
+    return true
+  }
+
+  /// How far it got; its outputs up to here have been given to the sink when this returns.
+  ///
+  /// - Precondition: it is not catching up.
+  package func progress(identity: String) -> ReplayProgress {
+    precondition(!isCatchingUp)
+    fan.settle()
+    return ReplayProgress(identity: identity, entries: entries, parts: fan.workers.map { $0.part() })
   }
 
   /// Counts what the reader could not read.

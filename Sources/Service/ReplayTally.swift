@@ -3,13 +3,13 @@ import Pipeline
 import VitalModel
 
 /// What a replay's engine gave so far, counted as SEMANTICS A7 and D6 say.
-struct ReplayTally {
-  private(set) var alerts = 0
-  private(set) var suppressed = 0
-  private(set) var alertsByRule: [String: Int] = [:]
+struct ReplayTally: Sendable {
+  var alerts = 0
+  var suppressed = 0
+  var alertsByRule: [String: Int] = [:]
   /// Everything anybody would have been told: starts, escalations, updates, ends.
-  private(set) var notifications = 0
-  private(set) var suppressedByStage: [SuppressionStage: [String: Int]] = [:]
+  var notifications = 0
+  var suppressedByStage: [SuppressionStage: [String: Int]] = [:]
   /// Takes the engine's output, oldest first.
   mutating func drain(_ engine: Engine, onTransition: (Transition) -> Void, onLedger: (LedgerRow) -> Void) {
     guard !engine.output.isEmpty else { return }

@@ -19,6 +19,8 @@ final class ReplayWorker: RowWorker {
   let engine: Engine
   /// Engines of other rules that are given every entry as well; what they tell stays with them.
   var companions: [Engine] = []
+  /// Rows are numbered and admitted, and not evaluated: they were before (``ReplayProgress``).
+  var isCatchingUp = false
   private(set) var tally = ReplayTally()
   /// Observations refused, by reason.
   private(set) var refused: [QuarantineReason: Int] = [:]
@@ -77,7 +79,7 @@ final class ReplayWorker: RowWorker {
       hasLast = true
     }
     if hasLast { apply(&last, &position, isLast: true) }
-    if contradictsItself { noteContradiction(row, numbers, position) }
+    if contradictsItself, !isCatchingUp { noteContradiction(row, numbers, position) }
     intake.committed()
     while seriesOrigins.count < intake.seriesCount { seriesOrigins.append(position) }
     drain(&outputs)
@@ -109,6 +111,7 @@ final class ReplayWorker: RowWorker {
     slot.ingestTime = event.event.time
     slot.payload = position
     let alarm = DeviceAlarm(event: event.event.event, hasEnded: !event.event.starts, priority: .medium)
+    if isCatchingUp { return }
     engine.applyDeviceAlarm(slot, alarm)
     for companion in companions { companion.applyDeviceAlarm(slot, alarm) }
     drain(&outputs)
@@ -119,6 +122,35 @@ final class ReplayWorker: RowWorker {
     let companion = Engine(layout: layout, options: options.engine, names: directory)
     if options.roster != nil { companion.adoptRoster(engine.rosterNumber) }
     return companion
+  }
+
+  // MARK: Going on later
+
+  /// What reading the same rows again does not give back.
+  func part() -> ReplayProgress.Part {
+    let states = engine.patientNumbers.compactMap { number in
+      engine.encodeState(of: number).map {
+        ReplayProgress.Part.State(patient: number, position: $0.position, bytes: $0.bytes)
+      }
+    }
+    return ReplayProgress.Part(tally: tally, states: states)
+  }
+
+  /// Ends catching up.
+  ///
+  /// - Returns: whether every state could be read back.
+  func restore(_ part: ReplayProgress.Part) -> Bool {
+    isCatchingUp = false
+    tally = part.tally
+    for state in part.states {
+      do throws(Engine.StateError) {
+        try engine.restoreState(of: state.patient, position: state.position, bytes: state.bytes)
+      } catch {
+        return false
+      }
+    }
+    engine.finishRestoring()
+    return true
   }
 
   // MARK: At the end
@@ -203,6 +235,7 @@ final class ReplayWorker: RowWorker {
   private func apply(_ slot: inout Slot, _ position: inout UInt64, isLast: Bool) {
     slot.payload = position
     position += 1
+    if isCatchingUp { return }
     if isLast { slot.flags.insert(.endOfMessage) }
     engine.apply(slot)
     for companion in companions { companion.apply(slot) }

@@ -36,7 +36,7 @@ package struct FannedEvent: Sendable {
 /// The thread that owns the fan reads, and gives the outputs to the sink; it waits where ``bytesMax`` of rows are under way.
 /// With one worker everything happens on that thread.
 package final class RowFan<Worker: RowWorker> {
-  /// By patient number modulo their count. To be read after ``finish()`` only.
+  /// By patient number modulo their count. To be used after ``settle()`` or ``finish()`` only.
   package let workers: [Worker]
 
   /// Rows handed over at once: long enough that handing over costs nothing, short against what is under way.
@@ -121,10 +121,16 @@ package final class RowFan<Worker: RowWorker> {
     endOfEntry(names)
   }
 
-  /// Waits for the workers and gives the rest of their outputs to the sink; nothing may be taken afterwards.
-  package func finish() {
+  /// Waits until everything taken so far is done and its outputs are given to the sink; ``workers`` may be used until the
+  /// next row.
+  package func settle() {
     if batch.count > 0 { handOver() }
     while !underWay.isEmpty { collectFirst() }
+  }
+
+  /// Waits for the workers and gives the rest of their outputs to the sink; nothing may be taken afterwards.
+  package func finish() {
+    settle()
     for lane in lanes { lane.end() }
     lanes = []
   }

@@ -33,6 +33,8 @@ enum ReplayCommand {
       Flag("--ablate", "what each suppression stage is worth: the replay once more without each that held something"),
       Flag("--compare", "RULES", "which alerts another rule directory, rule file or set gains, loses or moves"),
       Flag("--compare-set", "NAME", "set of the other rule directory (default that of --set)"),
+      Flag("--resume", "FILE", "keep progress here; after an interruption the same command goes on from it"),
+      Flag("--resume-rows", "N", "note progress every N rows (default 100000, and 20 s apart)"),
       Flag("--epoch", "T", "what relative time_s counts from (default 2020-01-01T00:00:00Z)"),
       Flag("--device", "ID", "device of a wide CSV (default its patient_id)"),
       Flag("--map", "COLUMN=KEY[:UNIT]", repeats: true, "meaning of a column with a name of its own"),
@@ -55,16 +57,30 @@ enum ReplayCommand {
     if arguments.has("--ablate") { return try ablate(arguments) }
     let inputs = try RecordingInputs(arguments)
     if let broker = arguments.value("--mqtt") { return try Playback.publish(inputs, to: broker, arguments) }
-    let outputs = try ReplayOutputs(arguments)
     var options = try options(arguments, inputs.registry, rules: inputs.plan.rules)
     options.wanted = arguments.has("--suppressed") ? [.told, .held, .lines] : [.told, .lines]
+    let resume = try ReplayResume(
+      arguments, inputs, threads: options.joinsPatients ? 1 : options.threads)
+    let outputs = try ReplayOutputs(arguments, goingOnFrom: resume?.found, resume)
     let session = ReplaySession(plan: inputs.plan, options: options) { outputs.write($0) }
+    if let found = resume?.found {
+      guard session.resume(from: found) else {
+        throw CommandFailure(
+          ExitCode.failed, "replay: the system has no thread to give; try again, or with --threads 1")
+      }
+      printError("vigil: going on after \(found.entries) rows")
+    }
     let clock = ContinuousClock()
     let start = clock.now
-    try feed(session, inputs, arguments)
+    try feed(session, inputs, arguments) { _, _ in resume?.note(session, outputs) }
+    if session.hasFailedToResume || session.isCatchingUp {
+      throw CommandFailure(
+        ExitCode.failed, "replay: cannot go on from \(arguments.value("--resume") ?? ""): remove it to begin anew")
+    }
     var summary = session.finish(seconds: (clock.now - start) / .seconds(1))
     summary.showsStages = arguments.has("--stage-report")
     outputs.close()
+    resume?.remove()
     printSummary(summary, arguments, ruleSet: inputs.setName)
     return ExitCode.ok
   }
@@ -224,10 +240,41 @@ final class ReplayOutputs {
   private let suppressed: FileHandle?
   private var alertBuffer: [UInt8] = []
   private var heldBuffer: [UInt8] = []
+  private var alertBytes = 0
+  private var heldBytes = 0
 
-  init(_ arguments: Arguments) throws(CommandFailure) {
+  /// - Parameter progress: what an earlier run wrote up to there stays, what it wrote after goes.
+  init(
+    _ arguments: Arguments, goingOnFrom progress: ReplayProgress? = nil, _ resume: ReplayResume? = nil
+  ) throws(CommandFailure) {
+    if let progress, let resume {
+      let paths = (arguments.value("--alerts"), arguments.value("--suppressed"))
+      try resume.check([(paths.0, progress.alertBytes), (paths.1, progress.heldBytes)])
+      (alertBytes, heldBytes) = (progress.alertBytes, progress.heldBytes)
+      alerts =
+        try paths.0.map { path throws(CommandFailure) in
+          try ReplayOutputs.goOn(path, at: progress.alertBytes)
+        } ?? .standardOutput
+      suppressed = try paths.1.map { path throws(CommandFailure) in
+        try ReplayOutputs.goOn(path, at: progress.heldBytes)
+      }
+      return
+    }
     alerts = try arguments.value("--alerts").map(ReplayOutputs.open) ?? .standardOutput
     suppressed = try arguments.value("--suppressed").map(ReplayOutputs.open)
+  }
+
+  private static func goOn(_ path: String, at offset: Int) throws(CommandFailure) -> FileHandle {
+    guard let handle = FileHandle(forWritingAtPath: path),
+      (try? handle.truncate(atOffset: UInt64(offset))) != nil, (try? handle.seek(toOffset: UInt64(offset))) != nil
+    else { throw CommandFailure(ExitCode.failed, "\(path): cannot be written") }
+    return handle
+  }
+
+  /// Bytes written so far, all of them in the files.
+  func sizes() -> (alerts: Int, held: Int) {
+    flush()
+    return (alertBytes, heldBytes)
   }
 
   private static func open(_ path: String) throws(CommandFailure) -> FileHandle {
@@ -264,6 +311,8 @@ final class ReplayOutputs {
   }
 
   private func flush() {
+    alertBytes += alertBuffer.count
+    heldBytes += heldBuffer.count
     if !alertBuffer.isEmpty { try? alerts.write(contentsOf: alertBuffer) }
     if !heldBuffer.isEmpty { try? suppressed?.write(contentsOf: heldBuffer) }
     alertBuffer.removeAll(keepingCapacity: true)

@@ -17,8 +17,10 @@ enum StoreReplay {
   }
 
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
-    for flag in ["--mqtt", "--events", "--epoch", "--device", "--map", "--columns", "--ablate", "--compare"]
-    where arguments.has(flag) {
+    let recordedOnly = [
+      "--mqtt", "--events", "--epoch", "--device", "--map", "--columns", "--ablate", "--compare", "--resume",
+    ]
+    for flag in recordedOnly where arguments.has(flag) {
       throw CommandFailure(ExitCode.usage, "replay: `\(flag)` is for recordings; `vigil export` makes one of a store")
     }
     let access = try StoreAccess(path: arguments.positional[0], arguments)

@@ -114,6 +114,81 @@ import VitalModel
     #expect(try run(text, threads: 3, some, events: [alarm]) == few)
   }
 
+  /// A run that is cut off at `stop` rows after its progress was noted at `noted`, and the run that goes on from there.
+  private func interrupted(_ bytes: [UInt8], threads: Int, noted: Int, stop: Int) throws -> Ran {
+    let plan = try #require(ParallelReplayTests.plan)
+    var options = ReplaySession.Options()
+    options.threads = threads
+    options.wanted = [.told, .held, .lines]
+    var ran = Ran()
+    let sink: (ReplayOutput) -> Void = { output in
+      switch output {
+      case .toldLine(let line): ran.told.append(String(decoding: line, as: UTF8.self))
+      case .heldLine(let line): ran.held.append(String(decoding: line, as: UTF8.self))
+      case .told, .held: Issue.record("lines were asked for")
+      }
+    }
+    var stored: [UInt8] = []
+    var sizes = (told: 0, held: 0)
+    let first = ReplaySession(plan: plan, options: options, sink: sink)
+    let reader = RecordingReader(
+      [RecordingFile(name: "ward", source: Bytes(rest: bytes[...]))], registry: plan.registry
+    ) { first.note($0) }
+    try reader.forEach { row in
+      if first.entries == noted {
+        stored = first.progress(identity: "this").bytes
+        sizes = (ran.told.count, ran.held.count)
+      }
+      first.take(row, names: reader.names)
+      return first.entries < stop
+    }
+    // What was written after the note is cut off again.
+    ran.told.removeLast(ran.told.count - sizes.told)
+    ran.held.removeLast(ran.held.count - sizes.held)
+    let progress = try #require(ReplayProgress(stored))
+    #expect(progress.entries == noted && progress.identity == "this")
+    let second = ReplaySession(plan: plan, options: options, sink: sink)
+    #expect(second.resume(from: progress))
+    let again = RecordingReader(
+      [RecordingFile(name: "ward", source: Bytes(rest: bytes[...]))], registry: plan.registry
+    ) { second.note($0) }
+    try again.forEach { row in
+      second.take(row, names: again.names)
+      return true
+    }
+    #expect(!second.hasFailedToResume && !second.isCatchingUp)
+    var summary = second.finish(seconds: 0)
+    summary.showsStages = true
+    ran.summary = summary.json
+    return ran
+  }
+
+  @Test func aReplayThatWasCutOffGoesOnToTheSameBytes() throws {
+    let text = inTurn(patients: 5, minutes: 80)
+    for threads in [1, 2] {
+      let whole = try run(text, threads: threads)
+      for noted in [1, 150, 333] {
+        #expect(try interrupted(text, threads: threads, noted: noted, stop: noted + 40) == whole, "\(noted)")
+      }
+    }
+  }
+
+  @Test func damagedProgressIsRefused() throws {
+    let plan = try #require(ParallelReplayTests.plan)
+    let bytes = ReplaySession(plan: plan, options: .init()) { _ in }.progress(identity: "x").bytes
+    #expect(ReplayProgress(bytes) != nil)
+    for place in bytes.indices {
+      var damaged = bytes
+      damaged[place] ^= 1
+      #expect(ReplayProgress(damaged) == nil)
+    }
+    #expect(ReplayProgress(Array(bytes.dropLast())) == nil && ReplayProgress([]) == nil)
+    let other = try #require(ReplayProgress(bytes))
+    var options = ReplaySession.Options()
+    options.threads = other.threads + 1
+    #expect(!ReplaySession(plan: plan, options: options) { _ in }.resume(from: other))
+  }
+
   @Test func patientsBehindOneGatewayStayOnOneThread() throws {
     let plan = try #require(ParallelReplayTests.plan)
     var options = ReplaySession.Options()

@@ -110,4 +110,25 @@ import VitalModel
     #expect(missing.status == .code(1) && missing.stderr.split(separator: "\n").count == 1)
     #expect(missing.stderr.contains("no alert `a-0000` in"))
   }
+
+  @Test func progressOfAnotherReplayIsRefused() throws {
+    let bench = try Bench()
+    let progress = bench.program.folder.file("progress")
+    let outputs = ["--alerts", bench.program.folder.file("alerts"), "--resume", progress]
+    let command = ["replay", bench.recording, "--rules", bench.strict]
+    let printed = try bench.run(command + ["--resume", progress])
+    #expect(printed.status == .code(2) && printed.stderr.contains("needs `--alerts FILE`"))
+    let whole = try bench.run(command + outputs + ["--resume-rows", "50", "--json"])
+    #expect(whole.status == .code(0), "\(whole.stderr)")
+    #expect(!FileManager.default.fileExists(atPath: progress), "a replay that is through leaves none")
+    _ = try bench.program.folder.write("rubbish", to: "progress")
+    let damaged = try bench.run(command + outputs)
+    #expect(damaged.status == .code(1) && damaged.stderr.contains("damaged"))
+    let plan = try RuleFiles.read(bench.strict).plan(set: nil)
+    let other = ReplaySession(plan: plan, options: .init()) { _ in }.progress(identity: "sha256:other")
+    try Data(other.bytes).write(to: URL(fileURLWithPath: progress))
+    let strange = try bench.run(command + outputs)
+    #expect(strange.status == .code(1) && strange.stderr.contains("is of another replay"))
+    #expect(try bench.program.lines("alerts").count > 2, "outputs are left alone")
+  }
 }
