@@ -12,8 +12,10 @@ package struct TuningPage: Sendable {
   package var crossValidated: [PageFigure] = []
   /// Of patients nobody had looked at.
   package var heldOut: [PageFigure] = []
-  /// The chosen setting less today's, paired by patient.
+  /// The same less today's rules, paired by patient.
   package var comparison: [PageFigure] = []
+  /// By group of patients, cross-validated.
+  package var groups: [Group] = []
   /// How much the choice matters: one sentence each.
   package var flatness: [String] = []
   /// Folds, rungs, what was left out: one sentence each.
@@ -24,6 +26,24 @@ package struct TuningPage: Sendable {
   package var clock: [ClockPoint] = []
   package var stages: [StageEffect] = []
   package var traces: [PatientTrace] = []
+
+  /// Patients of one kind.
+  package struct Group: Sendable {
+    package var name: String
+    package var patients: Int
+    package var events: Int
+    package var detected: Int
+    package var sensitivity: Figure?
+    package var burden: Figure?
+    package var margin: Figure?
+
+    package init(_ name: String, patients: Int, events: Int, detected: Int) {
+      self.name = name
+      self.patients = patients
+      self.events = events
+      self.detected = detected
+    }
+  }
 
   /// - Parameters:
   ///   - report: of the chosen setting.
@@ -77,7 +97,19 @@ package struct TuningPage: Sendable {
         + "burden and what was sought.")
     out.figures("Cross-validated: each patient judged by a setting chosen on others. Quote these", crossValidated)
     out.figures("Held out: patients nobody had looked at, judged once", heldOut)
-    out.figures("Chosen less today, paired by patient", comparison)
+    out.figures("Cross-validated less today, paired by patient", comparison)
+    if !groups.isEmpty {
+      out.table(
+        "By group of patients, cross-validated",
+        head: ["", "Patients", "Detected", "Sensitivity", "A patient-day", "Margin"],
+        rows: groups.map { group in
+          [
+            group.name, "\(group.patients)", "\(group.detected) of \(group.events)",
+            FigureStyle.share.both(group.sensitivity), FigureStyle.number.both(group.burden),
+            FigureStyle.signed.both(group.margin),
+          ]
+        })
+    }
     out.list(notes)
   }
 }

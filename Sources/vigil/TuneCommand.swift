@@ -30,7 +30,7 @@ enum TuneCommand {
       Flag("--holdout", "0.2", "share of the patients nobody looks at until the end"),
       Flag("--threads", "N", "of the search (default: every core)"),
       Flag("--write-rule", "FILE", "the rules with the chosen setting, as a file that runs by itself"),
-    ] + EvaluateCommand.command.flags.filter { !["--rule", "--by"].contains($0.name) },
+    ] + EvaluateCommand.command.flags.filter { !["--rule", "--by", "--ablate"].contains($0.name) },
     positional: "INPUT...", run: run)
 
   @Sendable
@@ -61,7 +61,12 @@ enum TuneCommand {
     input.dataDigest = try EvaluateCommand.digest(inputs.paths + [arguments.value("--labels") ?? ""])
     let report = TuningReport(input)
     let setting = spec.setting(input.positions[report.choice.final.position])
-    let evaluation = try trial.evaluation(of: setting, input)
+    let chosen = try trial.chosen(setting, input)
+    let evaluation = EvaluationReport(chosen.input, trial.evaluation)
+    if let target = arguments.value("--report") {
+      let page = EvaluationPageMaker(inputs: inputs, arguments: arguments, options: trial.session)
+      try page.write(report, evaluation, chosen.input, chosen.names, to: target)
+    }
     try show(report, evaluation, arguments)
     if let path = arguments.value("--write-rule") {
       try TunedRuleFile(report, sweep, setting).write(to: path, files)

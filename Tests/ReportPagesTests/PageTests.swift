@@ -137,7 +137,10 @@ import VitalModel
       ] { #expect(page.html.contains(words), "\(page.name) lacks \(words)") }
     }
     let tuning = PageTests.pages[1].html
-    for words in ["Quote these", "Held out", "Chosen less today", "94 or less: 2", "4 of 9 settings", "The rule file"] {
+    for words in [
+      "Quote these", "Held out", "Cross-validated less today", "sex female", "94 or less: 2", "4 of 9 settings",
+      "The rule file",
+    ] {
       #expect(tuning.contains(words), "\(words)")
     }
   }

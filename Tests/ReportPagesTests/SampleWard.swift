@@ -118,6 +118,7 @@ enum SampleWard {
     ]
     page.heldOut = [PageFigure("Sensitivity", figure(0.66, 0.2))]
     page.comparison = [PageFigure("Sensitivity", figure(-0.02, 0.05), .signed)]
+    page.groups = [TuningPage.Group("sex female", patients: 30, events: 10, detected: 6)]
     page.flatness = ["4 of 9 settings lie within one standard error: limit 88 to 91."]
     page.notes = ["5 folds by patient.", hostile]
     page.score = ScoreSheet(
