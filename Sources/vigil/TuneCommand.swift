@@ -30,11 +30,12 @@ enum TuneCommand {
       Flag("--holdout", "0.2", "share of the patients nobody looks at until the end"),
       Flag("--threads", "N", "of the search (default: every core)"),
       Flag("--write-rule", "FILE", "the rules with the chosen setting, as a file that runs by itself"),
-    ] + EvaluateCommand.command.flags.filter { !["--rule", "--by"].contains($0.name) },
+    ] + ScoreFitCommand.flags + EvaluateCommand.command.flags.filter { !["--rule", "--by"].contains($0.name) },
     positional: "INPUT...", run: run)
 
   @Sendable
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    if arguments.has("--fit-score") { return try ScoreFitCommand.run(arguments) }
     try arguments.expectPositional(
       1...1000, "tune INPUT... --labels FILE --rule ID --sweep NAME=from:to:step [OPTIONS]")
     if arguments.positional.count == 1, StoreReplay.isStore(arguments.positional[0]) {
