@@ -4,16 +4,6 @@ import Recordings
 import Statistics
 import VitalModel
 
-/// What a recording is fed to.
-package protocol RowTaker: AnyObject {
-  func take(_ row: RecordedRow, names: RecordingNames)
-  func take(_ event: RecordedEvent, names: RecordingNames)
-  /// Counts what the reader could not read.
-  func note(_ refusal: RecordingRefusal)
-}
-
-extension ReplaySession: RowTaker {}
-
 /// A world and its tables.
 struct SweepPlan: Sendable {
   let world: SweepWorld
