@@ -176,7 +176,7 @@ struct TuneTrial {
   // MARK: The chosen setting
 
   /// The chosen setting by itself, with chance beside it, on all patients but those held out.
-  func evaluation(of setting: SweepSetting, _ input: TuningInput) throws(CommandFailure) -> EvaluationReport {
+  func judged(_ setting: SweepSetting, _ input: TuningInput) throws(CommandFailure) -> JudgedSetting {
     let result = try result(of: [setting], session)
     let (cohort, places) = input.cohort.cohort.restricted(to: input.cohort.folds.all)
     let alerts = result.alerts[0].compactMap { alert -> EvaluatedAlert? in
@@ -185,9 +185,18 @@ struct TuneTrial {
       moved.patient = patient
       return moved
     }
-    let report = EvaluationInput(
+    let own = EvaluationInput(
       cohort: cohort, alerts: alerts, rules: result.rules[0], notifications: result.notifications[0],
       dataDigest: input.dataDigest, rulesVersion: try world(setting).plan.version)
-    return EvaluationReport(report, evaluation)
+    let names = zip(result.watched.names, places).compactMap { $1 == nil ? nil : $0 }
+    return JudgedSetting(input: own, report: EvaluationReport(own, evaluation), names: names)
   }
+}
+
+/// One setting as `vigil evaluate` sees it.
+struct JudgedSetting {
+  var input: EvaluationInput
+  var report: EvaluationReport
+  /// Of the patients, by position.
+  var names: [String]
 }

@@ -24,13 +24,8 @@ struct TunedRuleFile: FigureWords {
         ExitCode.failed,
         "tune: no setting reaches what was asked (\(report.input.objective.words)): \(path) is not written")
     }
-    let text: String
-    do throws(SweepProblem) {
-      text = try sweep.text(of: report.input.rules, setting, source: source)
-    } catch {
-      throw CommandFailure(ExitCode.failed, "tune: \(path) is not written: \(error.description)")
-    }
-    guard FileManager.default.createFile(atPath: path, contents: Data((head + text).utf8)) else {
+    let text = try text()
+    guard FileManager.default.createFile(atPath: path, contents: Data(text.utf8)) else {
       throw CommandFailure(ExitCode.failed, "\(path): cannot be written")
     }
     do throws(RuleFiles.Failure) {
@@ -38,6 +33,15 @@ struct TunedRuleFile: FigureWords {
       _ = try RuleFiles.read(path, defaults: defaults).plan(set: nil)
     } catch {
       throw CommandFailure(ExitCode.failed, "tune: what was written does not load: \(error.description)")
+    }
+  }
+
+  /// The whole file.
+  func text() throws(CommandFailure) -> String {
+    do throws(SweepProblem) {
+      return head + (try sweep.text(of: report.input.rules, setting, source: source))
+    } catch {
+      throw CommandFailure(ExitCode.failed, "tune: the rule cannot be written: \(error.description)")
     }
   }
 
