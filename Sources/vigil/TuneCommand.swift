@@ -65,13 +65,13 @@ enum TuneCommand {
     let report = TuningReport(input)
     let setting = spec.setting(input.positions[report.choice.final.position])
     let judged = try trial.judged(setting, input)
-    let rule = TunedRuleFile(report, sweep, setting)
+    let rule = TunedRuleFile(report, sweep, setting, files)
     if let path = arguments.value("--report") {
       let maker = EvaluationPageMaker(inputs: inputs, arguments: arguments, options: session)
       try TunePage(report, judged, rule: report.choice.final.meetsTarget ? try rule.text() : "").write(to: path, maker)
     }
     try show(report, judged.report, arguments)
-    if let path = arguments.value("--write-rule") { try rule.write(to: path, files) }
+    if let path = arguments.value("--write-rule") { try rule.write(to: path) }
     return ExitCode.ok
   }
 

@@ -1,24 +1,27 @@
 import Foundation
+import RuleLanguage
 import Service
 import Statistics
 import VitalModel
+import YAMLText
 
 /// Tuned rules as a file that runs by itself, with where their numbers come from.
 struct TunedRuleFile: FigureWords {
   private let report: TuningReport
   private let sweep: SweepRules
   private let setting: SweepSetting
+  /// The rules it was tuned from.
+  private let files: RuleFiles
 
-  init(_ report: TuningReport, _ sweep: SweepRules, _ setting: SweepSetting) {
+  init(_ report: TuningReport, _ sweep: SweepRules, _ setting: SweepSetting, _ files: RuleFiles) {
     self.report = report
     self.sweep = sweep
     self.setting = setting
+    self.files = files
   }
 
   /// Writes the file and reads it back as any rule file is read.
-  ///
-  /// - Parameter files: the rules it was tuned from, whose charts it needs beside it.
-  func write(to path: String, _ files: RuleFiles) throws(CommandFailure) {
+  func write(to path: String) throws(CommandFailure) {
     guard report.choice.final.meetsTarget else {
       throw CommandFailure(
         ExitCode.failed,
@@ -39,10 +42,23 @@ struct TunedRuleFile: FigureWords {
   /// The whole file.
   func text() throws(CommandFailure) -> String {
     do throws(SweepProblem) {
-      return head + (try sweep.text(of: report.input.rules, setting, source: source))
+      let rules = try sweep.text(of: report.input.rules, setting, source: source)
+      let used = try sweep.world(of: report.input.rules, setting).plan.scores.map(\.id)
+      return head + ([rules] + charts(used)).joined(separator: "---\n")
     } catch {
       throw CommandFailure(ExitCode.failed, "tune: the rule cannot be written: \(error.description)")
     }
+  }
+
+  /// Charts that stand in the rule files themselves; those of the folder `scores` every rule file finds.
+  private func charts(_ used: [String]) -> [String] {
+    files.sources.filter { source in
+      !["scores/", "sets/", "maps/"].contains { source.path.hasPrefix($0) }
+    }.flatMap { source in
+      (try? YAMLDocument.parseAll(source.text, file: source.path)) ?? []
+    }.filter { node in
+      node["rule"] == nil && node["score"]?.scalar.map(used.contains) == true
+    }.map { YAMLWriter.text($0) }
   }
 
   private var head: String {
