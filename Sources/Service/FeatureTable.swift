@@ -6,13 +6,18 @@ import VitalModel
 
 /// What every candidate input of a score was at every message of a recording.
 package struct FeatureTable: Sendable {
-  /// By row, in the order of the recording: the patient's number in the recording, and event time.
+  /// By row, by patient and then in the order of the recording: the patient's number in the recording, and event time.
   package fileprivate(set) var patients: [UInt32] = []
   package fileprivate(set) var times: [Int64] = []
   /// Names of patients, by the recording's numbers.
-  package fileprivate(set) var names: [String] = []
+  package let names: [String]
   /// By candidate, by row: steps of its grid; ``Statistics/ScoreFittingInput/unknown``.
   package fileprivate(set) var values: [[Int32]]
+
+  fileprivate init(names: [String], values: [[Int32]]) {
+    self.names = names
+    self.values = values
+  }
 
   package var count: Int { times.count }
 
@@ -39,74 +44,107 @@ package struct FeatureTable: Sendable {
 }
 
 /// Fills a ``FeatureTable`` by replaying a recording through the engine: the numbers a score is fitted on are those its
-/// components will be judged by.
+/// components will be judged by. The table is the same for any number of threads.
 package final class FeatureTableBuilder: RowTaker {
-  private let replay: ReplayWorker
-  private var position: UInt64 = 1
-  private let options: ReplaySession.Options
-  private let definitions: [ScoreDefinition]
+  private let fan: RowFan<FeatureWorker>
   private let stays: StayRecorder
-  private var table: FeatureTable
-  private var numbers: [UInt32?] = []
+  private var names: [String] = []
 
   package init(_ candidates: ScoreCandidates, registry: VitalRegistry, options: ReplaySession.Options) {
-    self.options = options
-    definitions = candidates.definitions
-    table = FeatureTable(values: [[Int32]](repeating: [], count: candidates.candidates.count))
     stays = StayRecorder(options: options)
-    let plan = RulePlan(registry: registry, rules: [], scores: definitions, version: "")
-    replay = ReplayWorker(plan: plan, options: options)
+    let plan = RulePlan(registry: registry, rules: [], scores: candidates.definitions, version: "")
+    var options = options
+    options.engine.recordsDocuments = false
+    options.engine.recordsEvidence = false
+    fan = RowFan(
+      threads: options.joinsPatients ? 1 : options.threads, make: { [options] _ in FeatureWorker(plan, options) },
+      sink: { _ in })
   }
 
   package func take(_ row: RecordedRow, names: RecordingNames) {
     stays.note(row, names: names)
-    var none: [ReplayOutput] = []
-    replay.take(row, names: names, position: position, &none)
-    position += UInt64(row.cells.count) + 1
-    note(row, names)
+    while self.names.count <= Int(row.patient) { self.names.append(names.patients[UInt32(self.names.count)]) }
+    fan.take(row, names: names)
   }
 
-  package func take(_ event: RecordedEvent, names: RecordingNames) {
-    let device = event.device.isEmpty ? event.patient : event.device
-    let fanned = FannedEvent(
-      event: event, patient: names.patients.number(of: event.patient), device: names.devices.number(of: device))
-    var none: [ReplayOutput] = []
-    replay.take(fanned, names: names, position: position, &none)
-    position += 1
-  }
-
+  package func take(_ event: RecordedEvent, names: RecordingNames) { fan.take(event, names: names) }
   package func note(_ refusal: RecordingRefusal) {}
 
   /// The table, and who was watched when.
-  package func finish() -> (table: FeatureTable, watched: WatchedCohort) { (table, stays.cohort) }
+  package func finish() -> (table: FeatureTable, watched: WatchedCohort) {
+    fan.finish()
+    let order = order()
+    var table = FeatureTable(names: names, values: [])
+    table.patients = order.map { fan.workers[$0.worker].patients[$0.row] }
+    table.times = order.map { fan.workers[$0.worker].times[$0.row] }
+    for column in fan.workers.first?.values.indices ?? 0..<0 {
+      table.values.append(order.map { fan.workers[$0.worker].values[column][$0.row] })
+      for worker in fan.workers { worker.values[column] = [] }
+    }
+    return (table, stays.cohort)
+  }
 
-  private func note(_ row: RecordedRow, _ names: RecordingNames) {
+  /// Rows by patient, each patient's in their order: a patient's rows are all with one worker.
+  private func order() -> [(worker: Int, row: Int)] {
+    var counts = [Int](repeating: 0, count: names.count + 1)
+    for worker in fan.workers { for patient in worker.patients { counts[Int(patient) + 1] += 1 } }
+    for patient in counts.indices.dropFirst() { counts[patient] += counts[patient - 1] }
+    var order = [(worker: Int, row: Int)](repeating: (0, 0), count: counts.last ?? 0)
+    for (number, worker) in fan.workers.enumerated() {
+      for (row, patient) in worker.patients.enumerated() {
+        order[counts[Int(patient)]] = (number, row)
+        counts[Int(patient)] += 1
+      }
+    }
+    return order
+  }
+}
+
+/// The candidate inputs of one worker's patients.
+final class FeatureWorker: RowWorker {
+  typealias Output = ReplayOutput
+
+  private let replay: ReplayWorker
+  private let options: ReplaySession.Options
+  private let definitions: [ScoreDefinition]
+  /// As in ``FeatureTable``, of this worker's patients.
+  private(set) var patients: [UInt32] = []
+  private(set) var times: [Int64] = []
+  var values: [[Int32]]
+
+  init(_ plan: RulePlan, _ options: ReplaySession.Options) {
+    self.options = options
+    definitions = plan.scores
+    replay = ReplayWorker(plan: plan, options: options)
+    values = [[Int32]](repeating: [], count: plan.scores.reduce(0) { $0 + $1.components.count })
+  }
+
+  func take(_ row: RecordedRow, names: RecordingNames, position: UInt64, _ outputs: inout [ReplayOutput]) {
+    replay.take(row, names: names, position: position, &outputs)
     if let from = options.from, row.time < from { return }
     if let to = options.to, row.time >= to { return }
-    guard !row.cells.isEmpty, Timestamp.accepted.contains(row.time), let patient = number(row.patient, names) else {
-      return
-    }
-    table.patients.append(row.patient)
-    table.times.append(row.time)
+    let name = names.patients[row.patient]
+    guard !row.cells.isEmpty, Timestamp.accepted.contains(row.time),
+      options.patients.isEmpty || options.patients.contains(name)
+    else { return }
+    note(row, replay.directory.patient(tenant: options.tenant, patient: name))
+  }
+
+  func take(_ event: FannedEvent, names: RecordingNames, position: UInt64, _ outputs: inout [ReplayOutput]) {
+    replay.take(event, names: names, position: position, &outputs)
+  }
+
+  private func note(_ row: RecordedRow, _ patient: UInt32) {
+    patients.append(row.patient)
+    times.append(row.time)
     var place = 0
     for (score, definition) in definitions.enumerated() {
       let state = replay.engine.probeScore(score, patient: patient, now: row.time)
       for component in definition.components.indices {
         let isKnown = state.points[component] >= 0 && state.inputs[component] != ScoreState.absentInput
-        table.values[place].append(isKnown ? state.inputs[component] : ScoreFittingInput.unknown)
+        values[place].append(isKnown ? state.inputs[component] : ScoreFittingInput.unknown)
         place += 1
       }
     }
-  }
-
-  /// The patient's number in the session's directory; nil: not among those asked for.
-  private func number(_ patient: UInt32, _ names: RecordingNames) -> UInt32? {
-    while numbers.count <= Int(patient) {
-      let name = names.patients[UInt32(numbers.count)]
-      let isIncluded = options.patients.isEmpty || options.patients.contains(name)
-      table.names.append(name)
-      numbers.append(isIncluded ? replay.directory.patient(tenant: options.tenant, patient: name) : nil)
-    }
-    return numbers[Int(patient)]
   }
 }

@@ -36,6 +36,11 @@ enum ScoreFitCommand {
     let run = try made(arguments, files, inputs, candidates)
     let result = try run.run()
     let output = ScoreFitOutput(run, result, digest: digest)
+    if let path = arguments.value("--report") {
+      let maker = EvaluationPageMaker(inputs: inputs, arguments: arguments, options: run.session)
+      try ScoreFitPage(run, result, output, try EvaluateCommand.options(arguments), digest: digest)
+        .write(to: path, maker)
+    }
     try write(output, arguments, files)
     return ExitCode.ok
   }

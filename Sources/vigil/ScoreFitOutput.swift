@@ -8,7 +8,7 @@ struct ScoreFitOutput {
   private let run: ScoreFitRun
   private let result: ScoreFitResult
   private let digest: String
-  private let score: FittedScoreText
+  let score: FittedScoreText
 
   init(_ run: ScoreFitRun, _ result: ScoreFitResult, digest: String) {
     self.run = run
@@ -114,7 +114,7 @@ struct ScoreFitOutput {
     }
   }
 
-  private func number(_ value: Double) -> String {
+  func number(_ value: Double) -> String {
     DecimalValue(mantissa: Int64((value * 1000).rounded()), exponent: -3).normalized.description
   }
 

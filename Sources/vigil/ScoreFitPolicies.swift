@@ -25,13 +25,18 @@ struct ScoreFitPolicies {
 
   private(set) var trials: [Trial] = []
   private var known: Set<Trial> = []
+  /// By score: the most points it can give.
+  private let most: [Int]
 
-  /// - Parameter totals: by score, of the rows it was fitted on.
-  init(totals: [[Int]]) {
+  /// - Parameters:
+  ///   - totals: by score, of every row.
+  ///   - most: by score, the most points it can give.
+  init(totals: [[Int]], most: [Int]) {
+    self.most = most
     for (score, totals) in totals.enumerated() {
       for limit in ScoreFitPolicies.limits(totals) {
         for renew in ScoreFitPolicies.renewals {
-          add(Trial(score: score, policy: Policy(limit: limit, margin: min(2, limit), renew: renew)))
+          add(Trial(score: score, policy: Policy(limit: limit, margin: min(2, limit - 1), renew: renew)))
         }
       }
     }

@@ -65,7 +65,7 @@ struct ScoreFitRun {
         ExitCode.failed, "no input tells events from other hours better than chance in every fold: no score is fitted")
     }
     let tuning = TuningCohort(cohort, folds: folds, convention: convention, seed: seed)
-    var search = ScoreFitPolicies(totals: fits.map { $0.totals(rows) })
+    var search = ScoreFitPolicies(totals: fits.map { $0.totals(rows) }, most: fits.map(\.most))
     var tallies: [SettingTally] = []
     for round in 0...ScoreFitPolicies.rounds {
       report("judging \(search.trials.count - tallies.count) policies")

@@ -28,13 +28,16 @@ enum TuneCommand {
       Flag("--folds", "5", "parts the patients are split into; each is judged by what the others chose"),
       Flag("--fold-by", "COLUMN", "split by a column of the roster (unit, sex, age) instead"),
       Flag("--holdout", "0.2", "share of the patients nobody looks at until the end"),
-      Flag("--threads", "N", "of the search (default: every core)"),
       Flag("--write-rule", "FILE", "the rules with the chosen setting, as a file that runs by itself"),
-    ] + EvaluateCommand.command.flags.filter { !["--rule", "--by", "--ablate"].contains($0.name) },
+    ] + ScoreFitCommand.flags + EvaluateCommand.command.flags.filter { !othersFlags.contains($0.name) },
     positional: "INPUT...", run: run)
+
+  /// Options of `evaluate` that mean something else here, or nothing.
+  private static let othersFlags: Set = ["--rule", "--by", "--ablate"]
 
   @Sendable
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    if arguments.has("--fit-score") { return try ScoreFitCommand.run(arguments) }
     try arguments.expectPositional(
       1...1000, "tune INPUT... --labels FILE --rule ID --sweep NAME=from:to:step [OPTIONS]")
     if arguments.positional.count == 1, StoreReplay.isStore(arguments.positional[0]) {
@@ -52,25 +55,23 @@ enum TuneCommand {
     let options = try TuneOptions(arguments, cores: ProcessInfo.processInfo.activeProcessorCount)
     let inputs = try RecordingInputs(
       arguments, files: files, plan: sweep.plan, setName: set ?? "all", paths: arguments.positional)
+    let session = try ReplayCommand.options(arguments, inputs.registry, rules: sweep.plan.rules)
     let trial = TuneTrial(
-      spec: spec, sweep: sweep, options: options, evaluation: try EvaluateCommand.options(arguments),
-      session: try ReplayCommand.options(arguments, inputs.registry, rules: sweep.plan.rules),
+      spec: spec, sweep: sweep, options: options, evaluation: try EvaluateCommand.options(arguments), session: session,
       labels: try EvaluateCommand.labels(arguments, epoch: inputs.options.epoch, for: "tune")
     ) { taker throws(CommandFailure) in try ReplayCommand.feed(taker, inputs, arguments) }
     var input = try trial.run()
     input.dataDigest = try EvaluateCommand.digest(inputs.paths + [arguments.value("--labels") ?? ""])
     let report = TuningReport(input)
     let setting = spec.setting(input.positions[report.choice.final.position])
-    let chosen = try trial.chosen(setting, input)
-    let evaluation = EvaluationReport(chosen.input, trial.evaluation)
-    if let target = arguments.value("--report") {
-      let page = EvaluationPageMaker(inputs: inputs, arguments: arguments, options: trial.session)
-      try page.write(report, evaluation, chosen.input, chosen.names, to: target)
+    let judged = try trial.judged(setting, input)
+    let rule = TunedRuleFile(report, sweep, setting, files)
+    if let path = arguments.value("--report") {
+      let maker = EvaluationPageMaker(inputs: inputs, arguments: arguments, options: session)
+      try TunePage(report, judged, rule: report.choice.final.meetsTarget ? try rule.text() : "").write(to: path, maker)
     }
-    try show(report, evaluation, arguments)
-    if let path = arguments.value("--write-rule") {
-      try TunedRuleFile(report, sweep, setting).write(to: path, files)
-    }
+    try show(report, judged.report, arguments)
+    if let path = arguments.value("--write-rule") { try rule.write(to: path) }
     return ExitCode.ok
   }
 

@@ -1,4 +1,5 @@
 import Digests
+import Dispatch
 import Service
 import Statistics
 import VitalModel
@@ -52,7 +53,7 @@ struct TuneTrial {
       let known: Ward
       if let ward { known = ward } else { known = try self.ward(result.watched, today: alerts.removeFirst()) }
       ward = known
-      tallies += alerts.map { known.cohort.tally($0) }
+      tallies += self.tallies(of: Array(alerts), known.cohort)
       first += part.count
     }
     guard let ward else { throw CommandFailure(ExitCode.usage, "tune: there is no setting to try") }
@@ -87,19 +88,34 @@ struct TuneTrial {
       let part = Array(positions[first..<min(positions.count, first + TuneTrial.worldsAtOnce)])
       let result = try result(of: part.map { spec.setting($0) }, own)
       let places = result.watched.names.map { ward.watched.positions[$0] }
-      for alerts in result.alerts {
-        tallies.append(
-          ward.cohort.tally(
-            alerts.compactMap { alert in
-              guard let patient = places[alert.patient] else { return nil }
-              var moved = alert
-              moved.patient = patient
-              return moved
-            }))
+      let moved = result.alerts.map { alerts in
+        alerts.compactMap { alert in
+          places[alert.patient].map { patient in
+            var moved = alert
+            moved.patient = patient
+            return moved
+          }
+        }
       }
+      tallies += self.tallies(of: moved, ward.cohort)
       first += part.count
     }
     return tallies
+  }
+
+  /// By world, shared out between the threads.
+  private func tallies(of worlds: [[EvaluatedAlert]], _ cohort: TuningCohort) -> [SettingTally] {
+    let threads = min(options.threads, worlds.count)
+    guard threads > 1 else { return worlds.map { cohort.tally($0) } }
+    var tallies = [SettingTally?](repeating: nil, count: worlds.count)
+    tallies.withUnsafeMutableBufferPointer { buffer in
+      // Each place is written by one thread alone.
+      nonisolated(unsafe) let places = buffer
+      DispatchQueue.concurrentPerform(iterations: threads) { thread in
+        for world in stride(from: thread, to: worlds.count, by: threads) { places[world] = cohort.tally(worlds[world]) }
+      }
+    }
+    return tallies.compactMap { $0 }
   }
 
   private func input(_ ward: Ward, _ positions: [Int], _ tallies: [SettingTally]) -> TuningInput {
@@ -164,10 +180,11 @@ struct TuneTrial {
       }
       return folds
     }
-    guard withEvent >= options.folds else {
+    guard Int(Double(withEvent) * (1 - holdout)) >= options.folds else {
       throw CommandFailure(
         ExitCode.failed,
-        "tune: \(withEvent) patients with an event that can be judged are too few for \(options.folds) folds")
+        "tune: \(withEvent) patients with an event that can be judged are too few for \(options.folds) folds"
+          + (holdout > 0 ? " beside those held out" : ""))
     }
     return PatientFolds(
       patients: names, hasEvent: cohort.hasEvent, count: options.folds, seed: seed, holdout: holdout)
@@ -175,10 +192,8 @@ struct TuneTrial {
 
   // MARK: The chosen setting
 
-  /// What the chosen setting by itself tells, on all patients but those held out, and their names by position.
-  func chosen(
-    _ setting: SweepSetting, _ input: TuningInput
-  ) throws(CommandFailure) -> (input: EvaluationInput, names: [String]) {
+  /// The chosen setting by itself, with chance beside it, on all patients but those held out.
+  func judged(_ setting: SweepSetting, _ input: TuningInput) throws(CommandFailure) -> JudgedSetting {
     let result = try result(of: [setting], session)
     let (cohort, places) = input.cohort.cohort.restricted(to: input.cohort.folds.all)
     let alerts = result.alerts[0].compactMap { alert -> EvaluatedAlert? in
@@ -191,6 +206,14 @@ struct TuneTrial {
       cohort: cohort, alerts: alerts, rules: result.rules[0], notifications: result.notifications[0],
       dataDigest: input.dataDigest, rulesVersion: try world(setting).plan.version)
     let names = zip(result.watched.names, places).compactMap { $1 == nil ? nil : $0 }
-    return (own, names)
+    return JudgedSetting(input: own, report: EvaluationReport(own, evaluation), names: names)
   }
+}
+
+/// One setting as `vigil evaluate` sees it.
+struct JudgedSetting {
+  var input: EvaluationInput
+  var report: EvaluationReport
+  /// Of the patients, by position.
+  var names: [String]
 }

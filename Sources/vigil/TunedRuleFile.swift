@@ -1,36 +1,34 @@
 import Foundation
+import RuleLanguage
 import Service
 import Statistics
 import VitalModel
+import YAMLText
 
 /// Tuned rules as a file that runs by itself, with where their numbers come from.
 struct TunedRuleFile: FigureWords {
   private let report: TuningReport
   private let sweep: SweepRules
   private let setting: SweepSetting
+  /// The rules it was tuned from.
+  private let files: RuleFiles
 
-  init(_ report: TuningReport, _ sweep: SweepRules, _ setting: SweepSetting) {
+  init(_ report: TuningReport, _ sweep: SweepRules, _ setting: SweepSetting, _ files: RuleFiles) {
     self.report = report
     self.sweep = sweep
     self.setting = setting
+    self.files = files
   }
 
   /// Writes the file and reads it back as any rule file is read.
-  ///
-  /// - Parameter files: the rules it was tuned from, whose charts it needs beside it.
-  func write(to path: String, _ files: RuleFiles) throws(CommandFailure) {
+  func write(to path: String) throws(CommandFailure) {
     guard report.choice.final.meetsTarget else {
       throw CommandFailure(
         ExitCode.failed,
         "tune: no setting reaches what was asked (\(report.input.objective.words)): \(path) is not written")
     }
-    let text: String
-    do throws(SweepProblem) {
-      text = try sweep.text(of: report.input.rules, setting, source: source)
-    } catch {
-      throw CommandFailure(ExitCode.failed, "tune: \(path) is not written: \(error.description)")
-    }
-    guard FileManager.default.createFile(atPath: path, contents: Data((head + text).utf8)) else {
+    let text = try text()
+    guard FileManager.default.createFile(atPath: path, contents: Data(text.utf8)) else {
       throw CommandFailure(ExitCode.failed, "\(path): cannot be written")
     }
     do throws(RuleFiles.Failure) {
@@ -39,6 +37,28 @@ struct TunedRuleFile: FigureWords {
     } catch {
       throw CommandFailure(ExitCode.failed, "tune: what was written does not load: \(error.description)")
     }
+  }
+
+  /// The whole file.
+  func text() throws(CommandFailure) -> String {
+    do throws(SweepProblem) {
+      let rules = try sweep.text(of: report.input.rules, setting, source: source)
+      let used = try sweep.world(of: report.input.rules, setting).plan.scores.map(\.id)
+      return head + ([rules] + charts(used)).joined(separator: "---\n")
+    } catch {
+      throw CommandFailure(ExitCode.failed, "tune: the rule cannot be written: \(error.description)")
+    }
+  }
+
+  /// Charts that stand in the rule files themselves; those of the folder `scores` every rule file finds.
+  private func charts(_ used: [String]) -> [String] {
+    files.sources.filter { source in
+      !["scores/", "sets/", "maps/"].contains { source.path.hasPrefix($0) }
+    }.flatMap { source in
+      (try? YAMLDocument.parseAll(source.text, file: source.path)) ?? []
+    }.filter { node in
+      node["rule"] == nil && node["score"]?.scalar.map(used.contains) == true
+    }.map { YAMLWriter.text($0) }
   }
 
   private var head: String {

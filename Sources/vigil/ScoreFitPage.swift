@@ -1,0 +1,95 @@
+import ReportPages
+import RuleLanguage
+import Service
+import Statistics
+import VitalModel
+
+/// The page of `tune --fit-score --report`: the fitted score as a clinician reads it, and what it is worth.
+struct ScoreFitPage {
+  private let run: ScoreFitRun
+  private let result: ScoreFitResult
+  private let output: ScoreFitOutput
+  private let evaluation: EvaluationOptions
+  private let digest: String
+
+  init(
+    _ run: ScoreFitRun, _ result: ScoreFitResult, _ output: ScoreFitOutput, _ evaluation: EvaluationOptions,
+    digest: String
+  ) {
+    self.run = run
+    self.result = result
+    self.output = output
+    self.evaluation = evaluation
+    self.digest = digest
+  }
+
+  func write(to target: String, _ maker: EvaluationPageMaker) throws(CommandFailure) {
+    let judged = try judged()
+    var page = TuningPage(report: judged.report, points: points, subject: maker.subject(judged.names))
+    page.objective =
+      result.budgets.first.map { TuningObjective.greatestMargin(burden: $0.alertsPerPatientDay).words } ?? ""
+    page.crossValidated = result.budgets.flatMap(figures)
+    page.score = sheet
+    page.ruleText = output.ruleText
+    page.notes = [
+      "Items, bands, points and policy were found without the patient's fold, in \(run.foldCount) folds of whole patients.",
+      "\(result.trials) policies of the alert were judged, on \(result.rows) rows of \(result.final.events) patients with an event and all others.",
+    ]
+    page.clock = maker.clock(judged.report, judged.input, points)
+    page.traces = try maker.traces(judged.report, judged.input, judged.names)
+    try EvaluationPageMaker.save(page.html, to: target)
+  }
+
+  /// The policies chosen for the budgets, on the patients they were chosen on.
+  private var points: [OperatingPoint] {
+    result.budgets.enumerated().map { place, budget in
+      let policy = budget.policy
+      var point = budget.apparent.point(values: [
+        ("limit", "\(policy.limit)"), ("margin", "\(policy.margin)"), ("hold", DurationText.format(policy.hold)),
+        ("quiet", DurationText.format(policy.refractory)), ("again", DurationText.format(policy.renew)),
+      ])
+      point.isChosen = place == 0
+      point.isOnFront = true
+      return point
+    }
+  }
+
+  private func figures(_ budget: ScoreFitResult.Budget) -> [PageFigure] {
+    let figures = budget.crossValidated
+    let note = "at most \(output.number(budget.alertsPerPatientDay)) alerts per patient-day"
+    return [
+      PageFigure(
+        "Events detected (\(figures.sums.detected) of \(figures.sums.events))", figures.sensitivity, note: note),
+      PageFigure("Detected before onset", figures.beforeOnset, note: note),
+      PageFigure("Margin over matched controls", figures.margin, .signed, note: note),
+      PageFigure("Alerts per patient-day (\(figures.sums.alerts))", figures.burden, .number, note: note),
+      PageFigure("Alerts that were true (PPV)", figures.predictiveValue, note: note),
+    ]
+  }
+
+  private var sheet: ScoreSheet {
+    let score = output.score
+    return ScoreSheet(
+      name: score.title,
+      items: score.table.map { item in
+        ScoreSheet.Item(item.name, bands: item.bands.map { ScoreSheet.Band($0.range, points: $0.points) })
+      }, threshold: result.budgets.first.map { "An alert starts at \($0.policy.limit) points or more" } ?? "")
+  }
+
+  /// The rule as it would be written, by itself.
+  private func judged() throws(CommandFailure) -> JudgedSetting {
+    var files = run.files
+    files.sources = [RuleSource(path: "\(run.id).yaml", text: output.ruleText)]
+    files.directory = ""
+    let world: SweepWorld
+    do {
+      world = try SweepRules(files: files, set: nil).world(of: [run.id])
+    } catch {
+      throw CommandFailure(ExitCode.failed, "tune: the fitted rule does not load: \(error)")
+    }
+    let told = try SettingSweep(worlds: [world], options: run.session, threads: run.threads).run(run.feed)
+    let input = told.input(
+      world: 0, labels: run.labels, dataDigest: digest, rulesVersion: world.plan.version)
+    return JudgedSetting(input: input, report: EvaluationReport(input, evaluation), names: told.watched.names)
+  }
+}
