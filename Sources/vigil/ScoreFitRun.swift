@@ -71,12 +71,8 @@ struct ScoreFitRun {
       report("judging \(search.trials.count - tallies.count) policies")
       try tallies += judge(Array(search.trials[tallies.count...]), fits, tuning, names)
       guard round < ScoreFitPolicies.rounds else { break }
-      let chosen = budgets.map { choice($0, search.trials, tallies, tuning) }
-      search.refine(
-        around: chosen.flatMap {
-          $0.folds.map { search.trials[$0.choice.position] } + [search.trials[$0.final.position]]
-        },
-        round: round)
+      let chosen = budgets.flatMap { ScoreFitChoice($0, search.trials, tallies, tuning).all }
+      search.refine(around: chosen.map { search.trials[$0] }, round: round)
     }
     return result(fits, search.trials, tallies, tuning, rows: rows.count)
   }
