@@ -43,6 +43,10 @@ package struct FittedScoreText: Sendable {
   /// The longest hold a policy may have, milliseconds.
   package static let holdMax: Int64 = 43_200_000
 
+  /// How far below its limit an alert may end at most, by the most points a score gives; a limit is above it, so that a
+  /// total can end the alert, and below the most points, which alert at once.
+  package static func marginMax(most: Int) -> Int { min(4, most / 3) }
+
   /// The chart, as `Rules/scores` holds them.
   package func score(source: String) -> String {
     var lines = [
@@ -64,6 +68,7 @@ package struct FittedScoreText: Sendable {
   /// The rule that alerts by it.
   package func rule(_ policy: Policy, source: String, rationale: String, priority: Priority = .medium) -> String {
     let most = max(1, fit.most)
+    let margin = FittedScoreText.marginMax(most: most)
     return """
       rule: \(id)
       title: \(YAMLWriting.quoted(title))
@@ -71,14 +76,16 @@ package struct FittedScoreText: Sendable {
       rationale: \(YAMLWriting.quoted(rationale))
       priority: \(priority.text)
       parameters:
-        limit: { default: \(policy.limit), min: 1, max: \(most), unit: "{score}" }
-        margin: { default: \(policy.margin), min: 0, max: \(most), unit: "{score}" }
+        limit: { default: \(policy.limit), min: \(margin + 1), max: \(max(1, most - 1)), unit: "{score}" }
+        margin: { default: \(policy.margin), min: 0, max: \(margin), unit: "{score}" }
         hold: { default: \(duration(policy.hold)), min: 0s, max: \(duration(FittedScoreText.holdMax)) }
         quiet: { default: \(duration(policy.refractory)), min: 0s, max: 24h }
         again: { default: \(duration(policy.renew)), min: 1h, max: 7d }
       when: \(scoreID)().total >= $limit
       for: $hold
       clear: { when: "\(scoreID)().total < $limit - $margin", for: 0s }
+      # Any wait needs what acts at once: the most points there are.
+      bypass: { when: "\(scoreID)().total >= \(most)", priority: \(priority.text) }
       max_hold: \(duration(FittedScoreText.holdMax))
       refractory: $quiet
       renew: $again

@@ -34,22 +34,24 @@ struct ScoreFitPolicies {
   init(totals: [[Int]], most: [Int]) {
     self.most = most
     for (score, totals) in totals.enumerated() {
-      for limit in ScoreFitPolicies.limits(totals) {
+      for limit in ScoreFitPolicies.limits(totals, most: most[score]) {
         for renew in ScoreFitPolicies.renewals {
-          add(Trial(score: score, policy: Policy(limit: limit, margin: min(2, limit - 1), renew: renew)))
+          let margin = min(2, FittedScoreText.marginMax(most: most[score]))
+          add(Trial(score: score, policy: Policy(limit: limit, margin: margin, renew: renew)))
         }
       }
     }
   }
 
-  private static func limits(_ totals: [Int]) -> [Int] {
+  private static func limits(_ totals: [Int], most: Int) -> [Int] {
     let highest = totals.max() ?? 0
-    guard highest > 0 else { return [1] }
+    guard highest > 0 else { return [most - 1] }
     var reached = [Int](repeating: 0, count: highest + 2)
     for total in totals { reached[max(0, total)] += 1 }
     for total in stride(from: highest - 1, through: 0, by: -1) { reached[total] += reached[total + 1] }
     let found = (1...highest).filter { shares.contains(Double(reached[$0]) / Double(totals.count)) }
-    return found.isEmpty ? [max(1, highest)] : found
+    // The highest limit there is is always tried, so that no score is without a policy.
+    return found.contains(most - 1) ? found : found + [most - 1]
   }
 
   private mutating func add(_ trial: Trial) {

@@ -60,7 +60,7 @@ struct ScoreFitRun {
     let folds = PatientFolds(patients: names, hasEvent: cohort.hasEvent, count: foldCount, seed: seed)
     let rows = table.rows(candidates, cohort, names: names, convention)
     let fits = fit(rows, folds)
-    guard !fits.contains(where: { $0.items.isEmpty }) else {
+    guard !fits.contains(where: { $0.most < 2 }) else {
       throw CommandFailure(
         ExitCode.failed, "no input tells events from other hours better than chance in every fold: no score is fitted")
     }
@@ -112,7 +112,7 @@ struct ScoreFitRun {
 
   /// The rule and its chart as they would be written.
   private func sweepRules(_ fit: ScoreFitting) throws(CommandFailure) -> SweepRules {
-    let policy = FittedScoreText.Policy(limit: 1, margin: 0, renew: 28_800_000)
+    let policy = FittedScoreText.Policy(limit: max(1, fit.most - 1), margin: 0, renew: 28_800_000)
     var files = files
     files.sources = [text(fit).source(policy, path: "\(id).yaml", provenance: "being fitted")]
     files.directory = ""
