@@ -32,9 +32,9 @@ import Testing
       labels = try program.folder.write(TuneCommandTests.labels, to: "labels.csv")
     }
 
-    func run(_ command: String = "tune", rules: String = CommandProgram.rules, _ options: [String]) throws
-      -> CommandProgram.Outcome
-    {
+    func run(
+      _ options: [String], command: String = "tune", rules: String = CommandProgram.rules
+    ) throws -> CommandProgram.Outcome {
       try program.run(
         [command, recording, "--labels", labels, "--lead", "30m", "--resamples", "1000", "--rules", rules] + options)
     }
@@ -79,7 +79,8 @@ import Testing
     try FileManager.default.createDirectory(atPath: folder + "/sets", withIntermediateDirectories: true)
     try Data("set: tuned\ntitle: Tuned\nrules: [spo2-low]\n".utf8).write(
       to: URL(fileURLWithPath: folder + "/sets/tuned.yaml"))
-    let again = try bench.run("evaluate", rules: folder, ["--set", "tuned", "--rule", "spo2-low", "--json", "-"])
+    let again = try bench.run(
+      ["--set", "tuned", "--rule", "spo2-low", "--json", "-"], command: "evaluate", rules: folder)
     #expect(again.status == .code(0), "\(again.stderr)")
     let evaluated = commandJSON(again.stdout)
     let own = try #require(json["evaluation"] as? [String: Any])
