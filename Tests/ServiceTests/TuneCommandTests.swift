@@ -32,9 +32,9 @@ import Testing
       labels = try program.folder.write(TuneCommandTests.labels, to: "labels.csv")
     }
 
-    func run(_ command: String = "tune", rules: String = CommandProgram.rules, _ options: [String]) throws
-      -> CommandProgram.Outcome
-    {
+    func run(
+      _ options: [String], command: String = "tune", rules: String = CommandProgram.rules
+    ) throws -> CommandProgram.Outcome {
       try program.run(
         [command, recording, "--labels", labels, "--lead", "30m", "--resamples", "1000", "--rules", rules] + options)
     }
@@ -79,7 +79,8 @@ import Testing
     try FileManager.default.createDirectory(atPath: folder + "/sets", withIntermediateDirectories: true)
     try Data("set: tuned\ntitle: Tuned\nrules: [spo2-low]\n".utf8).write(
       to: URL(fileURLWithPath: folder + "/sets/tuned.yaml"))
-    let again = try bench.run("evaluate", rules: folder, ["--set", "tuned", "--rule", "spo2-low", "--json", "-"])
+    let again = try bench.run(
+      ["--set", "tuned", "--rule", "spo2-low", "--json", "-"], command: "evaluate", rules: folder)
     #expect(again.status == .code(0), "\(again.stderr)")
     let evaluated = commandJSON(again.stdout)
     let own = try #require(json["evaluation"] as? [String: Any])
@@ -97,7 +98,7 @@ import Testing
       TuneCommandTests.sweep + ["--target-sensitivity", "0.5", "--holdout", "0.25", "--threads", "1"])
     #expect(outcome.status == .code(0), "\(outcome.stderr)")
     for words in [
-      "18 patients, 1.5 patient-days, 6 events (arrest); 6 patients more held out", "tried: 12 settings",
+      "18 patients, 1.50 patient-days, 6 events (arrest); 6 patients more held out", "tried: 12 settings",
       "CHOSEN: limit ",
       "CROSS-VALIDATED (95 %)", "CHOSEN WITHOUT EACH FOLD, JUDGED ON IT", "HELD OUT, JUDGED ONCE",
       "the best clock at this burden", "NO SETTING TRIED HAS LESS BURDEN", "HOW FLAT IT IS",
@@ -145,7 +146,7 @@ import Testing
       (["--rule", "spo2-low", "--sweep", "limit=90", "--budget", "many"], "`--budget` must be alerts per patient-day"),
       (["--rule", "spo2-low", "--sweep", "limit=90", "--beta", "2"], "`--beta` is for `--objective fbeta`"),
       (["--rule", "spo2-low", "--sweep", "limit=90", "--fold-by", "unit"], "there is no `--roster` that says"),
-      (["--rule", "spo2-low", "--sweep", "limit=80:95:0.001"], "15001 settings are too many to try on everybody"),
+      (["--rule", "spo2-low", "--sweep", "limit=80:95:0.002"], "7501 settings are too many to try on everybody"),
     ] as [([String], String)] {
       let outcome = try bench.run(options)
       #expect(outcome.status == .code(2) && outcome.stderr.contains(words), "\(options): \(outcome.stderr)")
