@@ -134,6 +134,18 @@ package struct ReviewedRow: Hashable, Sendable {
   package var patient: String?
   /// Milliseconds since 1970; nil: no readable time.
   package var time: Int64?
+
+  package init(
+    line: Int, alertID: String, verdict: AlertVerdict?, reviewer: String = "", patient: String? = nil,
+    time: Int64? = nil
+  ) {
+    self.line = line
+    self.alertID = alertID
+    self.verdict = verdict
+    self.reviewer = reviewer
+    self.patient = patient
+    self.time = time
+  }
 }
 
 /// A sheet that came back from a reviewer: columns in any order, also with semicolons or tabs between cells, as spreadsheets

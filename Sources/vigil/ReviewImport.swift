@@ -73,9 +73,50 @@ enum ReviewImport {
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
       throw CommandFailure(ExitCode.usage, "\(path): cannot be read as UTF-8 text")
     }
+    if text.first(where: { !$0.isWhitespace }) == "{" { return try jsonSheet(text, path) }
     do throws(LabelProblem) { return try ReviewedSheet(text, file: path).rows } catch {
       throw CommandFailure(ExitCode.failed, error.description)
     }
+  }
+
+  /// A sheet as `label export` writes it to a name that ends in `.json`, verdicts filled in.
+  private struct JSONSheet: Decodable {
+    struct Alert: Decodable {
+      var alertID: String
+      var verdict: String?
+      var reviewer: String?
+      var patientID: String?
+      var time: String?
+
+      enum CodingKeys: String, CodingKey {
+        case alertID = "alert_id"
+        case patientID = "patient_id"
+        case verdict, reviewer, time
+      }
+    }
+    var alerts: [Alert]
+  }
+
+  private static func jsonSheet(_ text: String, _ path: String) throws(CommandFailure) -> [ReviewedRow] {
+    guard let sheet = try? JSONDecoder().decode(JSONSheet.self, from: Data(text.utf8)) else {
+      throw CommandFailure(ExitCode.failed, "\(path): not a sheet of `vigil label export`")
+    }
+    var rows: [ReviewedRow] = []
+    for (number, alert) in sheet.alerts.enumerated() {
+      let word = alert.verdict ?? ""
+      let verdict = AlertVerdict(text: word)
+      guard word.isEmpty || verdict != nil else {
+        throw CommandFailure(
+          ExitCode.failed,
+          "\(path): alert \(number + 1): verdict `\(word.prefix(40))` is none of true, actionable, false, not-relevant, unsure"
+        )
+      }
+      rows.append(
+        ReviewedRow(
+          line: number + 1, alertID: alert.alertID, verdict: verdict, reviewer: alert.reviewer ?? "",
+          patient: alert.patientID, time: alert.time.flatMap { Timestamp.parse($0) }))
+    }
+    return rows
   }
 
   private static func stem(_ path: String) -> String {
