@@ -140,6 +140,7 @@ let package = Package(
         "VitalModel", "Instrumentation", "Configuration", "Decoding", "Pipeline", "KeyValueStore", "SeriesStore",
         "AlertJournal", "MQTTIngress", "Delivery", "HTTPAPI", "Recordings", "TestSupport",
         "Digests", "RuleLanguage", "Statistics", "WebhookFormats", "TabularFormats", "ChunkCoding", "ReportPages",
+        "Compression",
       ],
       exclude: ["Fixtures"]),
     .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
