@@ -15,13 +15,17 @@ struct AxisScale {
   /// Whether equal steps are equal standard deviations of a normal distribution.
   let isDeviate: Bool
 
-  /// From nought at the origin, between round numbers, with about so many ticks; `floor` below zero only where values are.
-  init(through values: [Double], floor: Double = 0, steps: Int = 5, text: (Double) -> String = PageNumbers.short) {
+  /// From nought at the origin, between round numbers, with about so many ticks; `floor` below zero only where values are; of counts no
+  /// tick lies between two whole numbers.
+  init(
+    through values: [Double], floor: Double = 0, steps: Int = 5, isCount: Bool = false,
+    text: (Double) -> String = PageNumbers.short
+  ) {
     let known = values.filter { $0.isFinite && abs($0) < 1e12 }
     let least = min(floor, known.min() ?? floor)
     var most = max(floor, known.max() ?? floor)
     if most <= least { most = least + 1 }
-    let step = AxisScale.step(most - least, steps)
+    let step = max(AxisScale.step(most - least, steps), isCount ? 1 : 0)
     let first = Int((least / step + 1e-9).rounded(.down))
     let last = max(first + 1, Int((most / step - 1e-9).rounded(.up)))
     ticks = (first...last).map { Tick(value: Double($0) * step, text: text(Double($0) * step)) }

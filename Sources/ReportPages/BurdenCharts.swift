@@ -52,7 +52,7 @@ struct BurdenCharts {
     out.figure(
       chart,
       reading: "Up and to the left is better: more events found by fewer alerts. What lies on or below the line of the "
-        + "clock found nothing that the hour of the stay alone would not have found." + thinned(points.count),
+        + "clock found nothing that the hour of the stay alone would not have found." + left(points, chart.x),
       legend: legend(points) + chanceLegend,
       head: ["Setting", "Role", "Alerts per patient-day", "95 %", "Detected", "Sensitivity", "95 %", "Before onset"],
       rows: rows(points) { point in
@@ -147,7 +147,7 @@ struct BurdenCharts {
       chart,
       reading:
         "How much more often patients had an alert before an event than patients without one at the same hour of "
-        + "their stay. Nought is chance; this is the figure to compare rules by." + thinned(points.count),
+        + "their stay. Nought is chance; this is the figure to compare rules by." + left(points, chart.x),
       legend: legend(points), head: ["Setting", "Role", "Alerts per patient-day", "95 %", "Margin", "95 %"],
       rows: rows(points) { point in
         [FigureStyle.signed.text(point.margin), FigureStyle.signed.interval(point.margin)]
@@ -237,9 +237,13 @@ struct BurdenCharts {
     }
   }
 
-  private func thinned(_ count: Int) -> String {
-    count < material.points.count
-      ? " Of \(material.points.count) settings tried \(count) are drawn, all of the front among them." : ""
+  /// What the drawing leaves out, said below it.
+  private func left(_ points: [OperatingPoint], _ scale: AxisScale) -> String {
+    let beyond = points.count { ($0.burden?.value ?? 0) > scale.high }
+    return
+      (points.count < material.points.count
+      ? " Of \(material.points.count) settings tried \(points.count) are shown, all of the front among them." : "")
+      + (beyond > 0 ? " \(beyond) settings with a greater burden lie beyond the drawing." : "")
   }
 }
 

@@ -59,7 +59,8 @@ struct CountCharts {
       summary:
         "Time of the first alert that counted for each of \(leads.count) detected events, against the onset. Median "
         + "\(median) before it.",
-      x: scale, "time of the alert, against the onset", y: AxisScale(through: bins.counts.map { Double($0) * 1.15 }),
+      x: scale, "time of the alert, against the onset",
+      y: AxisScale(through: bins.counts.map { Double($0) * 1.15 }, isCount: true),
       "events")
     var rows: [[String]] = []
     for (index, count) in bins.counts.enumerated().reversed() {
@@ -115,7 +116,8 @@ struct CountCharts {
       summary:
         "The \(noisy.patients) patients with most alerts, a tenth of all, have \(share) of the alerts; the noisiest "
         + "has \(most).",
-      x: .share, "patients, most alerts first", y: AxisScale(through: [Double(most) * 1.15]), "alerts of a patient")
+      x: .share, "patients, most alerts first", y: AxisScale(through: [Double(most) * 1.15], isCount: true),
+      "alerts of a patient")
     let bars = min(counts.count, CountCharts.barsMax)
     for bar in 0..<bars {
       let range = bar * counts.count / bars..<(bar + 1) * counts.count / bars

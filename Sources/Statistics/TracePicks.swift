@@ -36,6 +36,17 @@ package struct TracePick: Hashable, Sendable {
   package var onsets: [Int64]
   /// Alerts that start in the stretch, oldest first.
   package var alerts: [Told]
+
+  package init(
+    patient: Int, reason: Reason, anchor: Int64, range: ClosedRange<Int64>, onsets: [Int64], alerts: [Told]
+  ) {
+    self.patient = patient
+    self.reason = reason
+    self.anchor = anchor
+    self.range = range
+    self.onsets = onsets
+    self.alerts = alerts
+  }
 }
 
 /// The events missed worst, and the patients with most false alerts: what to look at when rules are to become better.

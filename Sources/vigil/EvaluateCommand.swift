@@ -69,21 +69,21 @@ enum EvaluateCommand {
     let digest = try digest(inputs.paths + [arguments.value("--labels") ?? ""])
     let (input, names) = recorder.input(labels: labels, dataDigest: digest, rulesVersion: inputs.plan.version)
     let report = EvaluationReport(input, options)
-    var stages: [StageEffect] = []
+    var stages: [StageEffect]?
     if arguments.has("--ablate") {
       stages = try EvaluationAblation(inputs, arguments, sessionOptions, labels: labels, onlyRule: rule)
         .effects(summary.suppressedByStage, options.convention)
     }
     if let target {
       let page = EvaluationPageMaker(inputs: inputs, arguments: arguments, options: sessionOptions)
-      try page.write(report, input, names, stages: stages, to: target)
+      try page.write(report, input, names, stages: stages ?? [], to: target)
     }
     try write(report, names, by: by, stages: stages, arguments)
     return ExitCode.ok
   }
 
   private static func write(
-    _ report: EvaluationReport, _ names: [String], by: String?, stages: [StageEffect], _ arguments: Arguments
+    _ report: EvaluationReport, _ names: [String], by: String?, stages: [StageEffect]?, _ arguments: Arguments
   ) throws(CommandFailure) {
     let target = arguments.value("--json")
     if let target {

@@ -9,7 +9,7 @@ struct EvaluationText: FigureWords {
   /// Rows shown of rules and patients; `--json` has all.
   private static let rowsMax = 15
 
-  init(_ report: EvaluationReport, by: String?, stages: [StageEffect] = [], name: (Int) -> String) {
+  init(_ report: EvaluationReport, by: String?, stages: [StageEffect]? = nil, name: (Int) -> String) {
     self.report = report
     addHead()
     addTotal()
@@ -153,9 +153,11 @@ struct EvaluationText: FigureWords {
     addRest(sorted.count)
   }
 
-  private mutating func addStages(_ stages: [StageEffect]) {
-    guard !stages.isEmpty else { return }
+  /// - Parameter stages: nil: nobody asked.
+  private mutating func addStages(_ stages: [StageEffect]?) {
+    guard let stages else { return }
     section("WITHOUT ONE STAGE")
+    guard !stages.isEmpty else { return lines.append("  no stage held anything") }
     let body = stages.map { stage in
       [
         stage.stage, "\(stage.heldRows)", "\(stage.alerts)", number(stage.burden), "\(stage.detected)",

@@ -16,6 +16,11 @@ import Testing
     }
   }
 
+  @Test func countsHaveNoTickBetweenWholeNumbers() {
+    #expect(AxisScale(through: [1.15], isCount: true).ticks.map(\.text) == ["0", "1", "2"])
+    #expect(AxisScale(through: [], isCount: true).ticks.map(\.text) == ["0", "1"])
+  }
+
   @Test func placesRunFromEndToEndAndStopThere() {
     let scale = AxisScale(through: [10])
     #expect(scale.place(0) == 0 && scale.place(10) == 1 && scale.place(5) == 0.5)

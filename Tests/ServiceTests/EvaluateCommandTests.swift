@@ -95,12 +95,17 @@ import Testing
     let options = ["--rule", "spo2-low", "--lead", "30m", "--resamples", "1000", "--report", file]
     let outcome = try bench.run(options + ["--ablate"])
     #expect(outcome.status == .code(0), "\(outcome.stderr)")
-    #expect(outcome.stdout.contains("WITHOUT ONE STAGE") && outcome.stdout.contains("persistence"))
+    #expect(outcome.stdout.contains("WITHOUT ONE STAGE\n  no stage held anything"))
     let page = String(decoding: try bench.program.bytes("out.html"), as: UTF8.self)
     for words in [
       "<title id=\"burden-t\">", "<title id=\"trace-1-t\">", "patient 2 of 3: 1 false alert of spo2-low",
-      "without persistence", "in.csv", "vigil 0.1.0",
+      "in.csv", "vigil 0.1.0",
     ] { #expect(page.contains(words), "\(words)") }
+    #expect(!page.contains("What suppression is worth"))
+    // Of all rules two fall together, and one joins the other.
+    let all = try bench.run(["--lead", "30m", "--resamples", "1000", "--report", file, "--ablate"])
+    #expect(all.stdout.contains("grouping  2     4"), "\(all.stdout)")
+    #expect(String(decoding: try bench.program.bytes("out.html"), as: UTF8.self).contains("without grouping"))
     #expect(!page.contains("loose") && !page.contains("http:") && !page.contains("<script"))
     let named = try bench.run(options + ["--report-ids", "--json", "-"])
     #expect(named.status == .code(0) && commandJSON(named.stdout)["version"] as? Int == 1, "\(named.stderr)")
