@@ -55,7 +55,10 @@ struct ScoreFitPolicies {
   }
 
   private mutating func add(_ trial: Trial) {
-    guard trial.policy.limit > 0, trial.policy.margin <= trial.policy.limit, known.insert(trial).inserted else {
+    let (policy, most) = (trial.policy, most[trial.score])
+    let margin = FittedScoreText.marginMax(most: most)
+    // As the parameters of the rule allow.
+    guard margin < policy.limit, policy.limit < most, policy.margin <= margin, known.insert(trial).inserted else {
       return
     }
     trials.append(trial)
