@@ -1,3 +1,4 @@
+import Foundation
 import Recordings
 import RuleLanguage
 import Statistics

@@ -145,8 +145,8 @@ struct ScoreFittingTests {
     }
     #expect(abs(positive.reduce(0, +) - 30) < 1e-9)
     #expect(abs(negative.reduce(0, +) - 30) < 1e-9)
-    // No hour without a positive is used.
-    #expect(balanced.rows.allSatisfy { rows.hours[Int($0)] >= 11 })
+    // The first positive hour is the twelfth; a stretch of 200 negatives is at most four hours here.
+    #expect(balanced.rows.allSatisfy { rows.hours[Int($0)] >= 8 })
   }
 
   @Test func rowsAreJudgedAsAlertsAre() throws {
