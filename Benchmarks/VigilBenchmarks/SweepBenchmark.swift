@@ -98,7 +98,7 @@ enum SweepBenchmark {
     /// Seconds of this process, all threads.
     private static func cpu() -> Double {
       var usage = rusage()
-      getrusage(RUSAGE_SELF, &usage)
+      getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
       func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) * 1e-6 }
       return seconds(usage.ru_utime) + seconds(usage.ru_stime)
     }
