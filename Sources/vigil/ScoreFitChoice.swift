@@ -5,7 +5,19 @@ struct ScoreFitChoice {
   /// Margins this close to the greatest are as good: of those policies the one that detects most is chosen.
   static let marginClose = 0.02
 
+  /// What a policy should reach at once; nil: no more than the budget is asked.
+  struct Targets: Hashable {
+    var sensitivity: Double
+    var margin: Double
+
+    /// By how much the one further from its target is beyond it; below zero where it falls short.
+    func surplus(_ sums: TuningSums) -> Double {
+      min((sums.sensitivity ?? 0) - sensitivity, (sums.margin ?? -1) - margin)
+    }
+  }
+
   private let budget: Double
+  private let targets: Targets?
   /// Positions of trials.
   private(set) var folds: [Int] = []
   private(set) var final = 0
@@ -14,8 +26,12 @@ struct ScoreFitChoice {
 
   var all: [Int] { folds + [final] }
 
-  init(_ budget: Double, _ trials: [ScoreFitPolicies.Trial], _ tallies: [SettingTally], _ tuning: TuningCohort) {
+  init(
+    _ budget: Double, _ targets: Targets?, _ trials: [ScoreFitPolicies.Trial], _ tallies: [SettingTally],
+    _ tuning: TuningCohort
+  ) {
     self.budget = budget
+    self.targets = targets
     for score in 0...tuning.folds.count {
       let isLast = score == tuning.folds.count
       let mask = TuningMask(tuning, isLast ? tuning.folds.all : tuning.folds.training(without: score))
@@ -31,6 +47,13 @@ struct ScoreFitChoice {
     guard let greatest = within.compactMap(\.sums.margin).max() else {
       // None keeps to it: the one nearest to it.
       return (found.min { ($0.sums.alerts, $0.position) < ($1.sums.alerts, $1.position) }?.position ?? 0, false)
+    }
+    if let targets {
+      let chosen = within.min { a, b in
+        let (one, other) = (targets.surplus(a.sums), targets.surplus(b.sums))
+        return (other, a.sums.alerts, a.position) < (one, b.sums.alerts, b.position)
+      }
+      return (chosen?.position ?? 0, true)
     }
     let close = within.filter { $0.sums.margin ?? -.infinity >= greatest - ScoreFitChoice.marginClose }
     let most = close.min { a, b in

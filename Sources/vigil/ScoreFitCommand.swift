@@ -15,6 +15,7 @@ enum ScoreFitCommand {
     Flag("--points", "6", "points of a band at most, 1 to 10"),
     Flag(
       "--balance", "0.5", "how much quiet hours are weighed by the hour of the stay, 0 to 1: 1 leaves a clock nothing"),
+    Flag("--target-margin", "0.27", "with --target-sensitivity: the policy nearest to, or furthest beyond, both"),
     Flag("--write-score", "FILE", "write the score's chart alone"),
   ]
 
@@ -65,7 +66,7 @@ enum ScoreFitCommand {
       foldCount: try arguments.int("--folds", in: 2...50) ?? 5, seed: evaluation.seed,
       resamples: evaluation.resamples,
       threads: try arguments.int("--threads", in: 1...256) ?? ProcessInfo.processInfo.activeProcessorCount,
-      budgets: [budget] + budgets.filter { $0 != budget },
+      budgets: [budget] + budgets.filter { $0 != budget }, targets: try targets(arguments),
       feed: { taker throws(CommandFailure) in try ReplayCommand.feed(taker, inputs, arguments) },
       report: { printError("vigil: " + $0) })
   }
@@ -86,6 +87,21 @@ enum ScoreFitCommand {
       return Double(number).flatMap { $0 > 0 && $0 <= 1000 ? $0 : nil }
     }
     return found ?? 0.5
+  }
+
+  private static func targets(_ arguments: Arguments) throws(CommandFailure) -> ScoreFitChoice.Targets? {
+    func share(_ flag: String) throws(CommandFailure) -> Double? {
+      try arguments.value(flag, as: "a share from 0 to 1") { text in
+        Double(text).flatMap { (0...1).contains($0) ? $0 : nil }
+      }
+    }
+    switch (try share("--target-sensitivity"), try share("--target-margin")) {
+    case (nil, nil): return nil
+    case (let sensitivity?, let margin?): return ScoreFitChoice.Targets(sensitivity: sensitivity, margin: margin)
+    default:
+      throw CommandFailure(
+        ExitCode.usage, "tune: with `--fit-score` give both `--target-sensitivity` and `--target-margin`, or neither")
+    }
   }
 
   private static func candidates(

@@ -66,7 +66,7 @@ struct ScoreFitPolicies {
 
   /// Adds the neighbours of the best so far.
   ///
-  /// - Parameter round: 0: margins; 1: refractory times and holds.
+  /// - Parameter round: 0: margins; 1: refractory times and holds; 2: times of renewal.
   mutating func refine(around best: [Trial], round: Int) {
     for trial in best {
       for step in -1...1 {
@@ -79,7 +79,7 @@ struct ScoreFitPolicies {
     }
   }
 
-  static let rounds = 2
+  static let rounds = 3
 
   private static func others(_ policy: Policy, round: Int) -> [Policy] {
     func changed(_ change: (inout Policy) -> Void) -> Policy {
@@ -88,6 +88,9 @@ struct ScoreFitPolicies {
       return other
     }
     if round == 0 { return [policy] + margins.map { margin in changed { $0.margin = margin } } }
+    if round == 2 {
+      return [-2, -1, 1, 2].map { step in changed { $0.renew = max(hour, $0.renew + step * hour) } }
+    }
     return [policy] + refractories.map { time in changed { $0.refractory = time } }
       + holds.map { time in changed { $0.hold = time } }
   }

@@ -44,6 +44,8 @@ struct ScoreFitRun {
   let threads: Int
   /// Alerts per patient-day, that of the rule written first.
   let budgets: [Double]
+  /// What the first budget's policy should reach.
+  let targets: ScoreFitChoice.Targets?
   /// Feeds the whole recording; called once a pass.
   let feed: (any RowTaker) throws(CommandFailure) -> Void
   let report: (String) -> Void
@@ -71,7 +73,7 @@ struct ScoreFitRun {
       report("judging \(search.trials.count - tallies.count) policies")
       try tallies += judge(Array(search.trials[tallies.count...]), fits, tuning, names)
       guard round < ScoreFitPolicies.rounds else { break }
-      let chosen = budgets.flatMap { ScoreFitChoice($0, search.trials, tallies, tuning).all }
+      let chosen = choices(search.trials, tallies, tuning).flatMap(\.all)
       search.refine(around: chosen.map { search.trials[$0] }, round: round)
     }
     return result(fits, search.trials, tallies, tuning, rows: rows.count)
@@ -132,11 +134,19 @@ struct ScoreFitRun {
       Dictionary(values.map { (SweepName(rule: id, name: $0.0), DecimalValue(mantissa: $0.1)) }) { first, _ in first })
   }
 
+  private func choices(
+    _ trials: [ScoreFitPolicies.Trial], _ tallies: [SettingTally], _ tuning: TuningCohort
+  ) -> [ScoreFitChoice] {
+    budgets.enumerated().map { place, budget in
+      ScoreFitChoice(budget, place == 0 ? targets : nil, trials, tallies, tuning)
+    }
+  }
+
   private func result(
     _ fits: [ScoreFitting], _ trials: [ScoreFitPolicies.Trial], _ tallies: [SettingTally], _ tuning: TuningCohort,
     rows: Int
   ) -> ScoreFitResult {
-    let choices = budgets.map { ScoreFitChoice($0, trials, tallies, tuning) }
+    let choices = choices(trials, tallies, tuning)
     let pooled = choices.map { $0.pooled(tallies, tuning, seed: seed) }
     let figures = TuningFigures.all(
       pooled + choices.map { tallies[$0.final] }, of: tuning, among: tuning.folds.all, resamples: resamples, seed: seed)
