@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Figures of `vigil evaluate` are those of scikit-learn, statsmodels and the rules of the PhysioNet 2019 scorer, on wards made
-# up here, to 1e-9.
+# Figures of `vigil evaluate`, and kappas of `vigil label`, are those of scikit-learn, statsmodels and the rules of the PhysioNet
+# 2019 scorer, on wards made up here, to 1e-9.
 # limit: 240s
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -13,7 +13,8 @@ import sys
 import tempfile
 from datetime import datetime, timezone
 
-from sklearn.metrics import confusion_matrix, fbeta_score, precision_score, recall_score
+from sklearn.metrics import cohen_kappa_score, confusion_matrix, fbeta_score, precision_score, recall_score
+from statsmodels.stats.inter_rater import aggregate_raters, cohens_kappa, fleiss_kappa
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.rates import confint_poisson
 
@@ -280,9 +281,45 @@ def check_ward(vigil, seed, patients, events_max, share, lead, grace, through_en
     return total
 
 
+def check_agreement(vigil, seed):
+    """Kappas of `vigil label import` over three reviewers who often, and not always, agree."""
+    pick = random.Random(seed)
+    words = ["true", "false", "not-relevant", "unsure"]
+    truth = [pick.choices(words, [3, 5, 1, 1])[0] for _ in range(120)]
+    said = {
+        name: [word if pick.random() < skill else pick.choice(words) for word in truth]
+        for name, skill in [("ada", 0.9), ("bo", 0.7), ("cy", 0.5)]
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        sheets = []
+        for name, verdicts in said.items():
+            sheets.append(os.path.join(folder, name + ".csv"))
+            with open(sheets[-1], "w") as out:
+                out.write("alert_id,rule,time,patient_id,verdict,reviewer\n")
+                for number, verdict in enumerate(verdicts):
+                    out.write(f"a-{number:032x},hr-high,2020-01-01T00:00:00Z,p{number % 30},{verdict},{name}\n")
+        text = subprocess.run(
+            [vigil, "label", "import", *sheets, "--out", os.path.join(folder, "labels.csv"), "--json"], check=True,
+            capture_output=True, text=True).stdout
+    report = json.loads(text)
+    for pair in report["pairs"]:
+        one, other = said[pair["first"]], said[pair["second"]]
+        name = f"kappa of {pair['first']} and {pair['second']}"
+        check(name, pair["kappa"], cohen_kappa_score(one, other))
+        table = confusion_matrix(one, other, labels=words)
+        # statsmodels takes its variance from Fleiss, Cohen and Everitt 1969 as well.
+        check(name + ", standard error", pair["standard_error"], float(cohens_kappa(table).std_kappa))
+        check(name + ", agreed", pair["agreed"], sum(a == b for a, b in zip(one, other)) / len(one))
+    counts, _ = aggregate_raters([[words.index(said[name][number]) for name in said] for number in range(len(truth))])
+    check("Fleiss' kappa", report["all"]["kappa"], float(fleiss_kappa(counts)))
+    if len(report["pairs"]) != 3:
+        raise SystemExit(f"three reviewers are three pairs, not {len(report['pairs'])}")
+
+
 def main():
     vigil = sys.argv[1]
     check_scorer_vectors()
+    check_agreement(vigil, 8)
     told_alerts = 0
     for ward in [
         (1, 40, 1, 0.5, 12 * HOUR, 3 * HOUR, False, False, HOUR),

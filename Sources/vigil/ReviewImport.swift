@@ -61,11 +61,11 @@ enum ReviewImport {
     let seed = try LabelCommand.seed(arguments)
     let adjudication = Adjudication(verdicts, seed: seed) { numbers[places[$0]?.patient ?? ""] ?? 0 }
     try LabelCommand.write(labels(adjudication, places), to: arguments.value("--out"))
-    if arguments.has("--json") {
-      printError(json(adjudication, empty: empty, seed: seed))
-    } else {
-      printError(text(adjudication, empty: empty))
-    }
+    let facts =
+      arguments.has("--json")
+      ? json(adjudication, empty: empty, seed: seed) : text(adjudication, empty: empty)
+    // Beside labels on standard output they would be taken for labels.
+    if arguments.value("--out") ?? "-" == "-" { printError(facts) } else { printLine(facts) }
     return ExitCode.ok
   }
 
