@@ -33,6 +33,7 @@ import VitalModel
     _ = session.finish(seconds: 0)
     let inputs = recorders.map { $0.input(labels: labels, dataDigest: "", rulesVersion: "").input }
     var notifications = 0
+    var alerts: [EvaluatedAlert] = []
     for (rule, input) in inputs.enumerated() {
       notifications += input.notifications
       alerts += input.alerts.map { alert in
