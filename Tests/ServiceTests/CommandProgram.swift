@@ -20,7 +20,7 @@ struct CommandProgram {
   static func path() throws -> String {
     let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     var folder = URL(fileURLWithPath: own).deletingLastPathComponent()
-    for argument in [own] + CommandLine.arguments where argument.contains(".build/") {
+    for argument in [own] + CommandLine.arguments where argument.contains(".build/") || argument.contains(".xctest") {
       folder = URL(fileURLWithPath: argument).deletingLastPathComponent()
     }
     let program = folder.appendingPathComponent("vigil").path

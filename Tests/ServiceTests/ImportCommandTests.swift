@@ -17,7 +17,8 @@ import Testing
     let outcome: CommandProgram.Outcome
 
     init() throws {
-      program = try CommandProgram("import")
+      let program = try CommandProgram("import")
+      self.program = program
       let files = try ["a", "b"].map {
         try program.folder.write(ImportCommandTests.psv(isLow: $0 == "a"), to: "\($0).psv")
       }

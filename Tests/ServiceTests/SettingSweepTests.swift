@@ -25,17 +25,14 @@ import VitalModel
     _ world: SweepWorld, _ ward: SweepWard, _ options: ReplaySession.Options
   ) throws -> (alerts: [EvaluatedAlert], notifications: Int) {
     let labels = try SweepWard.labels()
-    var notifications = 0
-    var inputs: [EvaluationInput] = []
-    for rule in world.counted {
-      let recorder = EvaluationRecorder(options: options, onlyRule: rule)
-      let session = ReplaySession(plan: world.plan, options: options) { output in
-        if case .told(let transition) = output { recorder.take(transition) }
-      }
-      ward.feed(session) { recorder.note($0, names: $1) }
-      _ = session.finish(seconds: 0)
-      inputs.append(recorder.input(labels: labels, dataDigest: "", rulesVersion: "").input)
+    let recorders = world.counted.map { EvaluationRecorder(options: options, onlyRule: $0) }
+    let session = ReplaySession(plan: world.plan, options: options) { output in
+      if case .told(let transition) = output { for recorder in recorders { recorder.take(transition) } }
     }
+    ward.feed(session) { row, names in for recorder in recorders { recorder.note(row, names: names) } }
+    _ = session.finish(seconds: 0)
+    let inputs = recorders.map { $0.input(labels: labels, dataDigest: "", rulesVersion: "").input }
+    var notifications = 0
     var alerts: [EvaluatedAlert] = []
     for (rule, input) in inputs.enumerated() {
       notifications += input.notifications
