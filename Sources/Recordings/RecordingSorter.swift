@@ -109,9 +109,8 @@ package final class RecordingSorter {
     order = (0..<UInt32(rows.count)).map { $0 }
     rows.withUnsafeBufferPointer { rows in
       order.sort { a, b in
-        let (left, right) = (rows[Int(a)], rows[Int(b)])
-        if ranks.precedes(left, right) { return true }
-        return !ranks.precedes(right, left) && a < b
+        let difference = ranks.difference(rows[Int(a)], rows[Int(b)])
+        return difference != 0 ? difference < 0 : a < b
       }
     }
   }
@@ -141,8 +140,8 @@ package final class RecordingSorter {
     /// A heap of numbers of cursors.
     var heap = Array(cursors.indices)
     func precedes(_ a: Int, _ b: Int) -> Bool {
-      if ranks.precedes(cursors[a].row, cursors[b].row) { return true }
-      return !ranks.precedes(cursors[b].row, cursors[a].row) && a < b
+      let difference = ranks.difference(cursors[a].row, cursors[b].row)
+      return difference != 0 ? difference < 0 : a < b
     }
     func sink(_ start: Int) {
       var place = start
@@ -206,13 +205,14 @@ private struct RowOrder {
     devices = RowOrder.ranks(names.devices)
   }
 
-  func precedes(_ left: StoredRow, _ right: StoredRow) -> Bool {
+  /// Below zero: the left row comes first; zero: as they came.
+  func difference(_ left: StoredRow, _ right: StoredRow) -> Int {
     if by == .byPatient, left.patient != right.patient {
-      return patients[Int(left.patient)] < patients[Int(right.patient)]
+      return patients[Int(left.patient)] - patients[Int(right.patient)]
     }
-    if left.time != right.time { return left.time < right.time }
-    if left.patient != right.patient { return patients[Int(left.patient)] < patients[Int(right.patient)] }
-    return left.device != right.device && devices[Int(left.device)] < devices[Int(right.device)]
+    if left.time != right.time { return left.time < right.time ? -1 : 1 }
+    if left.patient != right.patient { return patients[Int(left.patient)] - patients[Int(right.patient)] }
+    return devices[Int(left.device)] - devices[Int(right.device)]
   }
 
   private static func ranks(_ table: NameTable) -> [Int] {
