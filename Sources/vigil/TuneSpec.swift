@@ -121,7 +121,7 @@ struct TuneSpec {
     _ text: String, _ flag: String, _ rules: [String]
   ) throws(CommandFailure) -> (rule: String, name: String) {
     let words = text.split(separator: ".", maxSplits: 1).map(String.init)
-    if words.count == 2, rules.contains(words[0]) || AdaptedBound(text) == nil {
+    if words.count == 2, rules.contains(words[0]) || words[0] != "adapt" {
       guard rules.contains(words[0]) else { throw unknown("rule", words[0], among: rules, "in `--rule`") }
       return (words[0], words[1])
     }
