@@ -41,10 +41,8 @@ final class RecordedSlots {
       let sorter = RecordingSorter(names: names)
       try reader.forEach { row in
         sorter.add(row)
-        return true
       }
-      sorter.sort(.byTime)
-      sorter.forEach { row in
+      try sorter.forEach { row in
         take(row)
         return true
       }

@@ -68,6 +68,8 @@ package enum RecordingError: Error, Hashable, Sendable {
   case unsupported(file: String, what: String)
   /// A table's cell cannot be read.
   case badCell(file: String, line: Int, column: String)
+  /// Rows cannot be put in order on disk.
+  case temporary(folder: String, code: Int32)
 
   package init(_ error: CompressionError, file: String, line: Int) {
     self =
@@ -97,6 +99,8 @@ extension RecordingError: CustomStringConvertible {
     case .badMapping(let column, let key, let unit):
       "column \(column): the registry has no \(unit.map { "unit \($0) for \(key)" } ?? "vital sign \(key)")"
     case .unsupported(let file, let what): "\(file): \(what)"
+    case .temporary(let folder, let code):
+      "\(folder): the recording cannot be put in order there (errno \(code)); set TMPDIR to a folder with space for it"
     case .badCell(let file, let line, let column): "\(file): line \(line): cannot read \(column)"
     }
   }

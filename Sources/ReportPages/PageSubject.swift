@@ -51,7 +51,7 @@ package struct StageEffect: Sendable {
 struct PageMaterial {
   var report: EvaluationReport
   var subject: PageSubject
-  /// Settings tried; the rules as they are where there was no search.
+  /// Settings tried; the rules as they are where none of them was chosen.
   var points: [OperatingPoint]
   var clock: [ClockPoint]
   var stages: [StageEffect]
@@ -65,7 +65,7 @@ struct PageMaterial {
   ) {
     self.report = report
     self.subject = subject
-    self.points = points.isEmpty ? [OperatingPoint(report.total)] : points
+    self.points = points.contains { $0.isChosen } ? points : points + [OperatingPoint(report.total)]
     self.clock = clock.filter { $0.burden.isFinite && $0.sensitivity.isFinite }.sorted { $0.burden < $1.burden }
     self.stages = stages
     self.traces = traces

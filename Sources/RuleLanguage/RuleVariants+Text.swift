@@ -8,14 +8,16 @@ extension RuleVariants {
   /// - Parameters:
   ///   - parameters: in the parameter's own unit; durations in milliseconds.
   ///   - times: milliseconds.
+  ///   - bounds: of limits that follow the patient, in the parameter's unit.
   ///   - source: appended to the rule's `source`; empty: nothing.
   ///   - beside: ids of the rules it will stand beside: no other may inhibit it.
   /// - Returns: nil if the set has no such rule.
   package func text(
-    _ id: String, parameters: [String: DecimalValue] = [:], times: [TimeKey: Int64] = [:], source: String = "",
-    beside: [String]
+    _ id: String, parameters: [String: DecimalValue] = [:], times: [TimeKey: Int64] = [:],
+    bounds: [AdaptedBound: DecimalValue] = [:], source: String = "", beside: [String]
   ) throws(TextProblems) -> String? {
-    guard let (document, adaptation) = try adapted(id, parameters: parameters, times: times) else { return nil }
+    let changed = try adapted(id, parameters: parameters, times: times, bounds: bounds)
+    guard let (document, adaptation) = changed else { return nil }
     let entries = RuleTemplates.replacing(adaptation.replaced, in: document.node).entries ?? []
     func plain(_ text: String) -> YAMLNode { YAMLNode(.scalar(text, .plain), line: 0, column: 0) }
     func entry(_ key: String, _ value: YAMLNode) -> YAMLNode.Entry { .init(key: plain(key), value: value) }

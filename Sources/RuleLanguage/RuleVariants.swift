@@ -35,12 +35,15 @@ package struct RuleVariants: Sendable {
   /// - Parameters:
   ///   - parameters: in the parameter's own unit; durations in milliseconds.
   ///   - times: milliseconds.
+  ///   - bounds: of limits that follow the patient, in the parameter's unit.
   /// - Returns: nil if the set has no such rule.
   /// - Throws: why the rule cannot be so: a value outside its bounds, a hold that can never be reached, ...
   package func rule(
-    _ id: String, parameters: [String: DecimalValue] = [:], times: [TimeKey: Int64] = [:]
+    _ id: String, parameters: [String: DecimalValue] = [:], times: [TimeKey: Int64] = [:],
+    bounds: [AdaptedBound: DecimalValue] = [:]
   ) throws(TextProblems) -> RuleDefinition? {
-    guard let (document, adaptation) = try adapted(id, parameters: parameters, times: times) else { return nil }
+    let changed = try adapted(id, parameters: parameters, times: times, bounds: bounds)
+    guard let (document, adaptation) = changed else { return nil }
     var loaded = loaded
     let rule = loaded.read(document, adaptation, plan.registry)
     guard let rule, loaded.found.isEmpty else { throw TextProblems(loaded.found) }
@@ -49,7 +52,7 @@ package struct RuleVariants: Sendable {
 
   /// A rule's document with what the set and these numbers change about it.
   func adapted(
-    _ id: String, parameters: [String: DecimalValue], times: [TimeKey: Int64]
+    _ id: String, parameters: [String: DecimalValue], times: [TimeKey: Int64], bounds: [AdaptedBound: DecimalValue]
   ) throws(TextProblems) -> (document: RuleLibrary.Document, adaptation: RuleReader.Adaptation)? {
     guard var document = loaded.documents.first(where: { $0.id == id }),
       plan.rules.contains(where: { $0.id == id })
@@ -62,15 +65,23 @@ package struct RuleVariants: Sendable {
       } else if let entry = entry(key, time, of: document) {
         document.node = RuleTemplates.replacing([entry], in: document.node)
       } else {
-        let place = document.node
-        throw TextProblems([
-          TextProblem(
-            file: document.file, line: place.line, column: place.column,
-            message: "the rule has no `clear`: no clear_for")
-        ])
+        throw wrong("the rule has no `clear`: no clear_for", document)
       }
     }
+    for (bound, value) in bounds.sorted(by: { $0.key < $1.key }) {
+      guard let entry = entry(bound, value, of: document) else {
+        throw wrong("the rule has no `adapt` of `\(bound.parameter)`: no \(bound)", document)
+      }
+      document.node = RuleTemplates.replacing([entry], in: document.node)
+    }
     return (document, adaptation)
+  }
+
+  private func wrong(_ message: String, _ document: RuleLibrary.Document) -> TextProblems {
+    TextProblems([
+      TextProblem(
+        file: document.file, line: document.node.line, column: document.node.column, message: message)
+    ])
   }
 
   /// A plan of some rules read here, in the order of every plan.
@@ -113,7 +124,28 @@ package struct RuleVariants: Sendable {
       value: YAMLNode(.mapping(others + [own]), line: clear.line, column: clear.column))
   }
 
+  /// The whole `adapt` with one bound changed.
+  private func entry(
+    _ bound: AdaptedBound, _ value: DecimalValue, of document: RuleLibrary.Document
+  ) -> YAMLNode.Entry? {
+    let (parameter, side) = (bound.parameter, bound.side.rawValue)
+    guard let adapt = document.node["adapt"], let block = adapt[parameter], block[side] != nil else { return nil }
+    let text = RuleVariants.scalar(value.description, at: document.node)
+    let key = RuleVariants.scalar("adapt", at: document.node)
+    return YAMLNode.Entry(key: key, value: adapt.setting(parameter, to: block.setting(side, to: text)))
+  }
+
   private static func scalar(_ text: String, at place: YAMLNode) -> YAMLNode {
     YAMLNode(.scalar(text, .plain), line: place.line, column: place.column)
+  }
+}
+
+extension YAMLNode {
+  /// A mapping with another value at one of its keys.
+  fileprivate func setting(_ key: String, to value: YAMLNode) -> YAMLNode {
+    var copy = self
+    copy.content = .mapping(
+      (entries ?? []).map { $0.key.scalar == key ? Entry(key: $0.key, value: value) : $0 })
+    return copy
   }
 }

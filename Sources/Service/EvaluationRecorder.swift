@@ -37,6 +37,13 @@ package final class EvaluationRecorder {
   /// - Parameter names: of the recording's patients.
   package func note(_ row: RecordedRow, names: RecordingNames) { stays.note(row, names: names) }
 
+  /// Takes a sample of a store as it is given to the replay.
+  ///
+  /// - Parameter name: of a patient's directory number.
+  package func note(_ sample: Slot, name: (UInt32) -> String) {
+    stays.note(sample.eventTime, patient: sample.patient, name: name)
+  }
+
   /// Takes what the session's engine gave.
   package func take(_ transition: Transition) {
     let document = transition.document

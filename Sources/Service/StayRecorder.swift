@@ -54,15 +54,23 @@ package final class StayRecorder {
   ///
   /// - Parameter names: of the recording's patients.
   package func note(_ row: RecordedRow, names: RecordingNames) {
-    if let from = options.from, row.time < from { return }
-    if let to = options.to, row.time >= to { return }
-    guard Timestamp.accepted.contains(row.time) else { return }
-    let patient = Int(row.patient)
-    while watched.count <= patient {
+    note(row.time, patient: row.patient) { names.patients[$0] }
+  }
+
+  /// Takes the time of a sample. One that comes after a later one of its patient leaves the stay as it is.
+  ///
+  /// - Parameters:
+  ///   - patient: number, from 0 on without large gaps.
+  ///   - name: of a patient's number.
+  package func note(_ time: Int64, patient: UInt32, name: (UInt32) -> String) {
+    if let from = options.from, time < from { return }
+    if let to = options.to, time >= to { return }
+    guard Timestamp.accepted.contains(time) else { return }
+    while watched.count <= Int(patient) {
       watched.append(Watched())
-      patientNames.append(names.patients[UInt32(patientNames.count)])
+      patientNames.append(name(UInt32(patientNames.count)))
     }
-    watched[patient].add(row.time)
+    watched[Int(patient)].add(time)
   }
 
   /// Everybody watched so far, but for those the options leave out.

@@ -2,8 +2,8 @@ import RuleLanguage
 import VitalModel
 import YAMLText
 
-/// What may be set of a rule: a parameter, or one of its keys `for`, `refractory`, `renew`, `clear_for`, `max_hold`. A parameter of
-/// that name comes before the key.
+/// What may be set of a rule: a parameter, one of its keys `for`, `refractory`, `renew`, `clear_for`, `max_hold`, or a bound of a
+/// limit that follows the patient, as `adapt.limit.floor`. A parameter of that name comes before the key.
 package struct SweepName: Hashable, Sendable, Comparable, CustomStringConvertible {
   package var rule: String
   package var name: String
@@ -31,7 +31,7 @@ package struct SweepProblem: Error, Hashable, Sendable, CustomStringConvertible 
 /// Something that may be set of a rule, as it is now.
 package struct SweepQuantity: Hashable, Sendable {
   package var name: String
-  /// Whether it is a key of the rule, not a parameter.
+  /// Whether it is a key of the rule or of its `adapt`, not a parameter.
   package var isKey: Bool
   package var isDuration: Bool
   /// Milliseconds of a duration, else in ``unit``.
@@ -90,7 +90,7 @@ package struct SweepRules: Sendable {
           name: key.rawValue, isKey: true, isDuration: true,
           value: DecimalValue(mantissa: SweepRules.time(key, of: definition)), lowest: behind?.lowest,
           highest: behind?.highest, unit: "ms")
-      }
+      } + SweepRules.bounds(of: definition)
   }
 
   private static func time(_ key: RuleVariants.TimeKey, of rule: RuleDefinition) -> Int64 {
@@ -100,6 +100,18 @@ package struct SweepRules: Sendable {
     case .clearFor: rule.clearFor
     case .maxHold: rule.maxHold
     case .renew: rule.renew
+    }
+  }
+
+  private static func bounds(of definition: RuleDefinition) -> [SweepQuantity] {
+    definition.adaptations.flatMap { adaptation in
+      let parameter = definition.parameters[adaptation.parameter]
+      return AdaptedBound.Side.allCases.map { side in
+        SweepQuantity(
+          name: AdaptedBound(parameter: parameter.name, side: side).description, isKey: true, isDuration: false,
+          value: side == .floor ? adaptation.floor : adaptation.ceiling, lowest: parameter.lowest,
+          highest: parameter.highest, unit: parameter.unit)
+      }
     }
   }
 
@@ -135,9 +147,10 @@ package struct SweepRules: Sendable {
     var documents: [String] = []
     for id in rules + others {
       let own = setting.values.keys.contains { $0.rule == id } ? source : ""
-      let (parameters, times) = try values(id, setting)
+      let values = try values(id, setting)
       do throws(TextProblems) {
-        let text = try variants.text(id, parameters: parameters, times: times, source: own, beside: ids)
+        let text = try variants.text(
+          id, parameters: values.parameters, times: values.times, bounds: values.bounds, source: own, beside: ids)
         documents.append(text ?? "")
       } catch {
         throw SweepRules.problem(id, setting, error)
@@ -147,11 +160,11 @@ package struct SweepRules: Sendable {
   }
 
   private func rule(_ id: String, _ setting: SweepSetting) throws(SweepProblem) -> RuleDefinition {
-    let (parameters, times) = try values(id, setting)
+    let values = try values(id, setting)
     do throws(TextProblems) {
-      guard let rule = try variants.rule(id, parameters: parameters, times: times) else {
-        throw TextProblems([])
-      }
+      let rule = try variants.rule(
+        id, parameters: values.parameters, times: values.times, bounds: values.bounds)
+      guard let rule else { throw TextProblems([]) }
       return rule
     } catch {
       throw SweepRules.problem(id, setting, error)
@@ -165,31 +178,40 @@ package struct SweepRules: Sendable {
   }
 
   /// What a setting says of one rule.
+  private struct Values {
+    var parameters: [String: DecimalValue] = [:]
+    var times: [RuleVariants.TimeKey: Int64] = [:]
+    var bounds: [AdaptedBound: DecimalValue] = [:]
+  }
+
   private func values(
     _ id: String, _ setting: SweepSetting
-  ) throws(SweepProblem) -> (parameters: [String: DecimalValue], times: [RuleVariants.TimeKey: Int64]) {
+  ) throws(SweepProblem) -> Values {
     guard let known = names(of: id) else {
       let ids = plan.rules.map(\.id)
       let hint = Suggestion.nearest(id, among: ids).map { ", did you mean `\($0)`?" } ?? ""
       throw SweepProblem("no rule `\(id)` in the set\(hint)")
     }
-    var parameters: [String: DecimalValue] = [:]
-    var times: [RuleVariants.TimeKey: Int64] = [:]
+    var values = Values()
     for (name, value) in setting.values.sorted(by: { $0.key < $1.key }) where name.rule == id {
       guard let quantity = known.first(where: { $0.name == name.name }) else {
         let hint = Suggestion.nearest(name.name, among: known.map(\.name)).map { ", did you mean `\($0)`?" } ?? ""
         let list = known.map(\.name).joined(separator: " ")
         throw SweepProblem("`\(id)` has no parameter or time `\(name.name)`\(hint) (\(list))")
       }
+      if quantity.isKey, let bound = AdaptedBound(name.name) {
+        values.bounds[bound] = value
+        continue
+      }
       guard let key = quantity.isKey ? RuleVariants.TimeKey(rawValue: name.name) : nil else {
-        parameters[name.name] = value
+        values.parameters[name.name] = value
         continue
       }
       guard let time = value.scaled(toExponent: 0), time >= 0 else {
         throw SweepProblem("\(name): \(value) is no length of time in milliseconds")
       }
-      times[key] = time
+      values.times[key] = time
     }
-    return (parameters, times)
+    return values
   }
 }

@@ -79,11 +79,15 @@ final class SweepWorker: RowWorker {
     let replay = ReplayWorker(plan: plans[0].world.plan, options: options)
     self.replay = replay
     engines = [replay.engine] + plans.dropFirst().map { replay.companion($0.layout) }
+    // What one patient's alerts do to another's would be asked of patients a follower does not have; nor does a follower
+    // move its limits with the patient.
+    let isAdapting =
+      options.engine.alerting.isAdaptive && plans.contains { $0.world.plan.rules.contains { !$0.adaptations.isEmpty } }
+    let isAlone = options.joinsPatients || isAdapting
     var leaders: [(engine: Engine, followers: [Engine])] = []
     for engine in engines {
-      // What one patient's alerts do to another's would be asked of patients a follower does not have.
       let leader =
-        options.joinsPatients ? nil : leaders.firstIndex { $0.engine.layout.sharesWindows(with: engine.layout) }
+        isAlone ? nil : leaders.firstIndex { $0.engine.layout.sharesWindows(with: engine.layout) }
       if let leader { leaders[leader].followers.append(engine) } else { leaders.append((engine, [])) }
     }
     for leader in leaders { leader.engine.lead(leader.followers) }

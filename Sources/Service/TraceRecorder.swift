@@ -45,31 +45,46 @@ package final class TraceRecorder {
 
   /// Takes a row if it is of a stretch; what the engine would refuse or a device calls invalid is passed over.
   package func note(_ row: RecordedRow, names: RecordingNames) {
-    while numbered.count <= Int(row.patient) {
-      numbered.append(stretches[names.patients[UInt32(numbered.count)]] ?? [])
-    }
-    let own = numbered[Int(row.patient)]
-    guard !own.isEmpty else { return }
-    if let from = options.from, row.time < from { return }
-    if let to = options.to, row.time >= to { return }
-    for stretch in own where picks[stretch].range.contains(row.time) {
-      for cell in row.cells where cell.status == .ok { add(cell, at: row.time, to: stretch) }
+    for stretch in wanted(of: row.patient, at: row.time, name: { names.patients[$0] }) {
+      for cell in row.cells where cell.status == .ok {
+        add(cell.value, cell.code, unit: Int(cell.unit), at: row.time, to: stretch)
+      }
     }
   }
 
-  private func add(_ cell: RecordedCell, at time: Int64, to stretch: Int) {
-    let vital = registry[cell.code]
-    guard vital.letters.isEmpty, let grid = vital.gridValue(cell.value, unitIndex: Int(cell.unit)) else { return }
+  /// Takes a sample of a store in the same way.
+  ///
+  /// - Parameter name: of a patient's directory number.
+  package func note(_ sample: Slot, name: (UInt32) -> String) {
+    guard sample.status == .ok else { return }
+    for stretch in wanted(of: sample.patient, at: sample.eventTime, name: name) {
+      add(sample.value, sample.code, unit: Int(sample.unit), at: sample.eventTime, to: stretch)
+    }
+  }
+
+  /// Stretches a moment of a patient is in.
+  private func wanted(of patient: UInt32, at time: Int64, name: (UInt32) -> String) -> [Int] {
+    while numbered.count <= Int(patient) { numbered.append(stretches[name(UInt32(numbered.count))] ?? []) }
+    let own = numbered[Int(patient)]
+    guard !own.isEmpty else { return own }
+    if let from = options.from, time < from { return [] }
+    if let to = options.to, time >= to { return [] }
+    return own.filter { picks[$0].range.contains(time) }
+  }
+
+  private func add(_ number: DecimalValue, _ code: VitalCode, unit: Int, at time: Int64, to stretch: Int) {
+    let vital = registry[code]
+    guard vital.letters.isEmpty, let grid = vital.gridValue(number, unitIndex: unit) else { return }
     let value = vital.decimal(grid: grid).double
     guard vital.rejectBelow.double <= value, value <= vital.rejectAbove.double else { return }
     let sample = TraceVital.Sample(time: time, value: value)
     let range = picks[stretch].range
     let length = max(1, (range.upperBound - range.lowerBound) / Int64(TraceRecorder.partsMax) + 1)
     let place = Int((time - range.lowerBound) / length)
-    var part = parts[stretch][cell.code.index, default: [:]][place] ?? Part(lowest: sample, highest: sample)
+    var part = parts[stretch][code.index, default: [:]][place] ?? Part(lowest: sample, highest: sample)
     if sample.value < part.lowest.value { part.lowest = sample }
     if sample.value > part.highest.value { part.highest = sample }
-    parts[stretch][cell.code.index, default: [:]][place] = part
+    parts[stretch][code.index, default: [:]][place] = part
   }
 
   /// In the order of the picks.

@@ -7,7 +7,7 @@ extension EvaluationReport {
   /// One JSON object; its fields are those of docs/formats/evaluation.md and stay as they are.
   ///
   /// - Parameter name: a patient's id by position; nil: no patient is named, and `per_patient` is null.
-  package func write(to out: inout JSONText, name: ((Int) -> String)? = nil) {
+  package func write(to out: inout JSONText, name: ((Int) -> String)? = nil, curve: SettingCurve? = nil) {
     out.object { out in
       out.field("document", "vigil-evaluation")
       out.field("version", EvaluationReport.documentVersion)
@@ -32,6 +32,7 @@ extension EvaluationReport {
       } else {
         out.null("per_patient")
       }
+      curve?.write(to: &out)
       out.field("data_digest", dataDigest)
       out.field("rules_version", rulesVersion)
       out.field("seed", String(options.seed))

@@ -27,6 +27,9 @@ enum EvaluateCommand {
       Flag("--window", "1h", "length of the windows of the window table, at least 1m"),
       Flag("--windows", "event|match", "windows are positive where the event, or where an alert would count"),
       Flag("--rule", "ID", "only alerts of this rule"),
+      Flag(
+        "--curve", "NAME=from:to:step", repeats: true,
+        "that rule by itself under these values too: curves on the page and in the JSON"),
       Flag("--by", "patient|hour", "one more table"),
       Flag("--seed", "1", "of resampling, rotation and the draw of controls"),
       Flag("--resamples", "2000", "of the bootstrap, 1000 to 100000"),
@@ -40,55 +43,54 @@ enum EvaluateCommand {
   /// Options it shares with `replay`.
   static let inputFlags: Set = [
     "--rules", "--set", "--from", "--to", "--patients", "--events", "--roster", "-c", "--alerting", "--without",
-    "--epoch", "--device", "--map", "--columns", "--tenant", "--threads",
+    "--epoch", "--device", "--map", "--columns", "--tenant", "--threads", "--master-key",
   ]
 
   @Sendable
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
     try arguments.expectPositional(1...1000, "evaluate INPUT... --labels FILE [OPTIONS]")
-    if arguments.positional.count == 1, StoreReplay.isStore(arguments.positional[0]) {
-      throw CommandFailure(
-        ExitCode.usage, "\(arguments.positional[0]) is a store: `vigil export` it to a recording and evaluate that")
-    }
     let by = try arguments.value("--by", as: "patient or hour") { ["patient", "hour"].contains($0) ? $0 : nil }
     let options = try options(arguments)
     let target = arguments.value("--report")
     if arguments.has("--report-ids"), target == nil {
       throw CommandFailure(ExitCode.usage, "evaluate: `--report-ids` is for the page of `--report FILE`")
     }
-    let inputs = try RecordingInputs(arguments)
-    let rule = try rule(arguments, inputs.plan)
-    let labels = try labels(arguments, epoch: inputs.options.epoch)
-    let sessionOptions = try ReplayCommand.options(arguments, inputs.registry, rules: inputs.plan.rules)
-    let recorder = EvaluationRecorder(options: sessionOptions, onlyRule: rule)
-    let session = ReplaySession(plan: inputs.plan, options: sessionOptions) {
-      if case .told(let transition) = $0 { recorder.take(transition) }
-    }
-    try ReplayCommand.feed(session, inputs, arguments) { row, names in recorder.note(row, names: names) }
-    let summary = session.finish(seconds: 0)
-    let digest = try digest(inputs.paths + [arguments.value("--labels") ?? ""])
-    let (input, names) = recorder.input(labels: labels, dataDigest: digest, rulesVersion: inputs.plan.version)
+    let isStore = arguments.positional.count == 1 && StoreReplay.isStore(arguments.positional[0])
+    try EvaluationCurve.check(arguments, isStore: isStore)
+    let source: any EvaluationSource
+    if isStore { source = try StoredSource(arguments) } else { source = try RecordedSource(arguments) }
+    let rule = try rule(arguments, source.plan)
+    let labels = try labels(arguments, epoch: try arguments.time("--epoch") ?? RecordingOptions().epoch)
+    let recorder = EvaluationRecorder(options: source.session, onlyRule: rule)
+    let summary = try source.replay(without: nil, into: recorder)
+    let digest = try source.digest(labels: arguments.value("--labels") ?? "")
+    let (input, names) = recorder.input(labels: labels, dataDigest: digest, rulesVersion: source.plan.version)
     let report = EvaluationReport(input, options)
     var stages: [StageEffect]?
     if arguments.has("--ablate") {
-      stages = try EvaluationAblation(inputs, arguments, sessionOptions, labels: labels, onlyRule: rule)
+      stages = try EvaluationAblation(source, labels: labels, onlyRule: rule)
         .effects(summary.suppressedByStage, options.convention)
     }
-    if let target {
-      let page = EvaluationPageMaker(inputs: inputs, arguments: arguments, options: sessionOptions)
-      try page.write(report, input, names, stages: stages ?? [], to: target)
+    var curve: SettingCurve?
+    if arguments.has("--curve"), let source = source as? RecordedSource {
+      curve = try EvaluationCurve.points(source, arguments, labels: labels, options)
     }
-    try write(report, names, by: by, stages: stages, arguments)
+    if let target {
+      let page = EvaluationPageMaker(source: source, arguments: arguments)
+      try page.write(report, input, names, points: curve?.points ?? [], stages: stages ?? [], to: target)
+    }
+    try write(report, names, by: by, stages: stages, curve, arguments)
     return ExitCode.ok
   }
 
   private static func write(
-    _ report: EvaluationReport, _ names: [String], by: String?, stages: [StageEffect]?, _ arguments: Arguments
+    _ report: EvaluationReport, _ names: [String], by: String?, stages: [StageEffect]?, _ curve: SettingCurve?,
+    _ arguments: Arguments
   ) throws(CommandFailure) {
     let target = arguments.value("--json")
     if let target {
       var out = JSONText()
-      report.write(to: &out, name: { names[$0] })
+      report.write(to: &out, name: { names[$0] }, curve: curve)
       if target == "-" {
         printLine(out.text)
         return
@@ -97,7 +99,7 @@ enum EvaluateCommand {
         throw CommandFailure(ExitCode.failed, "\(target): cannot be written")
       }
     }
-    printLine(EvaluationText(report, by: by, stages: stages, name: { names[$0] }).text)
+    printLine(EvaluationText(report, by: by, stages: stages, curve: curve, name: { names[$0] }).text)
   }
 
   // MARK: Options
@@ -158,8 +160,11 @@ enum EvaluateCommand {
   }
 
   /// Over the bytes of all files, in the order given, the labels last.
-  static func digest(_ paths: [String]) throws(CommandFailure) -> String {
+  ///
+  /// - Parameter start: bytes before those of the files.
+  static func digest(_ paths: [String], after start: [UInt8] = []) throws(CommandFailure) -> String {
     var digest = Sha256()
+    digest.update(start)
     for path in paths {
       guard let file = FileHandle(forReadingAtPath: path) else {
         throw CommandFailure(ExitCode.failed, "\(path): cannot be read again")

@@ -6,22 +6,15 @@ import VitalModel
 
 /// What suppression stages are worth: the same recording without one of them at a time.
 struct EvaluationAblation {
-  private let inputs: RecordingInputs
-  private let arguments: Arguments
-  private let options: ReplaySession.Options
+  private let source: any EvaluationSource
   private let labels: LabelSet
   private let onlyRule: String?
 
   /// - Parameters:
-  ///   - options: of the replay with all stages; stages already off stay off.
+  ///   - source: stages already off stay off.
   ///   - onlyRule: the one rule whose alerts count; nil: all.
-  init(
-    _ inputs: RecordingInputs, _ arguments: Arguments, _ options: ReplaySession.Options, labels: LabelSet,
-    onlyRule: String?
-  ) {
-    self.inputs = inputs
-    self.arguments = arguments
-    self.options = options
+  init(_ source: any EvaluationSource, labels: LabelSet, onlyRule: String?) {
+    self.source = source
     self.labels = labels
     self.onlyRule = onlyRule
   }
@@ -47,14 +40,8 @@ struct EvaluationAblation {
   }
 
   private func replay(without stage: SuppressionStage) throws(CommandFailure) -> EvaluationInput {
-    var options = options
-    options.engine.without.insert(stage)
-    let recorder = EvaluationRecorder(options: options, onlyRule: onlyRule)
-    let session = ReplaySession(plan: inputs.plan, options: options) {
-      if case .told(let transition) = $0 { recorder.take(transition) }
-    }
-    try ReplayCommand.feed(session, inputs, arguments) { row, names in recorder.note(row, names: names) }
-    _ = session.finish(seconds: 0)
+    let recorder = EvaluationRecorder(options: source.session, onlyRule: onlyRule)
+    _ = try source.replay(without: stage, into: recorder)
     return recorder.input(labels: labels, dataDigest: "", rulesVersion: "").input
   }
 }

@@ -7,10 +7,8 @@ import VitalModel
 
 /// Writes the page of `evaluate --report`: reads the recording once more for the few stretches it draws.
 struct EvaluationPageMaker {
-  let inputs: RecordingInputs
+  let source: any EvaluationSource
   let arguments: Arguments
-  /// Of the session that was evaluated.
-  let options: ReplaySession.Options
 
   func write(
     _ report: EvaluationReport, _ input: EvaluationInput, _ names: [String], points: [OperatingPoint] = [],
@@ -24,7 +22,7 @@ struct EvaluationPageMaker {
 
   /// What the page says of its recording; patients are named only if asked for.
   func subject(_ names: [String]) -> PageSubject {
-    let files = inputs.paths.map { URL(fileURLWithPath: $0).lastPathComponent }
+    let files = source.paths.map { URL(fileURLWithPath: $0).lastPathComponent }
     var subject = PageSubject()
     subject.recording = files.count > 3 ? "\(files.count) files" : files.joined(separator: ", ")
     subject.program = "vigil \(Program.version)"
@@ -50,12 +48,8 @@ struct EvaluationPageMaker {
   ) throws(CommandFailure) -> [PatientTrace] {
     let picks = TracePicks(input, report.options.convention).picks
     guard !picks.isEmpty else { return [] }
-    let recorder = TraceRecorder(picks, registry: inputs.registry, names: names, options: options)
-    let reader = inputs.reader { _ in }
-    try inputs.forEach(reader) { row in
-      recorder.note(row, names: reader.names)
-      return true
-    }
+    let recorder = TraceRecorder(picks, registry: source.registry, names: names, options: source.session)
+    try source.draw(recorder)
     return recorder.traces
   }
 

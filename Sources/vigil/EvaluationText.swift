@@ -9,7 +9,10 @@ struct EvaluationText: FigureWords {
   /// Rows shown of rules and patients; `--json` has all.
   private static let rowsMax = 15
 
-  init(_ report: EvaluationReport, by: String?, stages: [StageEffect]? = nil, name: (Int) -> String) {
+  init(
+    _ report: EvaluationReport, by: String?, stages: [StageEffect]? = nil, curve: SettingCurve? = nil,
+    name: (Int) -> String
+  ) {
     self.report = report
     addHead()
     addTotal()
@@ -20,6 +23,7 @@ struct EvaluationText: FigureWords {
     if report.priorities.count > 1 { addRows("BY PRIORITY", report.priorities) }
     addRows("BY GROUP", report.subgroups)
     addStages(stages)
+    addCurve(curve)
     if by == "patient" { addPatients(name) }
     if by == "hour" { addHours() }
     addNotes()
@@ -114,6 +118,24 @@ struct EvaluationText: FigureWords {
   }
 
   // MARK: Tables
+
+  private mutating func addCurve(_ curve: SettingCurve?) {
+    guard let curve else { return }
+    section("THE RULE BY ITSELF, AS SET")
+    var rows = [["SETTING", "ALERTS A DAY", "DETECTED", "SENSITIVITY", "95 %", "MARGIN", "95 %"]]
+    for point in curve.points {
+      func words(_ figure: Figure?, _ style: (Double) -> String) -> [String] {
+        [
+          figure.map { style($0.value) } ?? "-",
+          figure?.interval.map { "\(style($0.lower)) to \(style($0.upper))" } ?? "",
+        ]
+      }
+      rows.append(
+        [point.name, words(point.burden, number)[0], "\(point.detected) of \(point.events)"]
+          + words(point.sensitivity, share) + words(point.margin, signed))
+    }
+    lines.append(TextTable.format(rows, indent: "  "))
+  }
 
   private mutating func addRows(_ title: String, _ rows: [EvaluationRow]) {
     guard !rows.isEmpty else { return }

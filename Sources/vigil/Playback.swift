@@ -41,15 +41,13 @@ enum Playback {
     let sorter = RecordingSorter(names: reader.names)
     try inputs.forEach(reader) { row in
       sorter.add(row)
-      return true
     }
     inputs.warnUnknownColumns(reader)
-    sorter.sort(.byTime)
     var pacer = Pacer(speed: speed ?? 0)
     let encoder = RowEncoder(registry: inputs.registry)
     var failure: PublisherError?
     var messages = 0
-    sorter.forEach { row in
+    try inputs.forEach(sorter) { row in
       pacer.wait(for: row.time)
       let device = reader.names.devices[row.device]
       let payload = encoder.payload(row, patient: reader.names.patients[row.patient], sources: reader.names.sources)

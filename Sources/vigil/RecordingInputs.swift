@@ -106,7 +106,15 @@ struct RecordingInputs {
     }
   }
 
-  /// One quick pass: whether every patient's rows come in order of time, so that nothing need be sorted in memory.
+  func forEach(_ sorter: RecordingSorter, _ body: (RecordedRow) -> Bool) throws(CommandFailure) {
+    do throws(RecordingError) {
+      try sorter.forEach(body)
+    } catch {
+      throw CommandFailure(ExitCode.failed, error.description)
+    }
+  }
+
+  /// One quick pass: whether every patient's rows come in order of time, so that nothing need be sorted.
   func isInOrder() throws(CommandFailure) -> Bool {
     if paths.count > 1 { return false }
     let reader = reader { _ in }

@@ -152,7 +152,7 @@ enum ReplayCommand {
     return stages
   }
 
-  /// Grouped, ordered recordings stream through; others are put in order in memory first (SEMANTICS B8).
+  /// Grouped, ordered recordings stream through; others are put in order first (SEMANTICS B8).
   ///
   /// - Parameter note: sees every row before the session does.
   static func feed(
@@ -179,13 +179,11 @@ enum ReplayCommand {
     let sorter = RecordingSorter(names: reader.names)
     try inputs.forEach(reader) { row in
       sorter.add(row)
-      return true
     }
     inputs.warnUnknownColumns(reader)
-    sorter.sort(.byTime)
     var pacer = Pacer(speed: speed)
     var next = 0
-    sorter.forEach { row in
+    try inputs.forEach(sorter) { row in
       while next < events.count, events[next].time <= row.time {
         session.take(events[next], names: reader.names)
         next += 1

@@ -38,7 +38,8 @@ enum ScoreFitCommand {
     let result = try run.run()
     let output = ScoreFitOutput(run, result, digest: digest)
     if let path = arguments.value("--report") {
-      let maker = EvaluationPageMaker(inputs: inputs, arguments: arguments, options: run.session)
+      let maker = EvaluationPageMaker(
+        source: RecordedSource(inputs: inputs, arguments: arguments, session: run.session), arguments: arguments)
       try ScoreFitPage(run, result, output, try EvaluateCommand.options(arguments), digest: digest)
         .write(to: path, maker)
     }

@@ -107,7 +107,7 @@ enum StoreReplay {
   }
 
   /// Rules given on the command line, in force instead of the journaled ones; nil: none given.
-  private static func givenRules(
+  static func givenRules(
     _ arguments: Arguments, _ access: StoreAccess
   ) throws(CommandFailure) -> (plan: RulePlan, name: String)? {
     guard arguments.has("--rules") || arguments.has("--set") else { return nil }

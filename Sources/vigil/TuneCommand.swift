@@ -1,4 +1,5 @@
 import Foundation
+import Pipeline
 import Recordings
 import Service
 import Statistics
@@ -15,7 +16,8 @@ enum TuneCommand {
       Flag("--rule", "ID,...", repeats: true, "the rules to tune; their alerts alone count"),
       Flag(
         "--sweep", "NAME=from:to:step,...", repeats: true,
-        "parameters or times (for, refractory, ...) and their values, or NAME=a|b|c; with several rules RULE.NAME"),
+        "parameters, times (for, refractory, ...) or bounds (adapt.limit.floor), or NAME=a|b|c; several rules: RULE.NAME"
+      ),
       Flag(
         "--search", "grid|random|halving", "all settings, some of them, or all on few patients and the best on more"),
       Flag("--trials", "200", "settings of a random search"),
@@ -33,7 +35,7 @@ enum TuneCommand {
     positional: "INPUT...", run: run)
 
   /// Options of `evaluate` that mean something else here, or nothing.
-  private static let othersFlags: Set = ["--rule", "--by", "--ablate"]
+  private static let othersFlags: Set = ["--rule", "--by", "--ablate", "--master-key", "--curve"]
 
   @Sendable
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
@@ -55,7 +57,11 @@ enum TuneCommand {
     let options = try TuneOptions(arguments, cores: ProcessInfo.processInfo.activeProcessorCount)
     let inputs = try RecordingInputs(
       arguments, files: files, plan: sweep.plan, setName: set ?? "all", paths: arguments.positional)
-    let session = try ReplayCommand.options(arguments, inputs.registry, rules: sweep.plan.rules)
+    var session = try ReplayCommand.options(arguments, inputs.registry, rules: sweep.plan.rules)
+    if spec.isAdaptive, !session.engine.alerting.isAdaptive {
+      session.engine.alerting.isAdaptive = true
+      printError("vigil: adaptive limits are switched on for this search; so must they be wherever the rule is to run")
+    }
     let trial = TuneTrial(
       spec: spec, sweep: sweep, options: options, evaluation: try EvaluateCommand.options(arguments), session: session,
       labels: try EvaluateCommand.labels(arguments, epoch: inputs.options.epoch, for: "tune")
@@ -67,7 +73,8 @@ enum TuneCommand {
     let judged = try trial.judged(setting, input)
     let rule = TunedRuleFile(report, sweep, setting, files)
     if let path = arguments.value("--report") {
-      let maker = EvaluationPageMaker(inputs: inputs, arguments: arguments, options: session)
+      let maker = EvaluationPageMaker(
+        source: RecordedSource(inputs: inputs, arguments: arguments, session: session), arguments: arguments)
       try TunePage(report, judged, rule: report.choice.final.meetsTarget ? try rule.text() : "").write(to: path, maker)
     }
     try show(report, judged.report, arguments)

@@ -1,3 +1,4 @@
+import RuleLanguage
 import Service
 import Statistics
 import VitalModel
@@ -16,10 +17,19 @@ struct TuneSpec {
   private static let unaskedValues = 11
 
   init(_ arguments: Arguments, _ sweep: SweepRules) throws(CommandFailure) {
-    rules = arguments.list("--rule")
+    let rules = arguments.list("--rule")
     guard !rules.isEmpty else {
       throw CommandFailure(ExitCode.usage, "tune: `--rule ID[,ID]` is missing: the rules to tune")
     }
+    try self.init(rules: rules, parts: arguments.list("--sweep"), of: "--sweep", sweep)
+  }
+
+  /// - Parameters:
+  ///   - rules: ids.
+  ///   - parts: `NAME=values` each; none: every parameter over its own bounds.
+  ///   - flag: the option they were given to.
+  init(rules: [String], parts: [String], of flag: String, _ sweep: SweepRules) throws(CommandFailure) {
+    self.rules = rules
     var quantities: [String: [SweepQuantity]] = [:]
     for id in rules {
       guard let own = sweep.names(of: id) else {
@@ -29,25 +39,27 @@ struct TuneSpec {
         throw CommandFailure(ExitCode.usage, "tune: rule `\(id)` is named twice")
       }
     }
-    let parts = arguments.list("--sweep")
     var axes: [TuningAxis] = []
     for part in parts {
-      let axis = try TuneSpec.axis(part, rules, quantities)
+      let axis = try TuneSpec.axis(part, flag, rules, quantities)
       guard !axes.contains(where: { $0.rule == axis.rule && $0.name == axis.name }) else {
-        throw CommandFailure(ExitCode.usage, "`--sweep` names `\(axis.label)` twice")
+        throw CommandFailure(ExitCode.usage, "`\(flag)` names `\(axis.label)` twice")
       }
       axes.append(axis)
     }
     if parts.isEmpty { axes = try TuneSpec.unasked(rules, quantities) }
     guard let grid = TuningGrid(axes) else {
       throw CommandFailure(
-        ExitCode.usage, "`--sweep` makes more than \(TuningGrid.settingsMax) settings: use larger steps")
+        ExitCode.usage, "`\(flag)` makes more than \(TuningGrid.settingsMax) settings: use larger steps")
     }
     self.grid = grid
     today = axes.compactMap { axis in
       quantities[axis.rule]?.first { $0.name == axis.name }?.value.normalized
     }
   }
+
+  /// Whether it sets bounds of limits that follow the patient: of no effect unless such limits are switched on.
+  var isAdaptive: Bool { grid.axes.contains { AdaptedBound($0.name) != nil } }
 
   /// A place of the grid as the sweep takes it.
   func setting(_ position: Int) -> SweepSetting {
@@ -67,13 +79,13 @@ struct TuneSpec {
 
   /// `NAME=from:to:step` or `NAME=a|b|c`; with several rules `RULE.NAME=...`.
   private static func axis(
-    _ part: String, _ rules: [String], _ quantities: [String: [SweepQuantity]]
+    _ part: String, _ flag: String, _ rules: [String], _ quantities: [String: [SweepQuantity]]
   ) throws(CommandFailure) -> TuningAxis {
     let sides = part.split(separator: "=", maxSplits: 1).map(String.init)
     guard sides.count == 2 else {
-      throw CommandFailure(ExitCode.usage, "`--sweep` must be NAME=from:to:step or NAME=a|b|c, not `\(part)`")
+      throw CommandFailure(ExitCode.usage, "`\(flag)` must be NAME=from:to:step or NAME=a|b|c, not `\(part)`")
     }
-    let (rule, name) = try place(sides[0], rules)
+    let (rule, name) = try place(sides[0], flag, rules)
     let own = quantities[rule] ?? []
     guard let quantity = own.first(where: { $0.name == name }) else {
       let hint = Suggestion.nearest(name, among: own.map(\.name)).map { ", did you mean `\($0)`?" } ?? ""
@@ -81,7 +93,7 @@ struct TuneSpec {
         ExitCode.usage,
         "`\(rule)` has nothing called `\(name)`\(hint) (may be set: \(own.map(\.name).joined(separator: " ")))")
     }
-    let values = try values(sides[1], of: sides[0], quantity)
+    let values = try values(sides[1], of: "\(flag) \(sides[0])", quantity)
     for value in values {
       let text = quantity.isDuration ? DurationText.format(Int64(value.double)) : value.description
       if let lowest = quantity.lowest, value.double < lowest.double {
@@ -106,15 +118,15 @@ struct TuneSpec {
   }
 
   private static func place(
-    _ text: String, _ rules: [String]
+    _ text: String, _ flag: String, _ rules: [String]
   ) throws(CommandFailure) -> (rule: String, name: String) {
     let words = text.split(separator: ".", maxSplits: 1).map(String.init)
-    if words.count == 2 {
+    if words.count == 2, rules.contains(words[0]) || words[0] != "adapt" {
       guard rules.contains(words[0]) else { throw unknown("rule", words[0], among: rules, "in `--rule`") }
       return (words[0], words[1])
     }
     guard rules.count == 1 else {
-      throw CommandFailure(ExitCode.usage, "`--sweep \(text)`: with several rules write `\(rules[0]).\(text)`")
+      throw CommandFailure(ExitCode.usage, "`\(flag) \(text)`: with several rules write `\(rules[0]).\(text)`")
     }
     return (rules[0], text)
   }
@@ -123,7 +135,7 @@ struct TuneSpec {
     _ text: String, of name: String, _ quantity: SweepQuantity
   ) throws(CommandFailure) -> [DecimalValue] {
     func wrong(_ reason: String) -> CommandFailure {
-      CommandFailure(ExitCode.usage, "`--sweep \(name)=\(text)`: \(reason)")
+      CommandFailure(ExitCode.usage, "`\(name)=\(text)`: \(reason)")
     }
     let found: (values: [DecimalValue], isDuration: Bool)
     do throws(TuningAxis.Mistake) {

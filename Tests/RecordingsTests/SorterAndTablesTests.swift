@@ -4,23 +4,19 @@ import VitalModel
 @testable import Recordings
 
 @Suite struct SorterTests {
-  func order(_ text: String, _ by: RecordingSorter.Order) throws -> [String] {
+  func order(_ text: String, _ by: RecordingSorter.Order, cellsMax: Int = 1000) throws -> [String] {
     let reader = RecordingReader([RecordingFile(name: "t", source: BlockSource(text))], registry: registry)
-    let sorter = RecordingSorter(names: reader.names)
-    try reader.forEach {
-      sorter.add($0)
-      return true
-    }
-    sorter.sort(by)
+    let sorter = RecordingSorter(names: reader.names, by: by, cellsMax: cellsMax)
+    try reader.forEach { sorter.add($0) }
+    #expect(sorter.memory >= min(cellsMax, sorter.count) * 24)
     var rows: [String] = []
-    sorter.forEach {
+    try sorter.forEach {
       #expect($0.cells.last?.flags.contains(.endOfMessage) == true)
       #expect($0.cells.dropLast().allSatisfy { !$0.flags.contains(.endOfMessage) })
       rows.append(Reading.describe($0, reader.names))
       return true
     }
     #expect(sorter.count == rows.count)
-    #expect(sorter.memory >= rows.count * 52)
     return rows
   }
 
@@ -48,8 +44,60 @@ import VitalModel
     #expect(try order(turned, .byTime) == order(text, .byTime))
   }
 
+  /// Rows of many times and devices, most of them several at one moment, told apart by their values.
+  private var shuffled: String {
+    var (text, state) = ("patient,device,time,code,value,unit\n", UInt64(11))
+    func next(_ bound: UInt64) -> UInt64 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return (state >> 33) % bound
+    }
+    for row in 0..<400 {
+      let (patient, time) = (next(5), 1_577_836_800_000 + next(9) * 1000)
+      let code = ["hr,\(40 + row % 200),/min", "spo2,\(60 + row % 40),%"][Int(next(2))]
+      // Names come late and in no order.
+      text += "p\(9 - patient),d\(row < 200 ? 5 : next(4)),\(time),\(code)\n"
+    }
+    return text
+  }
+
+  /// Runs on disk, merged, are what sorting in memory gives: with runs of one row, of a few, and a last one half full.
+  @Test(arguments: [RecordingSorter.Order.byTime, .byPatient]) func runsOnDiskChangeNothing(
+    _ by: RecordingSorter.Order
+  ) throws {
+    let inMemory = try order(shuffled, by)
+    #expect(inMemory.count > 300 && inMemory != inMemory.sorted())
+    for cellsMax in [1, 3, 64, 399] {
+      #expect(try order(shuffled, by, cellsMax: cellsMax) == inMemory, "\(cellsMax) cells")
+    }
+  }
+
+  /// A row larger than what is kept, and than what is read of a run at a time.
+  @Test func aRowMayBeLargerThanABuffer() throws {
+    let names = RecordingNames()
+    let (patient, device) = (names.patients.number(of: "p"), names.devices.number(of: "d"))
+    let tenant = names.tenants.number(of: "t")
+    let sorter = RecordingSorter(names: names, cellsMax: 2)
+    let code = try #require(registry.code("hr"))
+    for (time, count) in [(3, 1), (2, 9000), (1, 2)] {
+      let cells = (0..<count).map { RecordedCell(code: code, unit: 0, value: DecimalValue(mantissa: Int64($0))) }
+      cells.withUnsafeBufferPointer { cells in
+        _ = sorter.add(
+          RecordedRow(
+            patient: patient, device: device, tenant: tenant, time: Int64(time), sequence: RecordedRow.absent,
+            ingestTime: RecordedRow.absent, cells: cells))
+      }
+    }
+    var seen: [[Int64]] = []
+    try sorter.forEach { row in
+      seen.append([row.time, Int64(row.cells.count)] + (row.cells.last.map { [$0.value.mantissa] } ?? []))
+      return true
+    }
+    #expect(seen == [[1, 2, 1], [2, 9000, 8999], [3, 1, 0]])
+  }
+
   @Test func sizesAreAsStated() {
     #expect(MemoryLayout<RecordedCell>.stride == 24)
+    #expect(MemoryLayout<StoredRow>.stride == 48)
   }
 }
 
