@@ -1,5 +1,5 @@
 import Digests
-import Dispatch
+import Foundation
 import Service
 import Statistics
 import VitalModel

@@ -10,7 +10,7 @@ import Testing
     func draw(_ below: Int) -> Int { Int.random(in: 0..<below, using: &generator) }
     var text = "patient_id,time_s,hr,sbp,resp\n"
     var labels = "patient_id,onset_time_s,label\n"
-    for patient in 0..<36 {
+    for patient in 0..<72 {
       let onset = patient % 3 == 0 ? 24 + draw(20) : nil
       if let onset { labels += "p\(patient),\(onset * 3600),ill\n" }
       for hour in 0..<48 {

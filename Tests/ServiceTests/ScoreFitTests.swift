@@ -96,7 +96,7 @@ struct ScoreFitTests {
     convention.lead = 3_600_000
     let rows = table.rows(try candidates(), cohort, names: names, convention)
     #expect(rows.truths == [.negative, .positive, .positive, .negative])
-    #expect(rows.hours == [0, 1, 2, 1])
+    #expect(rows.hours == [0, 1, 2, 0])
     #expect(rows.patients == [0, 0, 0, 1])
   }
 
