@@ -28,19 +28,19 @@ final class Followers {
   /// Whether rules on one vital look at scores: those are judged before the scores of a message are.
   let needsTwoPasses: Bool
   private let layout: PlanLayout
-  private(set) var message: FollowedMessage
-  private var capacity = 64
+  @exclusivity(unchecked) private(set) var message: FollowedMessage
+  @exclusivity(unchecked) private var capacity = 64
   /// By the leader's place of a patient.
-  private var rows: [UnsafeMutablePointer<World>?] = []
-  private var earliest: [Int64] = []
+  @exclusivity(unchecked) private var rows: [UnsafeMutablePointer<World>?] = []
+  @exclusivity(unchecked) private var earliest: [Int64] = []
   /// What stands for every state that is blank, and the place it was last used for.
-  private var blank: UnsafeMutablePointer<PatientState>
-  private var blankPlace = -1
+  @exclusivity(unchecked) private var blank: UnsafeMutablePointer<PatientState>
+  @exclusivity(unchecked) private var blankPlace = -1
   /// The instant the leader's patient had reached when the entry at hand began.
-  private var since: Int64 = .min
-  private var conditions: FollowedConditions
-  private var hasDoubt = false
-  private var hasDoubtedPressure = false
+  @exclusivity(unchecked) private var since: Int64 = .min
+  @exclusivity(unchecked) private var conditions: FollowedConditions
+  @exclusivity(unchecked) private var hasDoubt = false
+  @exclusivity(unchecked) private var hasDoubtedPressure = false
 
   /// - Precondition: the layouts share windows and places of rules with each other.
   init(_ engines: [Engine], layout: PlanLayout) {

@@ -104,14 +104,14 @@ package final class Intake {
   }
 
   package let directory: Directory
-  package var options: Options
-  package private(set) var counts = Counts()
+  @exclusivity(unchecked) package var options: Options
+  @exclusivity(unchecked) package private(set) var counts = Counts()
   /// What memory no longer holds; nil: nothing earlier exists.
-  package var history: (any SampleHistory)?
-  private var devices: [DeviceState] = []
-  private var recent: [Recent] = []
+  @exclusivity(unchecked) package var history: (any SampleHistory)?
+  @exclusivity(unchecked) private var devices: [DeviceState] = []
+  @exclusivity(unchecked) private var recent: [Recent] = []
   /// Digests of timeless, numberless messages admitted lately, for redelivery (SEMANTICS A6).
-  private var timeless = TimelessMessages()
+  @exclusivity(unchecked) private var timeless = TimelessMessages()
   /// Devices whose clock correction changed since the caller last asked: (device, correction in ms).
   package var skewChanges: [(device: UInt32, milliseconds: Int64)] = []
 
@@ -183,7 +183,7 @@ package final class Intake {
   }
 
   /// Series that hold more than memory keeps: until they are committed, only memory knows their samples.
-  private var overfull: [Int] = []
+  @exclusivity(unchecked) private var overfull: [Int] = []
 
   /// Everything admitted so far is durable and in the history: memory may forget it.
   package func committed() {
@@ -225,7 +225,7 @@ package final class Intake {
     return patient(for: slot, placeOf(slot))
   }
 
-  private var recentNumbers: [UInt32] = []
+  @exclusivity(unchecked) private var recentNumbers: [UInt32] = []
 
   private func patient(for slot: Slot, _ place: Int) -> UInt32? {
     switch options.identity {
@@ -260,7 +260,7 @@ package final class Intake {
   }
 
   /// Which roster is in force; the caller sets it where it journals a new one.
-  package var rosterNumber = 0
+  @exclusivity(unchecked) package var rosterNumber = 0
 
   private func seriesIndex(_ slot: Slot, _ place: Int) -> Int {
     let key = SeriesKey(code: slot.code.index, source: slot.source, patient: slot.patient)

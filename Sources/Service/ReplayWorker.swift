@@ -18,23 +18,23 @@ final class ReplayWorker: RowWorker {
   let intake: Intake
   let engine: Engine
   /// Engines of other rules that are given every entry as well; what they tell stays with them.
-  var companions: [Engine] = []
+  @exclusivity(unchecked) var companions: [Engine] = []
   /// Rows are numbered and admitted, and not evaluated: they were before (``ReplayProgress``).
-  var isCatchingUp = false
-  private(set) var tally = ReplayTally()
+  @exclusivity(unchecked) var isCatchingUp = false
+  @exclusivity(unchecked) private(set) var tally = ReplayTally()
   /// Observations refused, by reason.
-  private(set) var refused: [QuarantineReason: Int] = [:]
+  @exclusivity(unchecked) private(set) var refused: [QuarantineReason: Int] = [:]
   let directory: Directory
   private let options: ReplaySession.Options
   private let screen: RowScreen
   /// Numbers of the recording's names in the directory, by the recording's own numbers; `unmet`: not asked for yet.
-  private var patientNumbers: [UInt32] = []
-  private var deviceNumbers: [UInt32] = []
-  private var sourceNumbers: [UInt16] = []
-  private var sourceTexts: [SourceText] = []
+  @exclusivity(unchecked) private var patientNumbers: [UInt32] = []
+  @exclusivity(unchecked) private var deviceNumbers: [UInt32] = []
+  @exclusivity(unchecked) private var sourceNumbers: [UInt16] = []
+  @exclusivity(unchecked) private var sourceTexts: [SourceText] = []
   /// Numbers of the directory's devices in the recording, and the position of the row that brought each of its series.
   private var deviceOrigins: [UInt32] = []
-  private(set) var seriesOrigins: [UInt64] = []
+  @exclusivity(unchecked) private(set) var seriesOrigins: [UInt64] = []
 
   private static let unmet = UInt32.max
   private static let excluded = UInt32.max - 1

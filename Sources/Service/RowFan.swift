@@ -47,14 +47,14 @@ package final class RowFan<Worker: RowWorker> {
   static var bytesMax: Int { 64 << 20 }
 
   private let sink: (Worker.Output) -> Void
-  private var lanes: [Lane] = []
-  private var position: UInt64 = 1
+  @exclusivity(unchecked) private var lanes: [Lane] = []
+  @exclusivity(unchecked) private var position: UInt64 = 1
   /// The reader's names, whose new ones go with every batch.
-  private var names: RecordingNames?
+  @exclusivity(unchecked) private var names: RecordingNames?
   private var sentNames = RowNames.Count()
-  private var batch: RowBatch<Worker.Output>
-  private var underWay: [RowBatch<Worker.Output>] = []
-  private var bytes = 0
+  @exclusivity(unchecked) private var batch: RowBatch<Worker.Output>
+  @exclusivity(unchecked) private var underWay: [RowBatch<Worker.Output>] = []
+  @exclusivity(unchecked) private var bytes = 0
   private var spare: [RowBatch<Worker.Output>] = []
 
   private struct Lane {

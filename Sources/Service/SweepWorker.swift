@@ -15,54 +15,61 @@ struct SweepPlan: Sendable {
   }
 }
 
-/// Watches the rows of a recording and hands them to the workers of a sweep.
+/// Watches the rows of a recording and hands those of some of its patients to the workers of a sweep.
 final class SweepTaker: RowTaker {
   let stays: StayRecorder
+  /// The first patient beyond those it hands on; nil: there is none.
+  private(set) var patientAfter: UInt32?
+  private let patients: ClosedRange<UInt32>
   private let plans: [SweepPlan]
   private let fan: RowFan<SweepWorker>
 
-  init(_ plans: [SweepPlan], _ options: ReplaySession.Options) {
+  /// - Parameter patients: by the recording's own numbers. Stays are noted of everybody, in the pass that has the first.
+  init(_ plans: [SweepPlan], _ options: ReplaySession.Options, patients: ClosedRange<UInt32>) {
     stays = StayRecorder(options: options)
+    self.patients = patients
     self.plans = plans
     fan = RowFan(
       threads: options.joinsPatients ? 1 : options.threads, make: { _ in SweepWorker(plans, options) }, sink: { _ in })
   }
 
   func take(_ row: RecordedRow, names: RecordingNames) {
-    stays.note(row, names: names)
-    fan.take(row, names: names)
+    if patients.lowerBound == 0 { stays.note(row, names: names) }
+    if isTaken(row.patient) { fan.take(row, names: names) }
   }
 
-  func take(_ event: RecordedEvent, names: RecordingNames) { fan.take(event, names: names) }
+  func take(_ event: RecordedEvent, names: RecordingNames) {
+    if isTaken(names.patients.number(of: event.patient)) { fan.take(event, names: names) }
+  }
+
   func note(_ refusal: RecordingRefusal) {}
   func finish() { fan.finish() }
 
+  private func isTaken(_ patient: UInt32) -> Bool {
+    if patient > patients.upperBound { patientAfter = patients.upperBound + 1 }
+    return patients.contains(patient)
+  }
+
   /// What the worlds told, with patients by their position among those watched. After ``finish()``.
-  func write(to result: inout SweepResult) {
+  func write(to result: inout SweepResult, firstWorld: Int) {
+    let positions = result.watched.positions
     for (number, plan) in plans.enumerated() {
       let world = plan.world
       let places = world.plan.rules.map { world.counted.firstIndex(of: $0.id) }
-      var alerts: [EvaluatedAlert] = []
-      var notifications = 0
       for worker in fan.workers {
         let brief = worker.engines[number].brief
         for alert in brief.alerts {
           guard let rule = places[Int(alert.rule)],
-            let patient = worker.name(ofPatient: alert.patient).flatMap({ result.watched.positions[$0] })
+            let patient = worker.name(ofPatient: alert.patient).flatMap({ positions[$0] })
           else { continue }
           let end = alert.end < .max ? alert.end : result.watched.end(ofPatient: patient)
-          alerts.append(
+          result.alerts[firstWorld + number].append(
             EvaluatedAlert(patient: patient, time: alert.time, end: end, rule: rule, priority: alert.priority))
         }
-        for (rule, count) in brief.notifications.enumerated() where places[rule] != nil { notifications += count }
+        for (rule, count) in brief.notifications.enumerated() where places[rule] != nil {
+          result.notifications[firstWorld + number] += count
+        }
       }
-      alerts.sort { ($0.patient, $0.time, $0.rule) < ($1.patient, $1.time, $1.rule) }
-      result.alerts.append(alerts)
-      result.notifications.append(notifications)
-      result.rules.append(
-        world.counted.map { id in
-          EvaluatedRule(id: id, version: world.plan.rules.first { $0.id == id }?.version ?? "")
-        })
     }
   }
 }

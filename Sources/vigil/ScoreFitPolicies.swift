@@ -2,8 +2,8 @@ import Service
 import Statistics
 import VitalModel
 
-/// Policies tried for fitted scores, and what came of each: first limits with times of renewal, then the other parts of the
-/// policy one after the other around the best so far. Every one is judged by the engine; what steers the search of a
+/// Policies tried for fitted scores, and what came of each: first limits with times of renewal and holds, then the other parts
+/// of the policy one after the other around the best so far. Every one is judged by the engine; what steers the search of a
 /// fold's score are the patients of the other folds.
 struct ScoreFitPolicies {
   typealias Policy = FittedScoreText.Policy
@@ -16,12 +16,14 @@ struct ScoreFitPolicies {
   }
 
   private static let hour: Int64 = 3_600_000
-  private static let renewals: [Int64] = [8, 12, 14, 16, 18, 24].map { $0 * hour }
+  private static let renewals: [Int64] = [8, 12, 14, 16, 18].map { $0 * hour }
   private static let margins = [0, 1, 3, 4]
   private static let refractories: [Int64] = [4, 8].map { $0 * hour }
-  private static let holds: [Int64] = [1, 2].map { $0 * hour }
+  /// With each limit from the beginning: a lower limit that must last is another policy than a higher one at once.
+  private static let firstHolds: [Int64] = [0, 2 * hour]
+  private static let holds: [Int64] = [1, 3].map { $0 * hour }
   /// Limits tried are those this share of the rows reaches.
-  private static let shares = 0.004...0.6
+  private static let shares = 0.01...0.4
 
   private(set) var trials: [Trial] = []
   private var known: Set<Trial> = []
@@ -35,9 +37,11 @@ struct ScoreFitPolicies {
     self.most = most
     for (score, totals) in totals.enumerated() {
       for limit in ScoreFitPolicies.limits(totals, most: most[score]) {
-        for renew in ScoreFitPolicies.renewals {
+        for (renew, hold) in ScoreFitPolicies.renewals.flatMap({ renew in
+          ScoreFitPolicies.firstHolds.map { (renew, $0) }
+        }) {
           let margin = min(2, FittedScoreText.marginMax(most: most[score]))
-          add(Trial(score: score, policy: Policy(limit: limit, margin: margin, renew: renew)))
+          add(Trial(score: score, policy: Policy(limit: limit, margin: margin, renew: renew, hold: hold)))
         }
       }
     }

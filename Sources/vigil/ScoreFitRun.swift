@@ -51,10 +51,32 @@ struct ScoreFitRun {
   let report: (String) -> Void
 
   func run() throws(CommandFailure) -> ScoreFitResult {
+    let fitted = try fitted()
+    let (fits, tuning) = (fitted.fits, fitted.tuning)
+    var search = fitted.search
+    var tallies: [SettingTally] = []
+    for round in 0...ScoreFitPolicies.rounds {
+      report("judging \(search.trials.count - tallies.count) policies")
+      try tallies += judge(Array(search.trials[tallies.count...]), fits, tuning, fitted.names)
+      guard round < ScoreFitPolicies.rounds else { break }
+      let chosen = choices(search.trials, tallies, tuning).flatMap(\.all)
+      search.refine(around: chosen.map { search.trials[$0] }, round: round)
+    }
+    return result(fits, search.trials, tallies, tuning, rows: fitted.rows)
+  }
+
+  /// What fitting leaves behind: the inputs at every message are given back before the policies are judged.
+  private struct Fitted {
+    var fits: [ScoreFitting]
+    var tuning: TuningCohort
+    var search: ScoreFitPolicies
+    var names: [String]
+    var rows: Int
+  }
+
+  private func fitted() throws(CommandFailure) -> Fitted {
     report("computing \(candidates.candidates.count) inputs at every message")
-    let builder = FeatureTableBuilder(candidates, registry: registry, options: session)
-    try feed(builder)
-    let (table, watched) = builder.finish()
+    let (table, watched) = try inputs()
     let (cohort, names) = (watched.cohort(labels: labels), watched.names)
     guard !cohort.events.isEmpty else {
       throw CommandFailure(ExitCode.failed, "no event of the labels lies in the recording: nothing to fit on")
@@ -67,16 +89,15 @@ struct ScoreFitRun {
         ExitCode.failed, "no input tells events from other hours better than chance in every fold: no score is fitted")
     }
     let tuning = TuningCohort(cohort, folds: folds, convention: convention, seed: seed)
-    var search = ScoreFitPolicies(totals: fits.map { $0.totals(rows) }, most: fits.map(\.most))
-    var tallies: [SettingTally] = []
-    for round in 0...ScoreFitPolicies.rounds {
-      report("judging \(search.trials.count - tallies.count) policies")
-      try tallies += judge(Array(search.trials[tallies.count...]), fits, tuning, names)
-      guard round < ScoreFitPolicies.rounds else { break }
-      let chosen = choices(search.trials, tallies, tuning).flatMap(\.all)
-      search.refine(around: chosen.map { search.trials[$0] }, round: round)
-    }
-    return result(fits, search.trials, tallies, tuning, rows: rows.count)
+    let search = ScoreFitPolicies(totals: fits.map { $0.totals(rows) }, most: fits.map(\.most))
+    return Fitted(fits: fits, tuning: tuning, search: search, names: names, rows: rows.count)
+  }
+
+  /// The engine that computed them is given back with its patients' windows.
+  private func inputs() throws(CommandFailure) -> (table: FeatureTable, watched: WatchedCohort) {
+    let builder = FeatureTableBuilder(candidates, registry: registry, options: session)
+    try feed(builder)
+    return builder.finish()
   }
 
   /// By fold, and on everybody.

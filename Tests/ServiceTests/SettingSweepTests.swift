@@ -128,6 +128,13 @@ import VitalModel
       ward.feed($0)
     }
     #expect(passes == 3 && several.alerts == one.alerts && several.notifications == one.notifications)
+    var patientPasses = 0
+    let inTurn = SettingSweep(worlds: worlds, options: .init(), threads: 2, statesAtOnce: worlds.count).run {
+      patientPasses += 1
+      ward.feed($0)
+    }
+    #expect(patientPasses == one.watched.names.count && inTurn.watched.names == one.watched.names)
+    #expect(inTurn.alerts == one.alerts && inTurn.notifications == one.notifications)
     let shared = SettingSweep(worlds: worlds, options: .init(), threads: 2).run { ward.feed($0) }
     #expect(shared.alerts == one.alerts && shared.notifications == one.notifications)
     #expect(several.watched.names == one.watched.names && several.rules == one.rules)
