@@ -41,7 +41,7 @@ struct ScoreFitPolicies {
           ScoreFitPolicies.firstHolds.map { (renew, $0) }
         }) {
           let margin = min(2, FittedScoreText.marginMax(most: most[score]))
-          add(Trial(score: score, policy: Policy(limit: limit, margin: margin, renew: renew, hold: hold)))
+          add(Trial(score: score, policy: Policy(limit: limit, margin: margin, hold: hold, renew: renew)))
         }
       }
     }
