@@ -14,7 +14,9 @@ enum OutputCheck {
   static func run(
     _ command: String, _ arguments: Arguments, writing: [String], reading: [String], inputs: [String]
   ) throws(CommandFailure) {
-    let read = (inputs + reading.flatMap(arguments.all)).map { ($0, OutputTarget($0)) }
+    var names = inputs + reading.flatMap(arguments.all)
+    if reading.contains("--rules"), !arguments.has("--rules") { names.append("Rules") }
+    let read = names.map { ($0, OutputTarget($0)) }
     var written: [(flag: String, target: OutputTarget)] = []
     for flag in writing {
       guard let path = arguments.value(flag), path != "-" else { continue }
@@ -23,7 +25,8 @@ enum OutputCheck {
       if target.kind == .other { continue }
       if let (input, _) = read.first(where: { isSame(target, $0.1) }) {
         throw CommandFailure(
-          ExitCode.usage, "\(command): `\(flag) \(path)` would be written over what is read from \(input)")
+          ExitCode.usage,
+          "\(command): `\(flag) \(path)` would be written over what is read from \(input): name another file")
       }
       if let other = written.first(where: { $0.target.identity == target.identity }) {
         throw CommandFailure(
