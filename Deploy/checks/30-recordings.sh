@@ -26,3 +26,4 @@ if [ "$found" = 0 ]; then
 else
   echo "$found recordings replayed to their end, books balanced"
 fi
+[ -c /dev/null ] && [ ! -L /dev/null ] || { echo "a device was replaced by an output written to it"; exit 1; }

@@ -12,7 +12,7 @@ package final class PackedOutput {
   private var waiting: [UInt8] = []
   private var hasWritten = false
 
-  /// Creates or replaces the file at `path` as ``RecordingOutput`` does; `-` is standard output, plain.
+  /// Makes or replaces the file at `path` as ``RecordingOutput`` does; `-` is standard output, plain.
   package init(path: String) throws(RecordingError) {
     packing = Packing.of(name: path) ?? .plain
     name = path
@@ -27,9 +27,10 @@ package final class PackedOutput {
     if waiting.count >= PackedOutput.blockSize { try flush() }
   }
 
-  /// Writes what waits. To be called once, at the end: without it the file lacks its last block.
+  /// Writes what waits and puts the file in its place. To be called once, at the end.
   package func finish() throws(RecordingError) {
     if !waiting.isEmpty || !hasWritten { try flush() }
+    try output.finish()
   }
 
   private func flush() throws(RecordingError) {

@@ -1,4 +1,5 @@
 import Compression
+import Glibc
 import VitalModel
 
 /// How a recording is to be understood.
@@ -55,6 +56,7 @@ package struct ColumnMap: Hashable, Sendable {
 package enum RecordingError: Error, Hashable, Sendable {
   case notFound(file: String)
   case io(file: String, code: Int32)
+  case unwritable(file: String, code: Int32)
   /// Packed bytes end early; everything up to `line` was given out.
   case truncated(file: String, line: Int)
   /// Packed bytes are damaged; everything up to `line` was given out.
@@ -90,6 +92,8 @@ extension RecordingError: CustomStringConvertible {
     switch self {
     case .notFound(let file): "\(file): no such file"
     case .io(let file, let code): "\(file): cannot be read (errno \(code))"
+    case .unwritable(let file, let code):
+      "\(file): cannot be written" + (code == ENOSPC ? " (no space left)" : " (errno \(code))")
     case .truncated(let file, let line): "\(file): ends in the middle of its packed data; read up to line \(line)"
     case .corrupt(let file, let line, let detail): "\(file): damaged after line \(line): \(detail)"
     case .unknownShape(let file):

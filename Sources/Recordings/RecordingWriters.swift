@@ -1,4 +1,3 @@
-import Glibc
 import VitalModel
 
 /// What an exported row needs: texts instead of numbers.
@@ -194,30 +193,5 @@ enum CellExport {
   static func unit(_ cell: RecordedCell, _ vital: VitalDefinition) -> String {
     let unit = Int(cell.unit)
     return vital.units.indices.contains(unit) ? vital.units[unit].unit : vital.unit
-  }
-}
-
-/// Bytes to a new file or to an open descriptor, all of them or an error.
-package final class RecordingOutput {
-  private let descriptor: Int32
-  private let name: String
-  private let closesDescriptor: Bool
-
-  /// Creates or replaces the file at `path`, readable by its owner only: it holds patient data. `-` is standard output.
-  package init(path: String) throws(RecordingError) {
-    closesDescriptor = path != "-"
-    name = path == "-" ? "standard output" : path
-    descriptor = path == "-" ? 1 : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw .io(file: path, code: errno) }
-  }
-
-  deinit { if closesDescriptor, descriptor >= 0 { close(descriptor) } }
-
-  package func write(_ bytes: [UInt8]) throws(RecordingError) {
-    var written = 0
-    while written < bytes.count {
-      let size = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + written, $0.count - written) }
-      if size >= 0 { written += size } else if errno != EINTR { throw .io(file: name, code: errno) }
-    }
   }
 }

@@ -14,6 +14,7 @@ enum CodecTraining {
       throw CommandFailure(
         ExitCode.usage, "codec train: give recordings or stores, or --simulator, and --output FILE")
     }
+    try OutputCheck.run("codec train", arguments, writing: ["--output"], reading: [], inputs: inputs)
     let own = Int(StatesShelf.ownNumberMin)
     let range = fromSimulator ? 1...Int(UInt32.max) : own...Int(UInt32.max)
     let number = UInt32(try arguments.int("--id", in: range) ?? (fromSimulator ? 1 : own))
@@ -36,9 +37,7 @@ enum CodecTraining {
       }
       return (states, try lessons.check(states, against: .builtIn))
     }
-    guard FileManager.default.createFile(atPath: output, contents: Data(states.bytes)) else {
-      throw CommandFailure(ExitCode.failed, "\(output): cannot be written")
-    }
+    try OutputFile.write(states.bytes, to: output, for: .everyone)
     report(states, check, lessons, output, arguments)
     return ExitCode.ok
   }

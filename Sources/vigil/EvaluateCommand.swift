@@ -57,6 +57,9 @@ enum EvaluateCommand {
     }
     let isStore = arguments.positional.count == 1 && StoreReplay.isStore(arguments.positional[0])
     try EvaluationCurve.check(arguments, isStore: isStore)
+    try OutputCheck.run(
+      "evaluate", arguments, writing: ["--json", "--report"], reading: OutputCheck.read + ["--rules"],
+      inputs: arguments.positional)
     let source: any EvaluationSource
     if isStore { source = try StoredSource(arguments) } else { source = try RecordedSource(arguments) }
     let rule = try rule(arguments, source.plan)
@@ -95,9 +98,7 @@ enum EvaluateCommand {
         printLine(out.text)
         return
       }
-      guard FileManager.default.createFile(atPath: target, contents: Data(out.bytes + [10])) else {
-        throw CommandFailure(ExitCode.failed, "\(target): cannot be written")
-      }
+      try OutputFile.write(out.bytes + [10], to: target)
     }
     printLine(EvaluationText(report, by: by, stages: stages, curve: curve, name: { names[$0] }).text)
   }

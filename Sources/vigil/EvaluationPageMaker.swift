@@ -54,10 +54,6 @@ struct EvaluationPageMaker {
   }
 
   static func save(_ html: String, to target: String) throws(CommandFailure) {
-    do {
-      try Data(html.utf8).write(to: URL(fileURLWithPath: target), options: .atomic)
-    } catch {
-      throw CommandFailure(ExitCode.failed, "\(target): cannot be written")
-    }
+    try OutputFile.write(html, to: target)
   }
 }

@@ -39,6 +39,7 @@ enum ExportCommand {
     let from = try arguments.time("--from")
     let to = try arguments.time("--to")
     let access = try StoreAccess(arguments)
+    try OutputCheck.run("export", arguments, writing: ["--output"], reading: ["-c"], inputs: [access.path])
     let codes = try codes(arguments, access.registry)
     let patients = try access.patients(arguments.list("--patients"))
     let series = try StoredSeries(access)

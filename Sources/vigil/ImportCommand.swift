@@ -54,6 +54,7 @@ enum ImportCommand {
       throw CommandFailure(ExitCode.badConfiguration, error.description)
     }
     let options = try options(arguments)
+    try OutputCheck.run("import", arguments, writing: ["--out", "--labels", "--roster"], reading: [], inputs: files)
     do throws(RecordingError) {
       let (sink, unreadable) = try convert(chosen, registry, options, to: arguments.value("--out") ?? "-")
       try writeTables(sink, arguments)

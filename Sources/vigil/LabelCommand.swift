@@ -30,6 +30,8 @@ enum LabelCommand {
   @Sendable
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
     let inputs = Array(arguments.positional.dropFirst())
+    try OutputCheck.run(
+      "label", arguments, writing: ["--out"], reading: ["--recording", "--alerts"], inputs: inputs)
     switch arguments.positional.first {
     case "export" where inputs.count == 1: return try ReviewExport.run(inputs[0], arguments)
     case "import" where !inputs.isEmpty: return try ReviewImport.run(inputs, arguments)

@@ -53,6 +53,9 @@ enum ReplayCommand {
       throw CommandFailure(
         ExitCode.usage, "replay: `--received-by` is for a store, whose journal knows when it received")
     }
+    try OutputCheck.run(
+      "replay", arguments, writing: ["--alerts", "--suppressed", "--resume"],
+      reading: OutputCheck.read + ["--rules", "--compare"], inputs: arguments.positional)
     if let other = arguments.value("--compare") { return try compare(other, arguments) }
     if arguments.has("--ablate") { return try ablate(arguments) }
     let inputs = try RecordingInputs(arguments)
@@ -79,7 +82,7 @@ enum ReplayCommand {
     }
     var summary = session.finish(seconds: (clock.now - start) / .seconds(1))
     summary.showsStages = arguments.has("--stage-report")
-    outputs.close()
+    try outputs.close()
     resume?.remove()
     printSummary(summary, arguments, ruleSet: inputs.setName)
     return ExitCode.ok
@@ -230,92 +233,4 @@ enum ReplayCommand {
           + (rules.isEmpty ? "" : "  (" + rules.joined(separator: ", ") + (held.count > 4 ? ", ..." : "") + ")"))
     }
   }
-}
-
-/// Where a replay's documents go.
-final class ReplayOutputs {
-  private let alerts: FileHandle
-  private let suppressed: FileHandle?
-  private var alertBuffer: [UInt8] = []
-  private var heldBuffer: [UInt8] = []
-  private var alertBytes = 0
-  private var heldBytes = 0
-
-  /// - Parameter progress: what an earlier run wrote up to there stays, what it wrote after goes.
-  init(
-    _ arguments: Arguments, goingOnFrom progress: ReplayProgress? = nil, _ resume: ReplayResume? = nil
-  ) throws(CommandFailure) {
-    if let progress, let resume {
-      let paths = (arguments.value("--alerts"), arguments.value("--suppressed"))
-      try resume.check([(paths.0, progress.alertBytes), (paths.1, progress.heldBytes)])
-      (alertBytes, heldBytes) = (progress.alertBytes, progress.heldBytes)
-      alerts =
-        try paths.0.map { path throws(CommandFailure) in
-          try ReplayOutputs.goOn(path, at: progress.alertBytes)
-        } ?? .standardOutput
-      suppressed = try paths.1.map { path throws(CommandFailure) in
-        try ReplayOutputs.goOn(path, at: progress.heldBytes)
-      }
-      return
-    }
-    alerts = try arguments.value("--alerts").map(ReplayOutputs.open) ?? .standardOutput
-    suppressed = try arguments.value("--suppressed").map(ReplayOutputs.open)
-  }
-
-  private static func goOn(_ path: String, at offset: Int) throws(CommandFailure) -> FileHandle {
-    guard let handle = FileHandle(forWritingAtPath: path),
-      (try? handle.truncate(atOffset: UInt64(offset))) != nil, (try? handle.seek(toOffset: UInt64(offset))) != nil
-    else { throw CommandFailure(ExitCode.failed, "\(path): cannot be written") }
-    return handle
-  }
-
-  /// Bytes written so far, all of them in the files.
-  func sizes() -> (alerts: Int, held: Int) {
-    flush()
-    return (alertBytes, heldBytes)
-  }
-
-  private static func open(_ path: String) throws(CommandFailure) -> FileHandle {
-    guard FileManager.default.createFile(atPath: path, contents: nil), let handle = FileHandle(forWritingAtPath: path)
-    else { throw CommandFailure(ExitCode.failed, "\(path): cannot be written") }
-    return handle
-  }
-
-  func write(_ document: AlertDocument) {
-    alertBuffer += Array(document.json.utf8)
-    alertBuffer.append(10)
-    if alertBuffer.count > 1 << 16 { flush() }
-  }
-
-  /// Takes a line of JSON.
-  func write(_ output: ReplayOutput) {
-    switch output {
-    case .toldLine(let line):
-      alertBuffer += line
-      alertBuffer.append(10)
-    case .heldLine(let line) where suppressed != nil:
-      heldBuffer += line
-      heldBuffer.append(10)
-    default: return
-    }
-    if alertBuffer.count > 1 << 16 || heldBuffer.count > 1 << 16 { flush() }
-  }
-
-  func writeHeld(_ document: AlertDocument) {
-    guard suppressed != nil else { return }
-    heldBuffer += Array(document.json.utf8)
-    heldBuffer.append(10)
-    if heldBuffer.count > 1 << 16 { flush() }
-  }
-
-  private func flush() {
-    alertBytes += alertBuffer.count
-    heldBytes += heldBuffer.count
-    if !alertBuffer.isEmpty { try? alerts.write(contentsOf: alertBuffer) }
-    if !heldBuffer.isEmpty { try? suppressed?.write(contentsOf: heldBuffer) }
-    alertBuffer.removeAll(keepingCapacity: true)
-    heldBuffer.removeAll(keepingCapacity: true)
-  }
-
-  func close() { flush() }
 }

@@ -1,5 +1,6 @@
 import Digests
 import Foundation
+import Recordings
 import Service
 import VitalModel
 
@@ -18,6 +19,9 @@ final class ReplayResume {
   private var last: (entries: Int, time: ContinuousClock.Instant)
   /// What an earlier run left; nil: none.
   let found: ReplayProgress?
+  /// Whether the file at `path` is a replay's progress, this one's or that of the run it goes on from.
+  private var isKept = false
+  private var hasComplained = false
 
   init?(_ arguments: Arguments, _ inputs: RecordingInputs, threads: Int) throws(CommandFailure) {
     guard let path = arguments.value("--resume") else { return nil }
@@ -33,9 +37,17 @@ final class ReplayResume {
     let every = try arguments.int("--resume-rows", in: 1...1_000_000_000)
     interval = every.map { ($0, 0) } ?? (ReplayResume.entriesMin, ReplayResume.secondsMin)
     last = (0, .now)
-    guard let data = FileManager.default.contents(atPath: path) else {
+    let target = OutputTarget(path)
+    if target.kind == .absent {
       found = nil
       return
+    }
+    // A device would never be read to its end.
+    guard target.kind == .file else {
+      throw CommandFailure(ExitCode.usage, "\(path): no file: name one for `--resume` that the replay may make")
+    }
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw CommandFailure(ExitCode.failed, "\(path): cannot be read")
     }
     guard let progress = ReplayProgress([UInt8](data)) else {
       throw CommandFailure(
@@ -48,6 +60,7 @@ final class ReplayResume {
       )
     }
     found = progress
+    isKept = true
     last.entries = progress.entries
   }
 
@@ -70,15 +83,20 @@ final class ReplayResume {
     var progress = session.progress(identity: identity)
     (progress.alertBytes, progress.heldBytes) = outputs.sizes()
     last = (session.entries, .now)
-    do {
-      try Data(progress.bytes).write(to: URL(fileURLWithPath: path), options: .atomic)
+    do throws(CommandFailure) {
+      try OutputFile.write(progress.bytes, to: path)
+      isKept = true
     } catch {
-      printError("vigil: \(path): cannot be written; the replay goes on without it")
+      if !hasComplained { printError("vigil: \(error.line); the replay goes on without noting how far it is") }
+      hasComplained = true
     }
   }
 
-  /// The replay is through.
-  func remove() { try? FileManager.default.removeItem(atPath: path) }
+  /// The replay is through: its progress goes, and nothing else that may stand under that name.
+  func remove() {
+    let target = OutputTarget(path)
+    if isKept, target.kind == .file { unlink(target.path) }
+  }
 
   /// Over everything that decides what the replay gives: options, rules, and of each file its size, beginning and end.
   private static func identity(

@@ -47,6 +47,7 @@ struct RollupExport {
         progress.advance(to: export.lines)
       }
       try output.write(export.take())
+      try output.finish()
     }
     progress.finish()
     export.report(arguments)

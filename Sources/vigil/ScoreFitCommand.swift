@@ -126,12 +126,12 @@ enum ScoreFitCommand {
   private static func write(
     _ output: ScoreFitOutput, _ arguments: Arguments, _ files: RuleFiles
   ) throws(CommandFailure) {
-    if let path = arguments.value("--write-score") { try save(output.scoreText, to: path) }
+    if let path = arguments.value("--write-score") { try OutputFile.write(output.scoreText, to: path, for: .everyone) }
     if let path = arguments.value("--write-rule") {
       guard output.keepsToBudget else {
         throw CommandFailure(ExitCode.failed, "tune: no policy keeps to the budget: \(path) is not written")
       }
-      try save(output.ruleText, to: path)
+      try OutputFile.write(output.ruleText, to: path, for: .everyone)
       // What was written must run alone.
       do throws(RuleFiles.Failure) {
         let defaults = files.directory.isEmpty ? "Rules" : files.directory
@@ -145,13 +145,8 @@ enum ScoreFitCommand {
       printLine(output.json)
       return
     }
-    if let target { try save(output.json + "\n", to: target) }
+    if let target { try OutputFile.write(output.json + "\n", to: target) }
     printLine(output.text)
   }
 
-  private static func save(_ text: String, to path: String) throws(CommandFailure) {
-    guard FileManager.default.createFile(atPath: path, contents: Data(text.utf8)) else {
-      throw CommandFailure(ExitCode.failed, "\(path): cannot be written")
-    }
-  }
 }

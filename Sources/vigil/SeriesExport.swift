@@ -66,6 +66,7 @@ struct SeriesExport {
   mutating func finish() throws {
     writer.finish()
     try output.write(writer.take())
+    try output.finish()
   }
 }
 

@@ -34,6 +34,8 @@ enum SimulateCommand {
     try arguments.expectPositional(0...0, "simulate --mqtt URL | --output FILE")
     let broker = arguments.value("--mqtt")
     let path = arguments.value("--output")
+    try OutputCheck.run(
+      "simulate", arguments, writing: ["--output", "--labels", "--roster"], reading: [], inputs: [])
     guard (broker == nil) != (path == nil) else {
       throw CommandFailure(ExitCode.usage, "simulate: give either --mqtt URL or --output FILE")
     }
@@ -117,17 +119,9 @@ enum SimulateCommand {
 
   private static func writeSideFiles(_ ward: Ward, _ arguments: Arguments) throws(CommandFailure) {
     if let path = arguments.value("--labels") {
-      try write(TruthLabel.header + ward.labels.map(\.csv).joined(), to: path)
+      try OutputFile.write(TruthLabel.header + ward.labels.map(\.csv).joined(), to: path)
     }
-    if let path = arguments.value("--roster") { try write(roster(ward.beds), to: path) }
-  }
-
-  private static func write(_ text: String, to path: String) throws(CommandFailure) {
-    do throws(RecordingError) {
-      try RecordingOutput(path: path).write(Array(text.utf8))
-    } catch {
-      throw CommandFailure(ExitCode.failed, error.description)
-    }
+    if let path = arguments.value("--roster") { try OutputFile.write(roster(ward.beds), to: path) }
   }
 
   private static func roster(_ beds: [SimulatedBed]) -> String {
@@ -203,6 +197,7 @@ enum SimulateCommand {
         progress.advance(to: Int(ward.elapsed))
       }
       try output.write(buffer)
+      try output.finish()
     } catch {
       throw CommandFailure(ExitCode.failed, error.description)
     }

@@ -23,6 +23,9 @@ enum StoreReplay {
     for flag in recordedOnly where arguments.has(flag) {
       throw CommandFailure(ExitCode.usage, "replay: `\(flag)` is for recordings; `vigil export` makes one of a store")
     }
+    try OutputCheck.run(
+      "replay", arguments, writing: ["--alerts", "--suppressed"], reading: OutputCheck.read + ["--rules"],
+      inputs: arguments.positional)
     let access = try StoreAccess(path: arguments.positional[0], arguments)
     let given = try givenRules(arguments, access)
     let isWhole = try isWhole(access)
@@ -57,7 +60,7 @@ enum StoreReplay {
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
     var summary = replay.finish(seconds: seconds)
     summary.showsStages = arguments.has("--stage-report")
-    outputs.close()
+    try outputs.close()
     ReplayCommand.printSummary(summary, arguments, ruleSet: given?.name ?? access.journaledRules?.set ?? "all")
     return ExitCode.ok
   }

@@ -28,13 +28,10 @@ enum TestCommand {
     if minimum != nil, !arguments.has("--mutate") {
       throw CommandFailure(ExitCode.usage, "test: `--minimum` needs `--mutate`")
     }
+    try OutputCheck.run("test", arguments, writing: ["--junit"], reading: [], inputs: [])
     let report = RuleTestReport(try results(arguments), requiresTests: arguments.has("--require-tests"))
     if let path = arguments.value("--junit") {
-      do {
-        try JUnitText.write(report).write(toFile: path, atomically: true, encoding: .utf8)
-      } catch {
-        throw CommandFailure(ExitCode.failed, "test: \(path) cannot be written")
-      }
+      try OutputFile.write(JUnitText.write(report), to: path, for: .everyone)
     }
     if arguments.has("--json") {
       printLine(report.json)

@@ -39,6 +39,9 @@ enum TuneCommand {
 
   @Sendable
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    try OutputCheck.run(
+      "tune", arguments, writing: ["--json", "--report", "--write-rule", "--write-score"],
+      reading: OutputCheck.read + ["--rules"], inputs: arguments.positional)
     if arguments.has("--fit-score") { return try ScoreFitCommand.run(arguments) }
     try arguments.expectPositional(
       1...1000, "tune INPUT... --labels FILE --rule ID --sweep NAME=from:to:step [OPTIONS]")
@@ -92,9 +95,7 @@ enum TuneCommand {
         printLine(out.text)
         return
       }
-      guard FileManager.default.createFile(atPath: target, contents: Data(out.bytes + [10])) else {
-        throw CommandFailure(ExitCode.failed, "\(target): cannot be written")
-      }
+      try OutputFile.write(out.bytes + [10], to: target)
     }
     printLine(TuneText(report, evaluation).text)
   }

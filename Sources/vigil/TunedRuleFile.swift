@@ -27,10 +27,7 @@ struct TunedRuleFile: FigureWords {
         ExitCode.failed,
         "tune: no setting reaches what was asked (\(report.input.objective.words)): \(path) is not written")
     }
-    let text = try text()
-    guard FileManager.default.createFile(atPath: path, contents: Data(text.utf8)) else {
-      throw CommandFailure(ExitCode.failed, "\(path): cannot be written")
-    }
+    try OutputFile.write(try text(), to: path, for: .everyone)
     do throws(RuleFiles.Failure) {
       let defaults = files.directory.isEmpty ? "Rules" : files.directory
       _ = try RuleFiles.read(path, defaults: defaults).plan(set: nil)

@@ -40,6 +40,7 @@ enum WebhookCommand {
     }
     let secrets = try secrets(arguments)
     let seconds = try arguments.duration("--for").map { max(1, Int($0 / 1000)) }
+    try OutputCheck.run("webhook", arguments, writing: ["--output", "--port-file"], reading: [], inputs: [])
     let printer = WebhookPrinter(json: arguments.has("--json"), output: arguments.value("--output"))
     let signals = Signals()
     let receiver: WebhookReceiver
@@ -49,7 +50,7 @@ enum WebhookCommand {
       throw CommandFailure(ExitCode.unavailable, "cannot listen on \(bind): \(error)")
     }
     if let path = arguments.value("--port-file") {
-      try? "\(receiver.address.port)\n".write(toFile: path, atomically: true, encoding: .utf8)
+      try OutputFile.write("\(receiver.address.port)\n", to: path, for: .everyone)
     }
     printError("receiving on \(receiver.url)" + (secrets.isEmpty ? " (signatures not verified: no --secret)" : ""))
     let deadline = seconds.map { ContinuousClock.now + .seconds($0) }

@@ -90,14 +90,4 @@ import VitalModel
     #expect(again.rows == wide.rows)
     #expect(again.counts.samples == wide.counts.samples)
   }
-
-  @Test func outputWritesAFile() throws {
-    let file = TemporaryFile("out.csv")
-    let output = try RecordingOutput(path: file.path)
-    try output.write(Array("patient_id,time_s,hr\n".utf8))
-    try output.write(Array("p,0,72\n".utf8))
-    let reader = RecordingReader([RecordingFile(path: file.path)], registry: registry)
-    #expect(try reader.next()?.cells.count == 1)
-    #expect(throws: RecordingError.self) { try RecordingOutput(path: "/nonexistent/out.csv") }
-  }
 }
