@@ -40,6 +40,9 @@ enum TuneCommand {
   @Sendable
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
     if arguments.has("--fit-score") { return try ScoreFitCommand.run(arguments) }
+    for flag in ScoreFitCommand.flags.map(\.name) where arguments.has(flag) {
+      throw CommandFailure(ExitCode.usage, "tune: `\(flag)` is for `--fit-score`")
+    }
     try arguments.expectPositional(
       1...1000, "tune INPUT... --labels FILE --rule ID --sweep NAME=from:to:step [OPTIONS]")
     if arguments.positional.count == 1, StoreReplay.isStore(arguments.positional[0]) {
