@@ -121,10 +121,11 @@ struct ScoreFitOutput: FigureWords {
     ]
     if let chance = chance?.chance {
       // Chance is that of the final rule: beside the apparent figures, never the others.
-      rows += [
-        ["  the same alerts, rotated", "", chance.rotation.map { number($0.mean) } ?? "-"],
-        ["  the best clock at this burden", "", chance.clock.map { number($0.sensitivity) } ?? "-"],
-      ]
+      rows.insert(
+        contentsOf: [
+          ["  the same alerts, rotated", "", chance.rotation.map { number($0.mean) } ?? "-"],
+          ["  the best clock at this burden", "", chance.clock.map { number($0.sensitivity) } ?? "-"],
+        ], at: 3)
     }
     lines += aligned(rows).map { "  " + $0 }
     return lines

@@ -53,7 +53,7 @@ struct TuneText: FigureWords {
     if !report.choice.final.meetsTarget {
       lines.append(
         report.choice.final.value == nil
-          ? "  nothing can be chosen: \(report.input.objective.lackWords); this one is the first tried"
+          ? "  nothing can be chosen: \(report.input.objective.lackWords); this one alerts least"
           : "  no setting reaches what was asked; this one comes nearest (\(small(report.choice.final.miss)) short)")
     }
   }

@@ -90,7 +90,7 @@ import VitalModel
   }
 
   /// What was held out is judged by the chosen setting's alerts, as after a whole grid.
-  @Test func halvingJudgesWhatWasHeldOut() throws {
+  @Test func halvingJudgesWhatWasHeldOut() {
     let patients = 300
     let stays = (0..<patients).map { _ in stay(40) }
     let events = stride(from: 0, to: patients, by: 2).map { CohortEvent(patient: $0, onset: epoch + 20 * hour) }
@@ -105,27 +105,20 @@ import VitalModel
         ward.events.filter { isIn[$0.patient] && $0.patient * 7 % 100 < 2 * (40 - abs(setting - 30)) }
           .map { EvaluatedAlert(patient: $0.patient, time: $0.onset - hour) })
     }
-    let axis = TuningAxis(
-      rule: "r", name: "n", label: "n", values: (0..<40).map { DecimalValue(mantissa: Int64($0)) }, isDuration: false)
-    let grid = try #require(TuningGrid([axis]))
     let plan = TuningRungs(settings: 40, events: ward.events.count { folds.all[$0.patient] })
     let outcome = plan.run(Array(0..<40), cohort, .greatestMargin(burden: 1), seed: 1) { positions, isIn in
       positions.map { tally($0, isIn) }
     }
     #expect(outcome.rungs.count > 1 && outcome.rungs.last?.patients == 240)
-    func report(_ positions: [Int], _ tallies: [SettingTally]) -> TuningInput {
-      TuningInput(
-        cohort: cohort, grid: grid, positions: positions, tallies: tallies, today: tallies[0],
-        objective: .greatestMargin(burden: 1))
-    }
-    var halved = report(outcome.positions, outcome.tallies)
-    (halved.candidates, halved.final, halved.resamples) = (outcome.candidates, outcome.final, 1000)
-    var whole = report(Array(0..<40), (0..<40).map { tally($0, folds.fold.map { _ in true }) })
-    whole.resamples = 1000
-    let (one, other) = (TuningReport(halved), TuningReport(whole))
-    #expect(outcome.positions[one.choice.final.position] == other.choice.final.position)
-    let figures = try #require(one.heldOut)
-    #expect(figures.sums.detected > 0 && figures.sums == other.heldOut?.sums)
+    let halved = NestedChoice(
+      cohort, outcome.tallies, objective: .greatestMargin(burden: 1), candidates: outcome.candidates,
+      final: outcome.final, seed: 1
+    ).final.position
+    let hidden = TuningMask(cohort, folds.heldOutMask)
+    let judged = hidden.sums(outcome.tallies[halved], of: cohort)
+    let everybody = folds.fold.map { _ in true }
+    #expect(judged == hidden.sums(tally(outcome.positions[halved], everybody), of: cohort))
+    #expect(judged.events == 30 && judged.detected > 0)
   }
 
   @Test func fewSettingsOrEventsAreNotHalved() {
