@@ -8,6 +8,8 @@ package struct TuningPage: Sendable {
   private let subject: PageSubject
   /// What was sought, in plain words; empty: not said.
   package var objective = ""
+  /// How many settings there were, where ``points`` are only some of them: one sentence; empty: ``points`` are all.
+  package var tried = ""
   /// The figures to quote: each patient judged by a setting chosen on others.
   package var crossValidated: [PageFigure] = []
   /// Of patients nobody had looked at.
@@ -93,8 +95,10 @@ package struct TuningPage: Sendable {
       out.paragraph("No setting was chosen: none meets what was sought.")
     }
     out.paragraph(
-      "\(points.count) settings tried, \(points.count(where: \.isOnFront)) of them such that no other is better in both "
-        + "burden and what was sought.")
+      !tried.isEmpty
+        ? tried
+        : "\(points.count) settings tried, \(points.count(where: \.isOnFront)) of them such that no other is better in both "
+          + "burden and what was sought.")
     out.figures("Cross-validated: each patient judged by a setting chosen on others. Quote these", crossValidated)
     out.figures("Held out: patients nobody had looked at, judged once", heldOut)
     out.figures("Cross-validated less today, paired by patient", comparison)

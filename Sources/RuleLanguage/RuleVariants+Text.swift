@@ -10,11 +10,13 @@ extension RuleVariants {
   ///   - times: milliseconds.
   ///   - bounds: of limits that follow the patient, in the parameter's unit.
   ///   - source: appended to the rule's `source`; empty: nothing.
+  ///   - title: appended to the rule's `title`.
   ///   - beside: ids of the rules it will stand beside: no other may inhibit it.
   /// - Returns: nil if the set has no such rule.
   package func text(
     _ id: String, parameters: [String: DecimalValue] = [:], times: [TimeKey: Int64] = [:],
-    bounds: [AdaptedBound: DecimalValue] = [:], source: String = "", beside: [String]
+    bounds: [AdaptedBound: DecimalValue] = [:], source: String = "", title: String = "",
+    beside: [String]
   ) throws(TextProblems) -> String? {
     let changed = try adapted(id, parameters: parameters, times: times, bounds: bounds)
     guard let (document, adaptation) = changed else { return nil }
@@ -28,6 +30,8 @@ extension RuleVariants {
       case "source" where !source.isEmpty:
         let text = (own.value.scalar ?? "") + (own.value.scalar?.isEmpty == false ? "; " : "") + source
         written.append(entry("source", YAMLNode(.scalar(text, .quoted), line: 0, column: 0)))
+      case "title" where !title.isEmpty:
+        written.append(entry("title", YAMLNode(.scalar((own.value.scalar ?? "") + title, .quoted), line: 0, column: 0)))
       case "parameters":
         let others = entries.filter { $0.key.scalar != "parameters" && $0.key.scalar != "tests" }.map(\.value)
         let kept = RuleVariants.parameters(own.value, adaptation, others)

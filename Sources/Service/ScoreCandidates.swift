@@ -40,6 +40,11 @@ package struct ScoreCandidates: Sendable {
     let components = definitions.flatMap(\.components)
     for (place, component) in components.enumerated() {
       candidates[place].exponent = component.expression?.exponent ?? 0
+      for feature in component.expression?.features ?? [] {
+        guard let reason = TimeInStay.reason(feature) else { continue }
+        problems.add(read.nodes[place], "`\(candidates[place].name)`: \(reason)")
+        break
+      }
       guard let ends = read.ends[place] else { continue }
       candidates[place].ends = ScoreCandidates.ends(ends, exponent: candidates[place].exponent, &problems)
     }

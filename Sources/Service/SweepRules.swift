@@ -138,6 +138,8 @@ package struct SweepRules: Sendable {
 
   /// The same rules as the text of a file that runs by itself, one document a rule.
   ///
+  /// The title of the rules the setting names says so, lest it keep the old number.
+  ///
   /// - Parameter source: appended to the `source` of the rules the setting names.
   package func text(
     of rules: [String], _ setting: SweepSetting, source: String
@@ -150,13 +152,30 @@ package struct SweepRules: Sendable {
       let values = try values(id, setting)
       do throws(TextProblems) {
         let text = try variants.text(
-          id, parameters: values.parameters, times: values.times, bounds: values.bounds, source: own, beside: ids)
+          id, parameters: values.parameters, times: values.times, bounds: values.bounds, source: own,
+          title: title(id, setting), beside: ids)
         documents.append(text ?? "")
       } catch {
-        throw SweepRules.problem(id, setting, error)
+        throw problem(id, setting, error)
       }
     }
     return documents.joined(separator: "---\n")
+  }
+
+  /// ` (tuned: limit 4, hold 30s)`; empty for a rule the setting does not name.
+  private func title(_ id: String, _ setting: SweepSetting) -> String {
+    let words = words(id, setting)
+    return words.isEmpty ? "" : " (tuned: \(words))"
+  }
+
+  /// What a setting says of one rule, as a person would write it.
+  private func words(_ id: String, _ setting: SweepSetting) -> String {
+    let own = setting.values.filter { $0.key.rule == id }.sorted { $0.key < $1.key }
+    let durations = Set((names(of: id) ?? []).filter(\.isDuration).map(\.name))
+    return own.map { name, value in
+      let time = durations.contains(name.name) ? value.scaled(toExponent: 0) : nil
+      return "\(name.name) \(time.map(DurationText.format) ?? value.normalized.description)"
+    }.joined(separator: ", ")
   }
 
   private func rule(_ id: String, _ setting: SweepSetting) throws(SweepProblem) -> RuleDefinition {
@@ -167,14 +186,12 @@ package struct SweepRules: Sendable {
       guard let rule else { throw TextProblems([]) }
       return rule
     } catch {
-      throw SweepRules.problem(id, setting, error)
+      throw problem(id, setting, error)
     }
   }
 
-  private static func problem(_ id: String, _ setting: SweepSetting, _ error: TextProblems) -> SweepProblem {
-    let text = setting.values.filter { $0.key.rule == id }.sorted { $0.key < $1.key }
-      .map { "\($0.key.name) \($0.value)" }.joined(separator: ", ")
-    return SweepProblem("\(id) with \(text): \(error.all.first?.message ?? "not to be read")")
+  private func problem(_ id: String, _ setting: SweepSetting, _ error: TextProblems) -> SweepProblem {
+    SweepProblem("\(id) with \(words(id, setting)): \(error.all.first?.message ?? "not to be read")")
   }
 
   /// What a setting says of one rule.

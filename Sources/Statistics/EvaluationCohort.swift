@@ -49,6 +49,14 @@ package struct LabelExclusions: Hashable, Sendable {
   package init() {}
 
   package var total: Int { unknownPatient + beforeFirstSample + afterRecord + inCensored + tooShort }
+
+  /// Counts with their reasons; empty: none was left out.
+  package var words: String {
+    [
+      (unknownPatient, "of nobody in the recording"), (beforeFirstSample, "before the first sample"),
+      (afterRecord, "after the record"), (inCensored, "in a censored stretch"), (tooShort, "too short"),
+    ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+  }
 }
 
 /// Patients with what happened to them: everything an evaluation knows besides the alerts.

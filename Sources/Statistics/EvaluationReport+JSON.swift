@@ -12,7 +12,7 @@ extension EvaluationReport {
       out.field("document", "vigil-evaluation")
       out.field("version", EvaluationReport.documentVersion)
       options.convention.write(to: &out)
-      writeLabels(to: &out)
+      exclusions.write(to: &out, kinds: kinds)
       total.writeFields(to: &out, notifications: notifications)
       out.array("per_rule") { list in for row in rules { list.object { row.write(to: &$0) } } }
       out.array("per_priority") { list in for row in priorities { list.object { row.write(to: &$0) } } }
@@ -40,17 +40,20 @@ extension EvaluationReport {
       out.field("confidence", 1 - Interval.alpha)
     }
   }
+}
 
-  private func writeLabels(to out: inout JSONText) {
+extension LabelExclusions {
+  /// The field `labels`.
+  package func write(to out: inout JSONText, kinds: [String]) {
     out.object("labels") {
       $0.field("kinds", kinds)
-      $0.field("excluded", exclusions.total)
-      $0.field("unknown_patient", exclusions.unknownPatient)
-      $0.field("before_first_sample", exclusions.beforeFirstSample)
-      $0.field("after_record", exclusions.afterRecord)
-      $0.field("in_censored", exclusions.inCensored)
-      $0.field("too_short", exclusions.tooShort)
-      $0.field("merged", exclusions.merged)
+      $0.field("excluded", total)
+      $0.field("unknown_patient", unknownPatient)
+      $0.field("before_first_sample", beforeFirstSample)
+      $0.field("after_record", afterRecord)
+      $0.field("in_censored", inCensored)
+      $0.field("too_short", tooShort)
+      $0.field("merged", merged)
     }
   }
 }

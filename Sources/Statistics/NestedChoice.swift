@@ -6,7 +6,7 @@ package struct SettingChoice: Hashable, Sendable {
   package var meetsTarget: Bool
   /// Of the objective on the patients it was chosen on; nil: they do not have it.
   package var value: Double?
-  /// How far it stays behind the target, in the target's own measure.
+  /// How far it stays behind the target, in the target's own measure; infinite without a ``value``.
   package var miss: Double
 }
 
@@ -119,16 +119,19 @@ struct SettingChooser {
   private func miss(_ candidate: Candidate, _ tallies: [SettingTally]) -> Double {
     guard case .leastBurden(let sensitivity) = objective else { return distance(candidate) }
     // The bound is never above the value: most settings need none.
-    guard let value = candidate.sums.sensitivity, value >= sensitivity, let bound else { return distance(candidate) }
+    guard let value = candidate.sums.sensitivity, value >= sensitivity, candidate.value != nil, let bound else {
+      return distance(candidate)
+    }
     return sensitivity - bound.lower(tallies[candidate.position])
   }
 
-  /// The same by values alone.
+  /// The same by values alone. What has no value reaches nothing.
   private func distance(_ candidate: Candidate) -> Double {
+    guard candidate.value != nil else { return .infinity }
     switch objective {
-    case .leastBurden(let sensitivity): sensitivity - (candidate.sums.sensitivity ?? 0)
-    case .greatestMargin(let burden): (candidate.sums.burden ?? .infinity) - burden
-    case .fBeta, .cost, .utility, .netBenefit: 0
+    case .leastBurden(let sensitivity): return sensitivity - (candidate.sums.sensitivity ?? 0)
+    case .greatestMargin(let burden): return (candidate.sums.burden ?? .infinity) - burden
+    case .fBeta, .cost, .utility, .netBenefit: return 0
     }
   }
 }

@@ -63,13 +63,14 @@ package struct ScoreFitting: Sendable {
     model.choose()
     var points = WholePoints(model, pointsMax: options.pointsMax)
     points.improve()
+    points.widen()
     items = points.items
     events = balanced.events
     self.rows = balanced.rows.count
     gain = points.gain
   }
 
-  /// Total by row.
+  /// Total by row, of every row.
   package func totals(_ rows: ScoreFittingRows) -> [Int] {
     var totals = [Int](repeating: 0, count: rows.count)
     for item in items {

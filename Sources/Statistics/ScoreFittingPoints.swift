@@ -73,6 +73,12 @@ struct WholePoints {
     }
   }
 
+  /// A single band of one point is worth two: between none and the most a score gives there must be a limit to alert from.
+  mutating func widen() {
+    guard most == 1, pointsMax > 1 else { return }
+    for place in rows.indices { rows[place].points = rows[place].points.map { $0 * 2 } }
+  }
+
   /// Bands of equal points together; items without points left out.
   var items: [ScoreFitting.Item] {
     rows.compactMap { row in

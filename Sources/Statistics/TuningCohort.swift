@@ -68,6 +68,9 @@ package struct TuningCohort: Sendable {
     return zip(fixed[column.rawValue], isIn).reduce(0) { $1.1 ? $0 + $1.0 : $0 }
   }
 
+  /// Events of some patients that have a matched control among them; the margin is about no others.
+  package func eventsWithControls(among isIn: [Bool]) -> Int { matched.restricted(to: isIn).matched.cases.count }
+
   /// Folds one setting's alerts into counts. O(alerts log alerts + patients).
   ///
   /// - Parameter alerts: in any order; of patients the cohort does not have: passed over.

@@ -55,6 +55,9 @@ package struct TuningFigures: Sendable {
     self.spread = spread
   }
 
+  /// ``margin``, nil where there is nothing to compare: no alert among events with controls and none among controls.
+  package var shownMargin: Figure? { sums.isMarginEmpty ? nil : margin }
+
   package func point(values: [(name: String, value: String)]) -> OperatingPoint {
     var point = OperatingPoint(values: values)
     point.events = sums.events

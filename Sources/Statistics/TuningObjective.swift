@@ -70,6 +70,17 @@ package enum TuningObjective: Hashable, Sendable {
     }
   }
 
+  /// Why ``value(_:)`` is nil, in words.
+  package var lackWords: String {
+    switch self {
+    case .leastBurden, .cost: "nobody was watched for any time"
+    case .greatestMargin: "no event has a matched control"
+    case .fBeta: "there is neither an event nor an alert"
+    case .utility: "no event has hours in which an alert is worth anything"
+    case .netBenefit: "there are no windows"
+    }
+  }
+
   /// Whether ``value(_:)`` is shown without its sign: less is better.
   package var isLess: Bool {
     switch self {
@@ -99,7 +110,9 @@ package struct TuningSums: Hashable, Sendable {
   /// Beyond that of no alert at all, and the best there could be.
   package var utilityGained = 0.0
   package var utilityBest = 0.0
-  /// Of the events that have controls; nil without any.
+  /// Events that have a matched control; ``margin`` is about no others.
+  package var matched = 0
+  /// nil without any.
   package var margin: Double?
   package var controlRate: Double?
 
@@ -109,6 +122,11 @@ package struct TuningSums: Hashable, Sendable {
   package var predictiveValue: Double? {
     trueAlerts + falseAlerts > 0 ? Double(trueAlerts) / Double(trueAlerts + falseAlerts) : nil
   }
+
+  /// Events nobody could be compared with.
+  package var unmatched: Int { events - matched }
+  /// Whether neither an event with controls was found nor a control had an alert: a margin of nothing says nothing.
+  package var isMarginEmpty: Bool { margin == 0 && controlRate == 0 }
 
   package init() {}
 }
@@ -148,11 +166,13 @@ package struct TuningMask: Sendable {
     sums.windows.falseNegatives = windowPositives - sums.windows.truePositives
     sums.windows.trueNegatives = windowNegatives - sums.windows.falsePositives
     for (patient, value) in zip(tally.patients, tally.utility) where isIn[Int(patient)] { sums.utilityGained += value }
-    (sums.margin, sums.controlRate) = margin(tally, cohort.matched)
+    (sums.matched, sums.margin, sums.controlRate) = margin(tally, cohort.matched)
     return sums
   }
 
-  private func margin(_ tally: SettingTally, _ matched: MatchedControls) -> (margin: Double?, rate: Double?) {
+  private func margin(
+    _ tally: SettingTally, _ matched: MatchedControls
+  ) -> (events: Int, margin: Double?, rate: Double?) {
     var (detected, rate, events) = (0.0, 0.0, 0.0)
     for item in matched.cases where isIn[item.patient] {
       var (alerted, drawn) = (0.0, 0.0)
@@ -165,6 +185,6 @@ package struct TuningMask: Sendable {
       if tally.isDetected[item.event] { detected += 1 }
       events += 1
     }
-    return events > 0 ? ((detected - rate) / events, rate / events) : (nil, nil)
+    return events > 0 ? (Int(events), (detected - rate) / events, rate / events) : (0, nil, nil)
   }
 }

@@ -13,6 +13,7 @@ extension TuningReport {
       out.field("version", TuningReport.documentVersion)
       out.field("rules", input.rules)
       input.cohort.convention.write(to: &out)
+      input.cohort.cohort.exclusions.write(to: &out, kinds: input.cohort.cohort.kinds)
       writeObjective(to: &out)
       writeSearch(to: &out)
       out.object("chosen") { out in
@@ -215,6 +216,8 @@ extension TuningFigures {
     }
     out.object("matched") {
       $0.field("rate", sums.controlRate)
+      $0.field("events", sums.matched)
+      $0.field("without_controls", sums.unmatched)
       $0.figure("margin", margin)
     }
     out.object("windows") {

@@ -15,6 +15,8 @@ package struct TuningInput: Sendable {
   package var candidates: [[Int]]?
   package var final: [Int]?
   package var rungs: [TuningRung] = []
+  /// The column of the roster whose values are the folds; nil: folds of equal size.
+  package var foldBy: String?
   /// `grid`, `random` or `halving`.
   package var search = "grid"
   /// At least a thousand.
@@ -36,6 +38,14 @@ package struct TuningInput: Sendable {
     self.tallies = tallies
     self.today = today
     self.objective = objective
+  }
+}
+
+extension TuningInput {
+  /// What the folds were.
+  package var foldWords: String {
+    "\(cohort.folds.count) folds by "
+      + (foldBy.map { "\($0) (\(cohort.folds.names.joined(separator: ", ")))" } ?? "patient")
   }
 }
 
@@ -132,6 +142,13 @@ package struct TuningReport: Sendable {
     flatness = TuningReport.flatness(input, choice.final, plain, spread: apparent.spread)
     self.choice = choice
     self.input = input
+  }
+
+  /// Why the chosen setting does not reach what was sought, in one line; nil: it does.
+  package var shortfall: String? {
+    let final = choice.final
+    guard !final.meetsTarget else { return nil }
+    return final.value == nil ? input.objective.lackWords : "no setting reaches it"
   }
 
   /// ``points`` with today's setting among them, tried or not.

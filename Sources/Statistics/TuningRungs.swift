@@ -48,7 +48,8 @@ package struct TuningRungs {
 
   /// - Parameters:
   ///   - positions: of the settings, as many as the plan was made for.
-  ///   - tallies: counts of some settings over some patients, in the order asked; nobody else's alerts are looked at.
+  ///   - tallies: counts of some settings over some patients, in the order asked; nobody else's alerts are looked at. The last
+  ///     time it is asked for everybody, those held out among them: they are judged, never chosen by.
   package func run<Failure: Error>(
     _ positions: [Int], _ cohort: TuningCohort, _ objective: TuningObjective, seed: UInt64,
     tallies evaluate: (_ positions: [Int], _ isIn: [Bool]) throws(Failure) -> [SettingTally]
@@ -59,13 +60,14 @@ package struct TuningRungs {
     var rungs: [TuningRung] = []
     for (step, share) in shares.enumerated() {
       let asked = Set(survivors.joined()).sorted()
-      let isIn = step == shares.count - 1 ? folds.all : folds.nested(share)
-      let tallies = try evaluate(asked, isIn)
+      let isLast = step == shares.count - 1
+      let isIn = isLast ? folds.all : folds.nested(share)
+      let tallies = try evaluate(asked, isLast ? isIn.map { _ in true } : isIn)
       let events = cohort.cohort.events.count { isIn[$0.patient] }
       rungs.append(
         TuningRung(settings: asked.count, patients: isIn.count { $0 }, events: events, share: share))
       let places = Dictionary(uniqueKeysWithValues: asked.enumerated().map { ($1, $0) })
-      guard step < shares.count - 1 else {
+      guard !isLast else {
         let candidates = survivors.map { $0.compactMap { places[$0] } }
         return Outcome(
           positions: asked, tallies: tallies, candidates: Array(candidates.dropLast()), final: candidates[folds.count],

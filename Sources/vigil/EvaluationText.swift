@@ -38,12 +38,8 @@ struct EvaluationText: FigureWords {
     lines.append("\(total.patients) patients, \(number(total.patientDays)) patient-days")
     var events =
       "\(total.events.count) events (\(report.kinds.joined(separator: ", "))) of \(total.events.patients) patients"
-    let left = report.exclusions
-    let reasons = [
-      (left.unknownPatient, "of nobody in the recording"), (left.beforeFirstSample, "before the first sample"),
-      (left.afterRecord, "after the record"), (left.inCensored, "in a censored stretch"), (left.tooShort, "too short"),
-    ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
-    if !reasons.isEmpty { events += "; left out: " + reasons.joined(separator: ", ") }
+    let reasons = report.exclusions.words
+    if !reasons.isEmpty { events += "; left out: " + reasons }
     lines.append(events)
     lines.append("convention: \(report.options.convention.words)")
   }

@@ -17,6 +17,16 @@ extension FigureWords {
     return "\(text(figure.value)) (\(text(interval.lower)) to \(text(interval.upper)))"
   }
 
+  /// The title of a margin, with how many events it is not about.
+  func marginTitle(_ sums: TuningSums) -> String {
+    "margin over matched controls" + (unmatchedWords(sums).map { " (\($0))" } ?? "")
+  }
+
+  /// nil: every event has controls.
+  func unmatchedWords(_ sums: TuningSums) -> String? {
+    sums.unmatched > 0 ? "\(sums.unmatched) of \(sums.events) events have none" : nil
+  }
+
   func method(_ method: IntervalMethod) -> String {
     switch method {
     case .wilson: "wilson"
@@ -41,7 +51,8 @@ extension FigureWords {
   }
 
   func small(_ value: Double) -> String {
-    DecimalValue(mantissa: Int64((value * 10_000).rounded()), exponent: -4).description
+    guard value.isFinite else { return "any" }
+    return DecimalValue(mantissa: Int64((value * 10_000).rounded()), exponent: -4).description
   }
 
   /// Of milliseconds: hours and minutes, below an hour minutes and seconds; with a minus after the onset.

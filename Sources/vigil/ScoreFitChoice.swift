@@ -21,8 +21,8 @@ struct ScoreFitChoice {
   /// Positions of trials.
   private(set) var folds: [Int] = []
   private(set) var final = 0
-  /// Whether the final one keeps to the budget.
-  private(set) var meetsTarget = false
+  /// Why the final one is not what was asked for, in words; nil: it is.
+  private(set) var shortfall: String?
 
   var all: [Int] { folds + [final] }
 
@@ -37,29 +37,44 @@ struct ScoreFitChoice {
       let mask = TuningMask(tuning, isLast ? tuning.folds.all : tuning.folds.training(without: score))
       let sums = trials.indices.filter { trials[$0].score == score && $0 < tallies.count }
         .map { (position: $0, sums: mask.sums(tallies[$0], of: tuning)) }
-      let (position, isWithin) = best(sums)
-      if isLast { (final, meetsTarget) = (position, isWithin) } else { folds.append(position) }
+      let (position, shortfall) = best(sums)
+      if isLast { (final, self.shortfall) = (position, shortfall) } else { folds.append(position) }
     }
   }
 
-  private func best(_ found: [(position: Int, sums: TuningSums)]) -> (position: Int, isWithin: Bool) {
+  /// What is chosen by, in words.
+  static func words(_ budget: Double, _ targets: Targets?, _ number: (Double) -> String) -> String {
+    let within = "at most \(number(budget)) alerts per patient-day"
+    if let targets {
+      return "furthest beyond, or nearest to, a sensitivity of \(number(targets.sensitivity)) and a margin of "
+        + "\(number(targets.margin)) at once, with \(within)"
+    }
+    return "most events detected among the margins at most \(number(marginClose)) below the greatest, with \(within)"
+  }
+
+  private func best(_ found: [(position: Int, sums: TuningSums)]) -> (position: Int, shortfall: String?) {
     let within = found.filter { ($0.sums.burden ?? .infinity) <= budget }
     guard let greatest = within.compactMap(\.sums.margin).max() else {
-      // None keeps to it: the one nearest to it.
-      return (found.min { ($0.sums.alerts, $0.position) < ($1.sums.alerts, $1.position) }?.position ?? 0, false)
+      // The one nearest to the budget.
+      let least = found.min { ($0.sums.alerts, $0.position) < ($1.sums.alerts, $1.position) }
+      return (
+        least?.position ?? 0,
+        within.isEmpty
+          ? "no policy tried keeps to the budget" : "no event has a matched control, so there is no margin to choose by"
+      )
     }
     if let targets {
       let chosen = within.min { a, b in
         let (one, other) = (targets.surplus(a.sums), targets.surplus(b.sums))
         return (other, a.sums.alerts, a.position) < (one, b.sums.alerts, b.position)
       }
-      return (chosen?.position ?? 0, true)
+      return (chosen?.position ?? 0, nil)
     }
     let close = within.filter { $0.sums.margin ?? -.infinity >= greatest - ScoreFitChoice.marginClose }
     let most = close.min { a, b in
       (b.sums.detected, a.sums.alerts, a.position) < (a.sums.detected, b.sums.alerts, b.position)
     }
-    return (most?.position ?? 0, true)
+    return (most?.position ?? 0, nil)
   }
 
   /// Each patient's counts under what was chosen without their fold.

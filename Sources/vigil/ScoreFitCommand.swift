@@ -25,8 +25,10 @@ enum ScoreFitCommand {
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
     try arguments.expectPositional(
       1...1000, "tune INPUT... --labels FILE --fit-score ID --inputs FILE --budget 0.5/patient-day [OPTIONS]")
-    for flag in ["--rule", "--sweep", "--search", "--trials", "--objective", "--fold-by", "--holdout"]
-    where arguments.has(flag) {
+    for flag in [
+      "--rule", "--sweep", "--search", "--trials", "--objective", "--beta", "--cost-ratio", "--threshold", "--fold-by",
+      "--holdout",
+    ] where arguments.has(flag) {
       throw CommandFailure(
         ExitCode.usage, "tune: `\(flag)` is not for `--fit-score`, which searches a policy of its own")
     }
@@ -36,12 +38,13 @@ enum ScoreFitCommand {
     let digest = try EvaluateCommand.digest(inputs.paths + [arguments.value("--labels") ?? ""])
     let run = try made(arguments, files, inputs, candidates)
     let result = try run.run()
-    let output = ScoreFitOutput(run, result, digest: digest)
+    var output = ScoreFitOutput(run, result, digest: digest)
+    let judged = try output.judged(try EvaluateCommand.options(arguments))
+    output.chance = judged.report.total
     if let path = arguments.value("--report") {
       let maker = EvaluationPageMaker(
         source: RecordedSource(inputs: inputs, arguments: arguments, session: run.session), arguments: arguments)
-      try ScoreFitPage(run, result, output, try EvaluateCommand.options(arguments), digest: digest)
-        .write(to: path, maker)
+      try ScoreFitPage(run, result, output, judged).write(to: path, maker)
     }
     try write(output, arguments, files)
     return ExitCode.ok
@@ -59,7 +62,7 @@ enum ScoreFitCommand {
     }
     options.balance = balance ?? options.balance
     let evaluation = try EvaluateCommand.options(arguments)
-    let budget = try budget(arguments)
+    let budget = try TuneOptions.budget(arguments) ?? 0.5
     return ScoreFitRun(
       candidates: candidates, id: try id(arguments), options: options, convention: evaluation.convention,
       labels: try EvaluateCommand.labels(arguments, epoch: inputs.options.epoch, for: "tune"),
@@ -79,15 +82,6 @@ enum ScoreFitCommand {
       return isPlain && text.utf8.first.map { (97...122).contains($0) } ?? false ? text : nil
     }
     return id ?? ""
-  }
-
-  /// `0.5/patient-day`, or the number alone.
-  private static func budget(_ arguments: Arguments) throws(CommandFailure) -> Double {
-    let found = try arguments.value("--budget", as: "alerts per patient-day such as `0.5/patient-day`") { text in
-      let number = text.hasSuffix("/patient-day") ? String(text.dropLast("/patient-day".count)) : text
-      return Double(number).flatMap { $0 > 0 && $0 <= 1000 ? $0 : nil }
-    }
-    return found ?? 0.5
   }
 
   private static func targets(_ arguments: Arguments) throws(CommandFailure) -> ScoreFitChoice.Targets? {
@@ -126,10 +120,17 @@ enum ScoreFitCommand {
   private static func write(
     _ output: ScoreFitOutput, _ arguments: Arguments, _ files: RuleFiles
   ) throws(CommandFailure) {
+    let target = arguments.value("--json")
+    if target == "-" {
+      printLine(output.json)
+    } else {
+      if let target { try OutputFile.write(output.json + "\n", to: target) }
+      printLine(output.text)
+    }
     if let path = arguments.value("--write-score") { try OutputFile.write(output.scoreText, to: path, for: .everyone) }
     if let path = arguments.value("--write-rule") {
-      guard output.keepsToBudget else {
-        throw CommandFailure(ExitCode.failed, "tune: no policy keeps to the budget: \(path) is not written")
+      if let shortfall = output.shortfall {
+        throw CommandFailure(ExitCode.failed, "tune: \(path) is not written: \(shortfall)")
       }
       try OutputFile.write(output.ruleText, to: path, for: .everyone)
       // What was written must run alone.
@@ -140,13 +141,5 @@ enum ScoreFitCommand {
         throw CommandFailure(ExitCode.failed, "\(path) was written but does not load: \(error.description)")
       }
     }
-    let target = arguments.value("--json")
-    if target == "-" {
-      printLine(output.json)
-      return
-    }
-    if let target { try OutputFile.write(output.json + "\n", to: target) }
-    printLine(output.text)
   }
-
 }

@@ -4,17 +4,37 @@ import Statistics
 import VitalModel
 
 /// A fitted score for people, for programs and as rule files.
-struct ScoreFitOutput {
+struct ScoreFitOutput: FigureWords {
   private let run: ScoreFitRun
   private let result: ScoreFitResult
   private let digest: String
   let score: FittedScoreText
+  /// The final rule at its budget as `vigil evaluate` judges it, on the patients it was made from.
+  var chance: EvaluationRow?
 
   init(_ run: ScoreFitRun, _ result: ScoreFitResult, digest: String) {
     self.run = run
     self.result = result
     self.digest = digest
     score = FittedScoreText(result.final, id: run.id, run.candidates)
+  }
+
+  // MARK: Chance
+
+  /// The rule as it would be written, by itself.
+  func judged(_ evaluation: EvaluationOptions) throws(CommandFailure) -> JudgedSetting {
+    var files = run.files
+    files.sources = [RuleSource(path: "\(run.id).yaml", text: ruleText)]
+    files.directory = ""
+    let world: SweepWorld
+    do {
+      world = try SweepRules(files: files, set: nil).world(of: [run.id])
+    } catch {
+      throw CommandFailure(ExitCode.failed, "tune: the fitted rule does not load: \(error)")
+    }
+    let told = try SettingSweep(worlds: [world], options: run.session, threads: run.threads).run(run.feed)
+    let input = told.input(world: 0, labels: run.labels, dataDigest: digest, rulesVersion: world.plan.version)
+    return JudgedSetting(input: input, report: EvaluationReport(input, evaluation), names: told.watched.names)
   }
 
   // MARK: Rule files
@@ -30,7 +50,8 @@ struct ScoreFitOutput {
       + "\(interval(figures.margin)) at \(interval(figures.burden)) alerts per patient-day"
   }
 
-  var keepsToBudget: Bool { result.budgets.first?.meetsTarget ?? false }
+  /// Why there is no rule to write; nil: there is one.
+  var shortfall: String? { result.budgets.isEmpty ? "no policy was tried" : result.budgets[0].shortfall }
 
   var scoreText: String { score.score(source: provenance) }
 
@@ -38,7 +59,10 @@ struct ScoreFitOutput {
     guard let budget = result.budgets.first else { return "" }
     let head =
       ["\(score.title): a score fitted from data by `vigil tune --fit-score`, with the rule that alerts by it."]
-      + ["It runs alone: vigil evaluate RECORDING --labels LABELS --rules THIS-FILE", ""] + table
+      + [
+        "It runs alone: vigil evaluate RECORDING --labels LABELS --rules THIS-FILE --rule \(run.id)",
+        "(without --rule the engine's own technical alerts count too).", "",
+      ] + table
       + [
         "", "Limits: it knows what one data set charts, for one outcome. Another hospital charts and treats otherwise:",
         "evaluate it on your own recordings, and let a clinical owner sign it, before anybody is told by it.",
@@ -56,11 +80,13 @@ struct ScoreFitOutput {
     var lines = [
       "\(score.title): \(result.final.items.count) items, 0 to \(result.final.most) points",
       "fitted on \(result.final.events) patients with an event, \(result.rows) rows; \(result.trials) policies judged",
-      "convention: \(run.convention.words)", "",
+      "convention: \(run.convention.words)",
     ]
-    lines += table
-    for budget in result.budgets {
-      lines += ["", "AT MOST \(number(budget.alertsPerPatientDay)) ALERTS PER PATIENT-DAY"] + rows(budget)
+    if result.exclusions.total > 0 { lines.append("labels left out: \(result.exclusions.words)") }
+    lines += [""] + table
+    for (place, budget) in result.budgets.enumerated() {
+      lines += ["", "AT MOST \(number(budget.alertsPerPatientDay)) ALERTS PER PATIENT-DAY"]
+      lines += rows(budget, place == 0 ? chance : nil)
     }
     lines += [
       "",
@@ -81,17 +107,26 @@ struct ScoreFitOutput {
     return aligned([["ITEM", "VALUE", "BAND", "POINTS"]] + rows) + ["what is not known gives no points"]
   }
 
-  private func rows(_ budget: ScoreFitResult.Budget) -> [String] {
-    var lines = ["  " + words(budget.policy) + (budget.meetsTarget ? "" : " (nothing tried keeps to the budget)")]
+  /// - Parameter chance: of the final rule.
+  private func rows(_ budget: ScoreFitResult.Budget, _ chance: EvaluationRow?) -> [String] {
+    var lines = ["  " + words(budget.policy) + (budget.shortfall.map { " (\($0))" } ?? "")]
     let (found, apparent) = (budget.crossValidated, budget.apparent)
-    let rows = [
+    var rows = [
       ["", "CROSS-VALIDATED", "APPARENT"],
       ["events detected", interval(found.sensitivity), plain(apparent.sensitivity)],
       ["  counting only alerts before onset", interval(found.beforeOnset), plain(apparent.beforeOnset)],
-      ["margin over matched controls", interval(found.margin), plain(apparent.margin)],
+      [marginTitle(found.sums), interval(found.shownMargin), plain(apparent.shownMargin)],
       ["alerts per patient-day", interval(found.burden), plain(apparent.burden)],
       ["alerts that were true: PPV", interval(found.predictiveValue), plain(apparent.predictiveValue)],
     ]
+    if let chance = chance?.chance {
+      // Chance is that of the final rule: beside the apparent figures, never the others.
+      rows.insert(
+        contentsOf: [
+          ["  the same alerts, rotated", "", chance.rotation.map { number($0.mean) } ?? "-"],
+          ["  the best clock at this burden", "", chance.clock.map { number($0.sensitivity) } ?? "-"],
+        ], at: 3)
+    }
     lines += aligned(rows).map { "  " + $0 }
     return lines
   }
@@ -137,6 +172,7 @@ struct ScoreFitOutput {
       out.field("score", run.id)
       out.field("title", score.title)
       out.field("convention", run.convention.words)
+      result.exclusions.write(to: &out, kinds: result.kinds)
       out.field("data_digest", digest)
       out.field("seed", String(run.seed))
       out.field("folds", run.foldCount)
@@ -147,11 +183,22 @@ struct ScoreFitOutput {
       out.array("fold_scores") { out in
         for fold in result.folds { out.object { write(fold, to: &$0) } }
       }
+      writeChance(to: &out)
       out.array("budgets") { out in
         for budget in result.budgets { out.object { write(budget, to: &$0) } }
       }
     }
     return out.text
+  }
+
+  private func writeChance(to out: inout JSONText) {
+    guard let row = chance else { return out.null("chance") }
+    out.object("chance") {
+      $0.field("sensitivity", row.events.sensitivity?.value)
+      $0.field("rotated", row.chance.rotation?.mean)
+      $0.field("clock", row.chance.clock?.sensitivity)
+      $0.field("control_rate", row.chance.controlRate)
+    }
   }
 
   private func write(_ fit: ScoreFitting, to out: inout JSONText) {
@@ -175,7 +222,8 @@ struct ScoreFitOutput {
 
   private func write(_ budget: ScoreFitResult.Budget, to out: inout JSONText) {
     out.field("per_patient_day", budget.alertsPerPatientDay)
-    out.field("keeps_to_budget", budget.meetsTarget)
+    out.field("keeps_to_budget", budget.shortfall == nil)
+    if let shortfall = budget.shortfall { out.field("shortfall", shortfall) }
     out.object("policy") { write(budget.policy, to: &$0) }
     out.object("cross_validated") { write(budget.crossValidated, to: &$0) }
     out.object("apparent") { write(budget.apparent, to: &$0) }
@@ -196,6 +244,7 @@ struct ScoreFitOutput {
     out.field("events", figures.sums.events)
     out.field("detected", figures.sums.detected)
     out.field("alerts", figures.sums.alerts)
+    out.field("without_controls", figures.sums.unmatched)
     let named = [
       ("sensitivity", figures.sensitivity), ("before_onset", figures.beforeOnset), ("margin", figures.margin),
       ("per_patient_day", figures.burden), ("ppv", figures.predictiveValue),

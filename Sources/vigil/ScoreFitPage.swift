@@ -9,32 +9,29 @@ struct ScoreFitPage {
   private let run: ScoreFitRun
   private let result: ScoreFitResult
   private let output: ScoreFitOutput
-  private let evaluation: EvaluationOptions
-  private let digest: String
+  private let judged: JudgedSetting
 
-  init(
-    _ run: ScoreFitRun, _ result: ScoreFitResult, _ output: ScoreFitOutput, _ evaluation: EvaluationOptions,
-    digest: String
-  ) {
+  init(_ run: ScoreFitRun, _ result: ScoreFitResult, _ output: ScoreFitOutput, _ judged: JudgedSetting) {
     self.run = run
     self.result = result
     self.output = output
-    self.evaluation = evaluation
-    self.digest = digest
+    self.judged = judged
   }
 
   func write(to target: String, _ maker: EvaluationPageMaker) throws(CommandFailure) {
-    let judged = try judged()
     var page = TuningPage(report: judged.report, points: points, subject: maker.subject(judged.names))
     page.objective =
-      result.budgets.first.map { TuningObjective.greatestMargin(burden: $0.alertsPerPatientDay).words } ?? ""
+      result.budgets.first.map { ScoreFitChoice.words($0.alertsPerPatientDay, run.targets, output.number) } ?? ""
+    page.tried = "\(result.trials) policies of the alert were judged; those chosen for each budget are shown."
     page.crossValidated = result.budgets.flatMap(figures)
     page.score = sheet
     page.ruleText = output.ruleText
     page.notes = [
       "Items, bands, points and policy were found without the patient's fold, in \(run.foldCount) folds of whole patients.",
-      "\(result.trials) policies of the alert were judged, on \(result.rows) rows of \(result.final.events) patients with an event and all others.",
+      "The final score was fitted on \(result.rows) rows of \(result.final.events) patients with an event and all others.",
     ]
+    if let shortfall = output.shortfall { page.notes.append("What was sought is not reached: \(shortfall).") }
+    if result.exclusions.total > 0 { page.notes.append("Labels left out: \(result.exclusions.words).") }
     page.clock = maker.clock(judged.report, judged.input, points)
     page.traces = try maker.traces(judged.report, judged.input, judged.names)
     try EvaluationPageMaker.save(page.html, to: target)
@@ -45,8 +42,9 @@ struct ScoreFitPage {
     result.budgets.enumerated().map { place, budget in
       let policy = budget.policy
       var point = budget.apparent.point(values: [
-        ("limit", "\(policy.limit)"), ("margin", "\(policy.margin)"), ("hold", DurationText.format(policy.hold)),
-        ("quiet", DurationText.format(policy.refractory)), ("again", DurationText.format(policy.renew)),
+        ("limit", "\(policy.limit)"), ("re-arm margin", "\(policy.margin)"),
+        ("hold", DurationText.format(policy.hold)), ("quiet", DurationText.format(policy.refractory)),
+        ("again", DurationText.format(policy.renew)),
       ])
       point.isChosen = place == 0
       point.isOnFront = true
@@ -61,7 +59,9 @@ struct ScoreFitPage {
       PageFigure(
         "Events detected (\(figures.sums.detected) of \(figures.sums.events))", figures.sensitivity, note: note),
       PageFigure("Detected before onset", figures.beforeOnset, note: note),
-      PageFigure("Margin over matched controls", figures.margin, .signed, note: note),
+      PageFigure(
+        "Margin over matched controls" + (output.unmatchedWords(figures.sums).map { " (\($0))" } ?? ""),
+        figures.shownMargin, .signed, note: note),
       PageFigure("Alerts per patient-day (\(figures.sums.alerts))", figures.burden, .number, note: note),
       PageFigure("Alerts that were true (PPV)", figures.predictiveValue, note: note),
     ]
@@ -72,24 +72,8 @@ struct ScoreFitPage {
     return ScoreSheet(
       name: score.title,
       items: score.table.map { item in
-        ScoreSheet.Item(item.name, bands: item.bands.map { ScoreSheet.Band($0.range, points: $0.points) })
+        ScoreSheet.Item(
+          "\(item.name): \(item.value)", bands: item.bands.map { ScoreSheet.Band($0.range, points: $0.points) })
       }, threshold: result.budgets.first.map { "An alert starts at \($0.policy.limit) points or more" } ?? "")
-  }
-
-  /// The rule as it would be written, by itself.
-  private func judged() throws(CommandFailure) -> JudgedSetting {
-    var files = run.files
-    files.sources = [RuleSource(path: "\(run.id).yaml", text: output.ruleText)]
-    files.directory = ""
-    let world: SweepWorld
-    do {
-      world = try SweepRules(files: files, set: nil).world(of: [run.id])
-    } catch {
-      throw CommandFailure(ExitCode.failed, "tune: the fitted rule does not load: \(error)")
-    }
-    let told = try SettingSweep(worlds: [world], options: run.session, threads: run.threads).run(run.feed)
-    let input = told.input(
-      world: 0, labels: run.labels, dataDigest: digest, rulesVersion: world.plan.version)
-    return JudgedSetting(input: input, report: EvaluationReport(input, evaluation), names: told.watched.names)
   }
 }

@@ -31,7 +31,7 @@ struct ScoreFitPolicies {
   private let most: [Int]
 
   /// - Parameters:
-  ///   - totals: by score, of every row.
+  ///   - totals: by score, of every row it was fitted on.
   ///   - most: by score, the most points it can give.
   init(totals: [[Int]], most: [Int]) {
     self.most = most

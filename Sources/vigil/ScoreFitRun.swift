@@ -15,7 +15,8 @@ struct ScoreFitResult {
     /// The final score with the final policy on the patients it was made from.
     var apparent: TuningFigures
     var policy: FittedScoreText.Policy
-    var meetsTarget: Bool
+    /// Why the final one is not what was asked for, in words; nil: it is.
+    var shortfall: String?
     var folds: [FittedScoreText.Policy]
   }
 
@@ -25,7 +26,10 @@ struct ScoreFitResult {
   /// As asked, that of `--budget` first.
   var budgets: [Budget]
   var trials: Int
-  var rows: Int
+  /// The final score is fitted on.
+  var rows: Int { final.rows }
+  var exclusions: LabelExclusions
+  var kinds: [String]
 }
 
 /// Fits on the other folds, chooses the policy on the other folds, judges on the fold left out; then once more on everybody.
@@ -62,7 +66,7 @@ struct ScoreFitRun {
       let chosen = choices(search.trials, tallies, tuning).flatMap(\.all)
       search.refine(around: chosen.map { search.trials[$0] }, round: round)
     }
-    return result(fits, search.trials, tallies, tuning, rows: fitted.rows)
+    return result(fits, search.trials, tallies, tuning)
   }
 
   /// What fitting leaves behind: the inputs at every message are given back before the policies are judged.
@@ -71,7 +75,6 @@ struct ScoreFitRun {
     var tuning: TuningCohort
     var search: ScoreFitPolicies
     var names: [String]
-    var rows: Int
   }
 
   private func fitted() throws(CommandFailure) -> Fitted {
@@ -84,13 +87,14 @@ struct ScoreFitRun {
     let folds = PatientFolds(patients: names, hasEvent: cohort.hasEvent, count: foldCount, seed: seed)
     let rows = table.rows(candidates, cohort, names: names, convention)
     let fits = fit(rows, folds)
-    guard !fits.contains(where: { $0.most < 2 }) else {
-      throw CommandFailure(
-        ExitCode.failed, "no input tells events from other hours better than chance in every fold: no score is fitted")
-    }
+    try check(fits, folds)
     let tuning = TuningCohort(cohort, folds: folds, convention: convention, seed: seed)
-    let search = ScoreFitPolicies(totals: fits.map { $0.totals(rows) }, most: fits.map(\.most))
-    return Fitted(fits: fits, tuning: tuning, search: search, names: names, rows: rows.count)
+    // Limits, too, are chosen by rows fitted on alone.
+    let totals = zip(fits, members(folds)).map { fit, isIn in
+      zip(fit.totals(rows), rows.patients).compactMap { isIn[Int($1)] ? $0 : nil }
+    }
+    let search = ScoreFitPolicies(totals: totals, most: fits.map(\.most))
+    return Fitted(fits: fits, tuning: tuning, search: search, names: names)
   }
 
   /// The engine that computed them is given back with its patients' windows.
@@ -100,11 +104,25 @@ struct ScoreFitRun {
     return builder.finish()
   }
 
-  /// By fold, and on everybody.
+  /// A score of less than two points has no limit between none and the most.
+  private func check(_ fits: [ScoreFitting], _ folds: PatientFolds) throws(CommandFailure) {
+    guard let place = fits.firstIndex(where: { $0.most < 2 }) else { return }
+    let whose = place < folds.count ? "without the patients of fold \(place + 1) of \(folds.count)" : "on everybody"
+    let reason =
+      fits[place].events == 0
+      ? "there is no event to fit on"
+      : fits[place].items.isEmpty
+        ? "no input tells events from other hours better than chance" : "one point is all it gives; allow `--points 2`"
+    throw CommandFailure(ExitCode.failed, "tune: no score is fitted \(whose): \(reason)")
+  }
+
+  /// Who each score is fitted on: by fold, and everybody.
+  private func members(_ folds: PatientFolds) -> [[Bool]] {
+    (0..<folds.count).map { folds.training(without: $0) } + [folds.all]
+  }
+
   private func fit(_ rows: ScoreFittingRows, _ folds: PatientFolds) -> [ScoreFitting] {
-    var members = (0..<folds.count).map { folds.training(without: $0) }
-    members.append(folds.all)
-    return members.enumerated().map { place, members in
+    members(folds).enumerated().map { place, members in
       report(place < folds.count ? "fitting without fold \(place + 1) of \(folds.count)" : "fitting on everybody")
       return ScoreFitting(rows, options: options) { members[$0] }
     }
@@ -164,8 +182,7 @@ struct ScoreFitRun {
   }
 
   private func result(
-    _ fits: [ScoreFitting], _ trials: [ScoreFitPolicies.Trial], _ tallies: [SettingTally], _ tuning: TuningCohort,
-    rows: Int
+    _ fits: [ScoreFitting], _ trials: [ScoreFitPolicies.Trial], _ tallies: [SettingTally], _ tuning: TuningCohort
   ) -> ScoreFitResult {
     let choices = choices(trials, tallies, tuning)
     let pooled = choices.map { $0.pooled(tallies, tuning, seed: seed) }
@@ -175,9 +192,10 @@ struct ScoreFitRun {
       ScoreFitResult.Budget(
         alertsPerPatientDay: budgets[place], crossValidated: figures[place],
         apparent: figures[choices.count + place], policy: trials[choices[place].final].policy,
-        meetsTarget: choices[place].meetsTarget, folds: choices[place].folds.map { trials[$0].policy })
+        shortfall: choices[place].shortfall, folds: choices[place].folds.map { trials[$0].policy })
     }
     return ScoreFitResult(
-      final: fits[fits.count - 1], folds: Array(fits.dropLast()), budgets: found, trials: trials.count, rows: rows)
+      final: fits[fits.count - 1], folds: Array(fits.dropLast()), budgets: found, trials: trials.count,
+      exclusions: tuning.cohort.exclusions, kinds: tuning.cohort.kinds)
   }
 }

@@ -43,6 +43,9 @@ enum TuneCommand {
       "tune", arguments, writing: ["--json", "--report", "--write-rule", "--write-score"],
       reading: OutputCheck.read + ["--rules"], inputs: arguments.positional)
     if arguments.has("--fit-score") { return try ScoreFitCommand.run(arguments) }
+    for flag in ScoreFitCommand.flags.map(\.name) where arguments.has(flag) {
+      throw CommandFailure(ExitCode.usage, "tune: `\(flag)` is for `--fit-score`")
+    }
     try arguments.expectPositional(
       1...1000, "tune INPUT... --labels FILE --rule ID --sweep NAME=from:to:step [OPTIONS]")
     if arguments.positional.count == 1, StoreReplay.isStore(arguments.positional[0]) {

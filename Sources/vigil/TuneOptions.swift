@@ -43,13 +43,7 @@ struct TuneOptions {
 
   private static func objective(_ arguments: Arguments) throws(CommandFailure) -> TuningObjective {
     let target = try share("--target-sensitivity", arguments)
-    let budget = try arguments.value("--budget", as: "alerts per patient-day such as 0.5/patient-day") { text in
-      let parts = text.split(separator: "/", maxSplits: 1)
-      guard let first = parts.first, let value = Double(first), value > 0, value.isFinite,
-        parts.count == 1 || parts[1] == "patient-day"
-      else { return nil as Double? }
-      return value
-    }
+    let budget = try budget(arguments)
     let name =
       try arguments.value("--objective", as: "one of \(TuningObjective.names.joined(separator: ", "))") {
         TuningObjective.names.contains($0) ? $0 : nil
@@ -72,6 +66,17 @@ struct TuneOptions {
     case "cost": return .cost(ratio: try positive("--cost-ratio", arguments) ?? 5)
     case "utility": return .utility
     default: return .netBenefit(threshold: try share("--threshold", arguments) ?? 0.1)
+    }
+  }
+
+  /// `0.5/patient-day`, or the number alone; nil: not given.
+  static func budget(_ arguments: Arguments) throws(CommandFailure) -> Double? {
+    try arguments.value("--budget", as: "alerts per patient-day such as 0.5/patient-day") { text in
+      let parts = text.split(separator: "/", maxSplits: 1)
+      guard let first = parts.first, let value = Double(first), value > 0, value <= 1000,
+        parts.count == 1 || parts[1] == "patient-day"
+      else { return nil as Double? }
+      return value
     }
   }
 

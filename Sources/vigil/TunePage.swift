@@ -40,7 +40,8 @@ struct TunePage: FigureWords {
       PageFigure("Events detected (\(figures.sums.detected) of \(figures.sums.events))", figures.sensitivity),
       PageFigure("Detected before onset", figures.beforeOnset),
       PageFigure("Alerts per patient-day (\(figures.sums.alerts))", figures.burden, .number),
-      PageFigure("Margin over matched controls", figures.margin, .signed),
+      PageFigure(
+        "Margin over matched controls", figures.shownMargin, .signed, note: unmatchedWords(figures.sums) ?? ""),
       PageFigure("Alerts that were true (PPV)", figures.predictiveValue),
     ]
   }
@@ -52,17 +53,22 @@ struct TunePage: FigureWords {
         + (range.isWhole ? ", which is all that was tried." : ".")
     }
     return [
-      "\(flatness.within) of \(flatness.count) settings that reach the target are within one standard error "
-        + "(\(small(flatness.spread))) of the best."
+      report.shortfall == nil
+        ? "Of \(flatness.count) settings \(flatness.within) reach the target within one standard error "
+          + "(\(small(flatness.spread))) of the best."
+        : "Of \(flatness.count) settings \(flatness.within) lie within one standard error (\(small(flatness.spread))) of "
+          + "the one shown; none reaches the target."
     ] + ranges
   }
 
   private var notes: [String] {
     let input = report.input
     var notes: [String] = []
-    if !report.choice.final.meetsTarget {
-      notes.append("No setting reaches what was sought; the one shown comes nearest.")
+    if let shortfall = report.shortfall {
+      notes.append("What was sought is not reached: \(shortfall). The setting shown comes nearest.")
     }
+    let left = input.cohort.cohort.exclusions.words
+    if !left.isEmpty { notes.append("Labels left out: \(left).") }
     let settings = Set(report.folds.map(\.choice.position)).count
     notes.append(
       "\(report.folds.count) folds of whole patients; chosen without each of them: "

@@ -35,6 +35,8 @@ struct TuneText: FigureWords {
       "\(sums.patients) patients, \(number(sums.patientDays)) patient-days, \(sums.events) events "
         + "(\(evaluation.kinds.joined(separator: ", ")))"
         + (report.heldOut.map { "; \($0.sums.patients) patients more held out" } ?? ""))
+    let left = report.input.cohort.cohort.exclusions.words
+    if !left.isEmpty { lines.append("labels left out: \(left)") }
     lines.append("convention: \(report.input.cohort.convention.words)")
     lines.append("sought: \(report.input.objective.words)")
     let input = report.input
@@ -50,7 +52,9 @@ struct TuneText: FigureWords {
     section("CHOSEN: \(report.points[report.choice.final.position].name)")
     if !report.choice.final.meetsTarget {
       lines.append(
-        "  no setting reaches what was asked; this one comes nearest (\(small(report.choice.final.miss)) short)")
+        report.choice.final.value == nil
+          ? "  nothing can be chosen: \(report.input.objective.lackWords); this one alerts least"
+          : "  no setting reaches what was asked; this one comes nearest (\(small(report.choice.final.miss)) short)")
     }
   }
 
@@ -71,7 +75,7 @@ struct TuneText: FigureWords {
       row("events detected", \.sensitivity, report.difference.sensitivity, share, signed),
       row("  counting only alerts before onset", \.beforeOnset, report.difference.beforeOnset, share, signed),
       row("alerts per patient-day", \.burden, report.difference.burden, number, signed),
-      row("margin over matched controls", \.margin, report.difference.margin, signed, signed),
+      row(marginTitle(honest.sums), \.shownMargin, report.difference.margin, signed, signed),
       row("alerts that were true: PPV", \.predictiveValue, nil, share, signed),
     ])
     lines.append("  apparent: on the patients it was chosen on, which flatters it")
@@ -83,7 +87,8 @@ struct TuneText: FigureWords {
       let sums = fold.judged
       return [
         fold.name, report.points[fold.choice.position].name + (fold.choice.meetsTarget ? "" : " (nearest)"),
-        "\(sums.detected) of \(sums.events)", sums.burden.map(number) ?? "-", sums.margin.map(signed) ?? "-",
+        "\(sums.detected) of \(sums.events)", sums.burden.map(number) ?? "-",
+        sums.isMarginEmpty ? "-" : sums.margin.map(signed) ?? "-",
       ]
     }
     table([["FOLD", "SETTING", "DETECTED", "A DAY", "MARGIN"]] + body)
@@ -95,7 +100,7 @@ struct TuneText: FigureWords {
     table([
       row("events detected (\(heldOut.sums.detected) of \(heldOut.sums.events))", heldOut.sensitivity, share),
       row("alerts per patient-day (\(heldOut.sums.alerts))", heldOut.burden, number),
-      row("margin over matched controls", heldOut.margin, signed),
+      row(marginTitle(heldOut.sums), heldOut.shownMargin, signed),
       row("alerts that were true: PPV", heldOut.predictiveValue, share),
     ])
     lines.append(
@@ -150,7 +155,7 @@ struct TuneText: FigureWords {
       return [
         "\(group.column) \(group.value ?? "unknown")", "\(figures.sums.patients)",
         "\(figures.sums.detected) of \(figures.sums.events)", interval(figures.sensitivity, share),
-        interval(figures.burden, number), interval(figures.margin, signed),
+        interval(figures.burden, number), interval(figures.shownMargin, signed),
         group.today.burden.map { number($0.value) } ?? "-", group.today.sensitivity.map { share($0.value) } ?? "-",
       ]
     }

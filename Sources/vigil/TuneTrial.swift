@@ -124,6 +124,7 @@ struct TuneTrial {
       objective: options.objective)
     input.todayValues = spec.today
     input.search = options.search.rawValue
+    input.foldBy = options.foldBy
     input.resamples = evaluation.resamples
     input.seed = evaluation.seed
     input.rules = spec.rules
@@ -159,7 +160,24 @@ struct TuneTrial {
     let cohort = watched.cohort(labels: labels)
     let folds = try folds(watched.names, cohort)
     let tuning = TuningCohort(cohort, folds: folds, convention: evaluation.convention, seed: evaluation.seed)
+    if let name = options.foldBy { try check(tuning, foldsBy: name) }
     return Ward(watched: watched, cohort: tuning, today: tuning.tally(today))
+  }
+
+  /// Folds made by a column are as they come: without one of them there must still be something to choose by.
+  private func check(_ tuning: TuningCohort, foldsBy name: String) throws(CommandFailure) {
+    let cohort = tuning.cohort
+    for fold in 0..<tuning.folds.count {
+      let others = tuning.folds.training(without: fold)
+      let place = "`--fold-by \(name)`: without the patients of `\(tuning.folds.names[fold])`"
+      guard cohort.events.contains(where: { others[$0.patient] }) else {
+        throw CommandFailure(ExitCode.failed, "\(place) no event is left to choose by")
+      }
+      if case .greatestMargin = options.objective, tuning.eventsWithControls(among: others) == 0 {
+        throw CommandFailure(
+          ExitCode.failed, "\(place) no event has a matched control of its own fold: there is no margin to choose by")
+      }
+    }
   }
 
   private func folds(_ names: [String], _ cohort: EvaluationCohort) throws(CommandFailure) -> PatientFolds {

@@ -22,10 +22,9 @@ struct TunedRuleFile: FigureWords {
 
   /// Writes the file and reads it back as any rule file is read.
   func write(to path: String) throws(CommandFailure) {
-    guard report.choice.final.meetsTarget else {
+    if let shortfall = report.shortfall {
       throw CommandFailure(
-        ExitCode.failed,
-        "tune: no setting reaches what was asked (\(report.input.objective.words)): \(path) is not written")
+        ExitCode.failed, "tune: \(path) is not written: \(shortfall) (sought: \(report.input.objective.words))")
     }
     try OutputFile.write(try text(), to: path, for: .everyone)
     do throws(RuleFiles.Failure) {
@@ -62,6 +61,8 @@ struct TunedRuleFile: FigureWords {
     let values = report.points[report.choice.final.position].name
     return """
       # Written by vigil tune: \(values).
+      # It runs alone: vigil evaluate RECORDING --labels LABELS --rules THIS-FILE --rule \(report.input.rules.joined(separator: ","))
+      # (without --rule the engine's own technical alerts count too).
       # The rule's own tests belong to its former numbers and are left out. A clinical owner must approve it before use.
 
       """
@@ -75,7 +76,7 @@ struct TunedRuleFile: FigureWords {
       "tuned on \(input.dataDigest), seed \(input.seed), \(input.objective.words)",
       "an event counts as found from \(DurationText.format(input.cohort.convention.lead)) before its onset to "
         + "\(DurationText.format(input.cohort.convention.grace)) after it",
-      "cross-validated over \(input.cohort.folds.count) folds by patient: sensitivity "
+      "cross-validated over \(input.foldWords): sensitivity "
         + "\(interval(figures.sensitivity, share)), \(interval(figures.burden, number)) alerts per patient-day, margin over "
         + "matched controls \(interval(figures.margin, signed))",
     ]

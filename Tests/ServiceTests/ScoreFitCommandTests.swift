@@ -61,6 +61,10 @@ import Testing
     #expect(number(budget, "cross_validated", "sensitivity", "value") ?? 0 > 0.6)
     #expect(number(budget, "cross_validated", "margin", "value") ?? 0 > 0.2)
 
+    #expect(number(fit, "chance", "sensitivity") == number(budget, "apparent", "sensitivity", "value"))
+    #expect(number(fit, "chance", "rotated") != nil && number(fit, "chance", "clock") != nil)
+    #expect(number(fit, "labels", "excluded") == 0 && number(budget, "cross_validated", "without_controls") == 0)
+
     let evaluated = try program.run(["evaluate", recording, "--rules", written, "--json", "-"] + judging)
     #expect(evaluated.status == .code(0), "\(evaluated.stderr)")
     let report = commandJSON(evaluated.stdout)
@@ -74,5 +78,8 @@ import Testing
     let outcome = try program.run(["tune", recording, "--fit-score", "x", "--rules", CommandProgram.rules])
     #expect(outcome.status == .code(2))
     #expect(outcome.stderr.contains("`--fit-score` needs `--inputs FILE`"))
+    let other = try program.run(
+      ["tune", recording, "--fit-score", "x", "--beta", "2", "--rules", CommandProgram.rules])
+    #expect(other.status == .code(2) && other.stderr.contains("`--beta` is not for `--fit-score`"))
   }
 }

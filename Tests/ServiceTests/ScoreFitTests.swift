@@ -53,6 +53,30 @@ struct ScoreFitTests {
     #expect(problems?.all.first?.description.hasPrefix(place) == true, "\(problems?.description ?? "")")
   }
 
+  /// A clock finds many events on hourly data: what counts hours is no input (SEMANTICS F3).
+  @Test(arguments: [
+    ("count(temp, 24h)", "`count` tells how often something was measured"),
+    ("count_above(hr, 100, 6h)", "`count_above` tells how often"),
+    ("sum(temp, 24h)", "`sum` grows with every sample"), ("area_above(temp, 38, 24h)", "`area_above` grows"),
+    ("time_above(temp, 38, 24h)", "use `fraction_above`"), ("age(temp)", "`age` tells when something was measured"),
+    ("mean(temp, 25h)", "a window of more than 24h encodes time in stay"),
+    ("first(temp, 7d)", "`first` over more than 24h is the first value of the stay"),
+    ("mean(temp, 200 samples)", "a window of more than 24 samples"),
+    ("mean(temp, session 2h)", "a window without a fixed length"),
+  ])
+  func whatEncodesTimeInStayIsNoInput(value: String, reason: String) throws {
+    let text = ScoreFitTests.inputs.replacing("newest(temp, 24h)\"", with: value + "\", resolution: 1")
+    let problems = #expect(throws: TextProblems.self) { try candidates(text) }
+    let line = problems?.all.first?.description ?? ""
+    #expect(line.hasPrefix("in.yaml:6:5: `temperature`: ") && line.contains(reason), "\(line)")
+  }
+
+  @Test func theShippedInputsEncodeNoTime() throws {
+    let path = CommandProgram.rules + "/examples/sepsis-inputs.yaml"
+    let found = try candidates(String(contentsOfFile: path, encoding: .utf8))
+    #expect(found.candidates.count > 30)
+  }
+
   // MARK: Values
 
   private func table(_ csv: String) throws -> (FeatureTable, EvaluationCohort, [String]) {

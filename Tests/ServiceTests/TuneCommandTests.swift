@@ -68,6 +68,8 @@ import Testing
     #expect((settings?["per_patient_day"] as? [Any])?.count == 12)
 
     let text = String(decoding: try bench.program.bytes("tuned.yaml"), as: UTF8.self)
+    #expect(text.contains("(tuned: hold 0s, limit 86)"))
+    #expect(text.contains("--rules THIS-FILE --rule spo2-low"))
     #expect(text.contains("limit: { default: 86, min: 80, max: 95") && text.contains("tuned on sha256:"))
     #expect(text.contains("cross-validated over 2 folds") && !text.contains("tests:"))
     let folder = bench.program.folder.file("rules")
@@ -146,6 +148,7 @@ import Testing
       (["--rule", "spo2-low", "--sweep", "limit=90", "--budget", "many"], "`--budget` must be alerts per patient-day"),
       (["--rule", "spo2-low", "--sweep", "limit=90", "--beta", "2"], "`--beta` is for `--objective fbeta`"),
       (["--rule", "spo2-low", "--sweep", "limit=90", "--fold-by", "unit"], "there is no `--roster` that says"),
+      (["--rule", "spo2-low", "--sweep", "limit=90", "--items", "3"], "`--items` is for `--fit-score`"),
       (["--rule", "spo2-low", "--sweep", "limit=80:95:0.002"], "7501 settings are too many to try on everybody"),
     ] as [([String], String)] {
       let outcome = try bench.run(options)

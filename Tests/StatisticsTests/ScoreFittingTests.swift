@@ -121,6 +121,20 @@ struct ScoreFittingTests {
     #expect(pulse?.bands.dropLast().allSatisfy { [80, 100, 120].contains($0.upTo) } == true)
   }
 
+  /// One item of two bands would give no point or one: nothing lies between for a limit.
+  @Test func aScoreOfOneStepHasTwoPoints() {
+    let values = zip(ward.patients, ward.truths).map { Int32($1 == .positive && $0 % 2 == 0 ? 1 : 0) }
+    let rows = ScoreFittingRows(
+      patients: ward.patients, hours: ward.hoursOfStay, truths: ward.truths,
+      inputs: [ScoreFittingInput(name: "flag", trend: .rising, values: values, edges: [0])])
+    let fit = ScoreFitting(rows) { _ in true }
+    #expect(fit.items.count == 1 && fit.most >= 2)
+    #expect(fit.items.first?.bands.map(\.points).first == 0)
+    var options = ScoreFitting.Options()
+    options.pointsMax = 1
+    #expect(ScoreFitting(rows, options: options) { _ in true }.most == 1)
+  }
+
   @Test func withoutAnEventThereIsNoScore() {
     let rows = ScoreFittingRows(
       patients: ward.patients, hours: ward.hoursOfStay, truths: ward.truths.map { _ in .negative },

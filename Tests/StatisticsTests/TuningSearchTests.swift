@@ -89,6 +89,38 @@ import VitalModel
     #expect(outcome.rungs.map(\.settings) == asked.map(\.settings))
   }
 
+  /// What was held out is judged by the chosen setting's alerts, as after a whole grid.
+  @Test func halvingJudgesWhatWasHeldOut() {
+    let patients = 300
+    let stays = (0..<patients).map { _ in stay(40) }
+    let events = stride(from: 0, to: patients, by: 2).map { CohortEvent(patient: $0, onset: epoch + 20 * hour) }
+    let ward = StatisticsTests.cohort(stays, events)
+    let folds = PatientFolds(
+      patients: (0..<patients).map { "p\($0)" }, hasEvent: ward.hasEvent, count: 3, seed: 1, holdout: 0.2)
+    var convention = EvaluationConvention()
+    convention.lead = 6 * hour
+    let cohort = TuningCohort(ward, folds: folds, convention: convention, seed: 1)
+    func tally(_ setting: Int, _ isIn: [Bool]) -> SettingTally {
+      cohort.tally(
+        ward.events.filter { isIn[$0.patient] && $0.patient * 7 % 100 < 2 * (40 - abs(setting - 30)) }
+          .map { EvaluatedAlert(patient: $0.patient, time: $0.onset - hour) })
+    }
+    let plan = TuningRungs(settings: 40, events: ward.events.count { folds.all[$0.patient] })
+    let outcome = plan.run(Array(0..<40), cohort, .greatestMargin(burden: 1), seed: 1) { positions, isIn in
+      positions.map { tally($0, isIn) }
+    }
+    #expect(outcome.rungs.count > 1 && outcome.rungs.last?.patients == 240)
+    let halved = NestedChoice(
+      cohort, outcome.tallies, objective: .greatestMargin(burden: 1), candidates: outcome.candidates,
+      final: outcome.final, seed: 1
+    ).final.position
+    let hidden = TuningMask(cohort, folds.heldOutMask)
+    let judged = hidden.sums(outcome.tallies[halved], of: cohort)
+    let everybody = folds.fold.map { _ in true }
+    #expect(judged == hidden.sums(tally(outcome.positions[halved], everybody), of: cohort))
+    #expect(judged.events == 30 && judged.detected > 0)
+  }
+
   @Test func fewSettingsOrEventsAreNotHalved() {
     #expect(TuningRungs(settings: 20, events: 10_000).shares == [1])
     #expect(TuningRungs(settings: 10_000, events: 50).shares == [1])

@@ -130,7 +130,9 @@ private struct TunedWard {
     #expect(quiet.margin == 0.8 && quiet.controlRate == 0)
     let everybody = ward.names.indices.map { EvaluatedAlert(patient: $0, time: epoch + 19 * hour) }
     let loud = mask.sums(cohort.tally(everybody), of: cohort)
-    #expect(loud.sensitivity == 1 && loud.margin == 0 && loud.controlRate == 1)
+    #expect(loud.sensitivity == 1 && loud.margin == 0 && loud.controlRate == 1 && !loud.isMarginEmpty)
+    let silent = mask.sums(cohort.tally([]), of: cohort)
+    #expect(silent.margin == 0 && silent.isMarginEmpty && silent.matched == 30 && silent.unmatched == 0)
   }
 }
 
@@ -178,6 +180,23 @@ private struct TunedWard {
     // Costing 100: 600 against 360 against 180.
     #expect(choice(settings, .cost(ratio: 100)).final.position == 0)
     #expect(choice(settings, .netBenefit(threshold: 0.5)).final.meetsTarget)
+  }
+
+  /// Everybody has an event at the same hour: nobody is a control, and no margin is reached.
+  @Test func whatHasNoValueReachesNothing() {
+    let stays = (0..<20).map { _ in stay(40) }
+    let events = (0..<20).map { CohortEvent(patient: $0, onset: epoch + 20 * hour) }
+    let cohort = StatisticsTests.cohort(stays, events)
+    let folds = PatientFolds(patients: (0..<20).map { "p\($0)" }, hasEvent: cohort.hasEvent, count: 2, seed: 1)
+    let tuning = TuningCohort(cohort, folds: folds, convention: ward.convention, seed: 1)
+    let tallies = [0, 20].map { found in
+      tuning.tally(cohort.events.prefix(found).map { EvaluatedAlert(patient: $0.patient, time: $0.onset - hour) })
+    }
+    #expect(tuning.eventsWithControls(among: folds.all) == 0)
+    let chosen = NestedChoice(tuning, tallies, objective: .greatestMargin(burden: 9), resamples: 300, seed: 1).final
+    #expect(!chosen.meetsTarget && chosen.value == nil && chosen.miss == .infinity)
+    let found = NestedChoice(tuning, tallies, objective: .fBeta(1), resamples: 300, seed: 1).final
+    #expect(found.meetsTarget && found.position == 1)
   }
 
   @Test func equalsAreSettledByBurdenThenOrder() {
