@@ -38,7 +38,8 @@ package struct RecordedRow {
   package var sequence: Int64
   /// When it was received the first time, milliseconds since 1970; `Int64.min`: not recorded.
   package var ingestTime: Int64
-  /// At least one; the last carries ``SampleFlags/endOfMessage``. Valid as long as the giver says.
+  /// At least one, in the order of their codes; the last carries ``SampleFlags/endOfMessage``. Valid as long as the giver
+  /// says.
   package var cells: UnsafeBufferPointer<RecordedCell>
 
   package static let absent = Int64.min
@@ -101,7 +102,7 @@ package struct RecordingCounts: Hashable, Sendable {
   package var skippedCells = 0
   /// Refused cells by reason. Only an unknown code is not a sample: samples = cells + the other refusals.
   package var refused: [QuarantineReason: Int] = [:]
-  /// Rows earlier than one of the same patient before them.
+  /// Rows that stand behind one of the same patient they should stand before: by (time, device, code), SEMANTICS B8.
   package var outOfOrder = 0
 }
 

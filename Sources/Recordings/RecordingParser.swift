@@ -34,9 +34,11 @@ struct ParserContext {
   }
 }
 
-/// Cells of the row under construction; grows, never shrinks.
+/// Cells of the row under construction, given out in the order of their codes, ties as they came (SEMANTICS B8): what a row
+/// says does not depend on the order of its columns or lines. Grows, never shrinks.
 final class CellBuffer {
   private static let endOfMessage = SampleFlags.endOfMessage.rawValue
+  @exclusivity(unchecked) private var isAscending = true
   @exclusivity(unchecked) private(set) var count = 0
   @exclusivity(unchecked) private var capacity: Int
   @exclusivity(unchecked) private var cells: UnsafeMutablePointer<RecordedCell>
@@ -48,7 +50,10 @@ final class CellBuffer {
 
   deinit { cells.deallocate() }
 
-  func clear() { count = 0 }
+  func clear() {
+    count = 0
+    isAscending = true
+  }
 
   func append(_ cell: RecordedCell) {
     if count == capacity {
@@ -58,12 +63,28 @@ final class CellBuffer {
       cells = larger
       capacity *= 2
     }
+    if count > 0, cells[count - 1].code.index > cell.code.index { isAscending = false }
     cells[count] = cell
     count += 1
   }
 
-  /// Marks the last cell as the end of its message; the view holds until the next change.
+  /// Rows are short and mostly in order already.
+  private func sort() {
+    for index in 1..<max(1, count) {
+      let cell = cells[index]
+      var place = index
+      while place > 0, cells[place - 1].code.index > cell.code.index {
+        cells[place] = cells[place - 1]
+        place -= 1
+      }
+      cells[place] = cell
+    }
+    isAscending = true
+  }
+
+  /// Puts the cells in order and marks the last as the end of its message; the view holds until the next change.
   func closed() -> UnsafeBufferPointer<RecordedCell> {
+    if !isAscending { sort() }
     if count > 0 {
       cells[count - 1].flags = SampleFlags(rawValue: cells[count - 1].flags.rawValue | CellBuffer.endOfMessage)
     }

@@ -31,7 +31,8 @@ package final class RecordingReader {
     return json
   }
   @exclusivity(unchecked) private var context: ParserContext
-  @exclusivity(unchecked) private var lastTimes: [Int64] = []
+  /// Of each patient's rows so far the last in order.
+  @exclusivity(unchecked) private var lastPlaces: [RowPlace] = []
 
   /// Files are opened when their turn comes; the packing is told by the first bytes of each.
   ///
@@ -143,8 +144,13 @@ package final class RecordingReader {
     counts.messages += 1
     counts.cells += row.cells.count
     let patient = Int(row.patient)
-    while lastTimes.count <= patient { lastTimes.append(.min) }
-    if row.time < lastTimes[patient] { counts.outOfOrder += 1 } else { lastTimes[patient] = row.time }
+    while lastPlaces.count <= patient { lastPlaces.append(RowPlace(time: .min, device: 0, code: 0)) }
+    let place = RowPlace(time: row.time, device: row.device, code: row.cells.first?.code.index ?? 0)
+    if place.isBefore(lastPlaces[patient], names.devices) {
+      counts.outOfOrder += 1
+    } else {
+      lastPlaces[patient] = place
+    }
   }
 
   private func openNextFile() throws(RecordingError) -> Bool {
@@ -197,6 +203,22 @@ package final class RecordingReader {
     }
     parser = nil
     lines = nil
+  }
+}
+
+/// Where a row of a patient stands in the order of SEMANTICS B8: (time, device, code).
+struct RowPlace {
+  var time: Int64
+  var device: UInt32
+  /// Of its first cell, which has the lowest.
+  var code: UInt16
+
+  /// - Parameter devices: names, which compare by their bytes.
+  @inline(__always)
+  func isBefore(_ other: RowPlace, _ devices: NameTable) -> Bool {
+    if time != other.time { return time < other.time }
+    if device == other.device { return code < other.code }
+    return other.time != .min && devices[device].utf8.lexicographicallyPrecedes(devices[other.device].utf8)
   }
 }
 

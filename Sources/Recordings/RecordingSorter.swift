@@ -8,9 +8,9 @@ import VitalModel
 /// (`RecordingCounts/outOfOrder` 0) needs none of this for replay at full speed.
 package final class RecordingSorter {
   package enum Order: Sendable {
-    /// (time, patient, device): the merged stream of SEMANTICS B1.
+    /// (time, patient, device, code): the merged stream of SEMANTICS B1.
     case byTime
-    /// (patient, time, device): the journal order of SEMANTICS B8.
+    /// (patient, time, device, code): the journal order of SEMANTICS B8.
     case byPatient
   }
 
@@ -43,7 +43,7 @@ package final class RecordingSorter {
       + order.capacity * 4
   }
 
-  /// Copies a row; its cells are put in the order of their codes, ties as they came.
+  /// Copies a row; its cells are in the order of their codes.
   ///
   /// - Returns: false where disk space failed: ``forEach(_:)`` will say so, and more rows are of no use.
   @discardableResult
@@ -59,31 +59,14 @@ package final class RecordingSorter {
     }
     let first = cells.count
     cells.append(contentsOf: row.cells)
-    insertionSort(from: first)
     rows.append(
       StoredRow(
-        time: row.time, sequence: row.sequence, ingestTime: row.ingestTime, firstCell: first, patient: row.patient,
-        device: row.device, tenant: row.tenant, cellCount: UInt32(row.cells.count)))
+        time: row.time, sequence: row.sequence, ingestTime: row.ingestTime, firstCell: UInt32(first),
+        patient: row.patient,
+        device: row.device, tenant: row.tenant, cellCount: UInt32(row.cells.count),
+        code: UInt32(row.cells.first?.code.index ?? 0)))
     count += 1
     return true
-  }
-
-  /// Rows are short and mostly in order already.
-  private func insertionSort(from first: Int) {
-    for index in (first..<cells.count).dropFirst() {
-      var place = index
-      while place > first, cells[place - 1].code.index > cells[place].code.index {
-        cells.swapAt(place - 1, place)
-        place -= 1
-      }
-    }
-    for index in first..<cells.count {
-      if index == cells.count - 1 {
-        cells[index].flags.insert(.endOfMessage)
-      } else {
-        cells[index].flags.remove(.endOfMessage)
-      }
-    }
   }
 
   /// Calls `body` with every row in order until it returns false; equal rows stay as they came. Names compare by their
@@ -174,15 +157,17 @@ struct StoredRow: BitwiseCopyable {
   var sequence: Int64 = 0
   var ingestTime: Int64 = 0
   /// Among all cells in memory; 0 on disk, where a row's cells follow it.
-  var firstCell = 0
+  var firstCell: UInt32 = 0
   var patient: UInt32 = 0
   var device: UInt32 = 0
   var tenant: UInt32 = 0
   var cellCount: UInt32 = 0
+  /// Of its first cell, which has the lowest. Wider than it need be: the size is to be the stride, both are written.
+  var code: UInt32 = 0
 
   /// Its own of many rows' cells.
   func own(_ cells: UnsafeBufferPointer<RecordedCell>) -> UnsafeBufferPointer<RecordedCell> {
-    UnsafeBufferPointer(rebasing: cells[firstCell..<firstCell + Int(cellCount)])
+    UnsafeBufferPointer(rebasing: cells[Int(firstCell)..<Int(firstCell) + Int(cellCount)])
   }
 
   /// - Parameter cells: of many rows.
@@ -212,7 +197,8 @@ private struct RowOrder {
     }
     if left.time != right.time { return left.time < right.time ? -1 : 1 }
     if left.patient != right.patient { return patients[Int(left.patient)] - patients[Int(right.patient)] }
-    return devices[Int(left.device)] - devices[Int(right.device)]
+    if left.device != right.device { return devices[Int(left.device)] - devices[Int(right.device)] }
+    return Int(left.code) - Int(right.code)
   }
 
   private static func ranks(_ table: NameTable) -> [Int] {

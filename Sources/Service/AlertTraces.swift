@@ -4,9 +4,15 @@ import VitalModel
 /// What a patient's vitals did around an alert.
 package struct VitalTrace: Sendable {
   package var vital: VitalDefinition
-  /// Milliseconds since 1970, rising, and values in the vital's own unit.
+  /// Milliseconds since 1970, ascending, and values in the vital's own unit.
   package var times: [Int64] = []
   package var values: [Double] = []
+
+  package init(vital: VitalDefinition, times: [Int64] = [], values: [Double] = []) {
+    self.vital = vital
+    self.times = times
+    self.values = values
+  }
 }
 
 /// Collects the vitals around alerts from a recording read once more: what is drawn beside an alert that another version of
@@ -19,9 +25,25 @@ package final class AlertTraces {
     var from: Int64
     var to: Int64
     var codes: [VitalCode]
-    var traces: [VitalTrace]
-    /// Samples of each vital before the stretch, the newest few.
-    var early: [[(time: Int64, value: Double)]]
+    /// By position of the code.
+    var parts: [Part]
+  }
+
+  private struct Sample: Comparable {
+    var time: Int64
+    var value: Double
+
+    static func < (a: Sample, b: Sample) -> Bool { (a.time, a.value) < (b.time, b.value) }
+  }
+
+  /// One vital's samples.
+  private struct Part {
+    /// Before the stretch, the newest few, in order.
+    var early: [Sample] = []
+    /// In the stretch, as they came.
+    var within: [Sample] = []
+    /// After it, the oldest few, in order.
+    var late: [Sample] = []
   }
 
   static let samplesMin = 12
@@ -48,7 +70,7 @@ package final class AlertTraces {
         Wish(
           onset: alert.onset, from: alert.onset - margin,
           to: min(alert.onset + length, alert.onset + 4 * margin) + margin / 2,
-          codes: codes, traces: codes.map { VitalTrace(vital: registry[$0]) }, early: codes.map { _ in [] }))
+          codes: codes, parts: codes.map { _ in Part() }))
       byPatient[alert.patient, default: []].append(index)
     }
   }
@@ -60,48 +82,50 @@ package final class AlertTraces {
     return Array(keys.compactMap { registry.code($0) }.prefix(vitalsMax))
   }
 
-  /// Takes a row; a patient's rows come in order of time.
+  /// Takes a row; rows may come in any order. What the engine would not judge by is passed over.
   package func note(_ row: RecordedRow, names: RecordingNames) {
     while byNumber.count <= Int(row.patient) {
       byNumber.append(byPatient[names.patients[UInt32(byNumber.count)]] ?? [])
     }
     for index in byNumber[Int(row.patient)] {
       for cell in row.cells {
-        guard let place = wishes[index].codes.firstIndex(of: cell.code), let value = value(of: cell) else { continue }
-        add(row.time, value, place, &wishes[index])
+        guard let place = wishes[index].codes.firstIndex(of: cell.code), let value = registry.usableValue(cell) else {
+          continue
+        }
+        add(Sample(time: row.time, value: value), place, &wishes[index])
       }
     }
   }
 
-  private func value(of cell: RecordedCell) -> Double? {
-    let vital = registry[cell.code]
-    return vital.gridValue(cell.value, unitIndex: Int(cell.unit)).map { vital.decimal(grid: $0).double }
+  private func add(_ sample: Sample, _ place: Int, _ wish: inout Wish) {
+    if sample.time < wish.from {
+      AlertTraces.insert(sample, into: &wish.parts[place].early)
+      if wish.parts[place].early.count > AlertTraces.samplesMin { wish.parts[place].early.removeFirst() }
+    } else if sample.time > wish.to {
+      AlertTraces.insert(sample, into: &wish.parts[place].late)
+      if wish.parts[place].late.count > AlertTraces.samplesMin { wish.parts[place].late.removeLast() }
+    } else if wish.parts[place].within.count < AlertTraces.samplesMax {
+      wish.parts[place].within.append(sample)
+    }
   }
 
-  private func add(_ time: Int64, _ value: Double, _ place: Int, _ wish: inout Wish) {
-    guard time >= wish.from else {
-      wish.early[place].append((time, value))
-      if wish.early[place].count > AlertTraces.samplesMin { wish.early[place].removeFirst() }
-      return
-    }
-    let count = wish.traces[place].times.count
-    let isLate =
-      time > wish.to && wish.traces[place].times.lastIndex { $0 < wish.onset } ?? -1 < count - AlertTraces.samplesMin
-    guard !isLate, count < AlertTraces.samplesMax else { return }
-    wish.traces[place].times.append(time)
-    wish.traces[place].values.append(value)
+  /// Keeps the few samples of a list in order.
+  private static func insert(_ sample: Sample, into samples: inout [Sample]) {
+    let place = samples.lastIndex { $0 <= sample }.map { $0 + 1 } ?? 0
+    samples.insert(sample, at: place)
   }
 
   /// The traces of the alert given at this position; of vitals that were measured at all.
   package func traces(of alert: Int) -> [VitalTrace] {
     let wish = wishes[alert]
-    return wish.traces.indices.compactMap { place in
-      var trace = wish.traces[place]
-      let before = trace.times.prefix { $0 < wish.onset }.count
-      let early = wish.early[place].suffix(max(0, AlertTraces.samplesMin - before))
-      trace.times = early.map(\.time) + trace.times
-      trace.values = early.map(\.value) + trace.values
-      return trace.times.isEmpty ? nil : trace
+    return zip(wish.codes, wish.parts).compactMap { code, part in
+      let within = part.within.sorted()
+      let before = within.prefix { $0.time < wish.onset }.count
+      let early = part.early.suffix(max(0, AlertTraces.samplesMin - before))
+      let late = part.late.prefix(max(0, AlertTraces.samplesMin - (within.count - before)))
+      let samples = early + within + late
+      guard !samples.isEmpty else { return nil }
+      return VitalTrace(vital: registry[code], times: samples.map(\.time), values: samples.map(\.value))
     }
   }
 }
@@ -111,11 +135,11 @@ extension VitalTrace {
 
   /// A strip of `width` characters and a line below it that points at the onset `^` and the end `]`.
   package func lines(onset: Int64, end: Int64?, width: Int = 60) -> [String] {
-    guard let first = times.first, let last = times.last, let low = values.min(), let high = values.max() else {
+    guard let first = times.min(), let last = times.max(), let low = values.min(), let high = values.max() else {
       return []
     }
     let span = max(1, last - first)
-    func column(_ time: Int64) -> Int { Int((time - first) * Int64(width - 1) / span) }
+    func column(_ time: Int64) -> Int { min(max(0, Int((time - first) * Int64(width - 1) / span)), width - 1) }
     var sums = [(sum: Double, count: Int)](repeating: (0, 0), count: width)
     for (time, value) in zip(times, values) {
       sums[column(time)].sum += value

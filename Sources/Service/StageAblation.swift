@@ -18,7 +18,7 @@ package struct StageAblation: Sendable {
   }
 
   package var baseline: ReplaySession.Summary
-  /// From the first to the last sample of each patient, days.
+  /// Watched time of the patients replayed, as ``WatchedCohort/patientDays``.
   package var patientDays: Double
   package var rows: [Row] = []
 

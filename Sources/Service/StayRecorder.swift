@@ -118,6 +118,9 @@ package struct WatchedCohort: Sendable {
     EvaluationCohort(stays: stays, labels: labels, groups: groups) { positions[$0] }
   }
 
+  /// Watched time of everybody, days.
+  package var patientDays: Double { stays.reduce(0) { $0 + $1.days } }
+
   /// When a patient's record ends, milliseconds since 1970.
   func end(ofPatient position: Int) -> Int64? { stays[position].spans.last?.upperBound }
 

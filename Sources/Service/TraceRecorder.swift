@@ -46,9 +46,7 @@ package final class TraceRecorder {
   /// Takes a row if it is of a stretch; what the engine would refuse or a device calls invalid is passed over.
   package func note(_ row: RecordedRow, names: RecordingNames) {
     for stretch in wanted(of: row.patient, at: row.time, name: { names.patients[$0] }) {
-      for cell in row.cells where cell.status == .ok {
-        add(cell.value, cell.code, unit: Int(cell.unit), at: row.time, to: stretch)
-      }
+      for cell in row.cells { add(cell, at: row.time, to: stretch) }
     }
   }
 
@@ -56,9 +54,10 @@ package final class TraceRecorder {
   ///
   /// - Parameter name: of a patient's directory number.
   package func note(_ sample: Slot, name: (UInt32) -> String) {
-    guard sample.status == .ok else { return }
+    var cell = RecordedCell(code: sample.code, unit: sample.unit, value: sample.value)
+    cell.statusRaw = sample.status.rawValue
     for stretch in wanted(of: sample.patient, at: sample.eventTime, name: name) {
-      add(sample.value, sample.code, unit: Int(sample.unit), at: sample.eventTime, to: stretch)
+      add(cell, at: sample.eventTime, to: stretch)
     }
   }
 
@@ -72,19 +71,16 @@ package final class TraceRecorder {
     return own.filter { picks[$0].range.contains(time) }
   }
 
-  private func add(_ number: DecimalValue, _ code: VitalCode, unit: Int, at time: Int64, to stretch: Int) {
-    let vital = registry[code]
-    guard vital.letters.isEmpty, let grid = vital.gridValue(number, unitIndex: unit) else { return }
-    let value = vital.decimal(grid: grid).double
-    guard vital.rejectBelow.double <= value, value <= vital.rejectAbove.double else { return }
+  private func add(_ cell: RecordedCell, at time: Int64, to stretch: Int) {
+    guard registry[cell.code].letters.isEmpty, let value = registry.usableValue(cell) else { return }
     let sample = TraceVital.Sample(time: time, value: value)
     let range = picks[stretch].range
     let length = max(1, (range.upperBound - range.lowerBound) / Int64(TraceRecorder.partsMax) + 1)
     let place = Int((time - range.lowerBound) / length)
-    var part = parts[stretch][code.index, default: [:]][place] ?? Part(lowest: sample, highest: sample)
+    var part = parts[stretch][cell.code.index, default: [:]][place] ?? Part(lowest: sample, highest: sample)
     if sample.value < part.lowest.value { part.lowest = sample }
     if sample.value > part.highest.value { part.highest = sample }
-    parts[stretch][code.index, default: [:]][place] = part
+    parts[stretch][cell.code.index, default: [:]][place] = part
   }
 
   /// In the order of the picks.

@@ -7,7 +7,10 @@ extension EvaluationReport {
   /// One JSON object; its fields are those of docs/formats/evaluation.md and stay as they are.
   ///
   /// - Parameter name: a patient's id by position; nil: no patient is named, and `per_patient` is null.
-  package func write(to out: inout JSONText, name: ((Int) -> String)? = nil, curve: SettingCurve? = nil) {
+  package func write(
+    to out: inout JSONText, name: ((Int) -> String)? = nil, curve: SettingCurve? = nil,
+    more: (inout JSONText) -> Void = { _ in }
+  ) {
     out.object { out in
       out.field("document", "vigil-evaluation")
       out.field("version", EvaluationReport.documentVersion)
@@ -38,6 +41,7 @@ extension EvaluationReport {
       out.field("seed", String(options.seed))
       out.field("resamples", options.resamples)
       out.field("confidence", 1 - Interval.alpha)
+      more(&out)
     }
   }
 }

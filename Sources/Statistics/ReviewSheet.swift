@@ -183,8 +183,9 @@ package struct ReviewedSheet: Sendable {
       }
       rows.append(
         ReviewedRow(
-          line: row.line, alertID: cells[alert], verdict: given, reviewer: optional[0].map { cells[$0] } ?? "",
-          patient: optional[1].map { cells[$0] }.flatMap { $0.isEmpty ? nil : $0 },
+          line: row.line, alertID: SheetText.unguarded(cells[alert]), verdict: given,
+          reviewer: optional[0].map { SheetText.unguarded(cells[$0]) } ?? "",
+          patient: optional[1].map { SheetText.unguarded(cells[$0]) }.flatMap { $0.isEmpty ? nil : $0 },
           time: optional[2].flatMap { Timestamp.parse(cells[$0]) }))
     }
     self.rows = rows
@@ -200,6 +201,12 @@ package enum SheetText {
       return safe
     }
     return "\"" + safe.replacing("\"", with: "\"\"") + "\""
+  }
+
+  /// A cell's text without the apostrophe that ``cell(_:)`` put in front of it.
+  static func unguarded(_ cell: String) -> String {
+    guard cell.first == "'", let second = cell.dropFirst().first, "=+@\t".contains(second) else { return cell }
+    return String(cell.dropFirst())
   }
 
   /// Rows with content and their first lines; cells without blanks around them; nil: a quote is never closed. Between cells

@@ -75,7 +75,7 @@ enum CodecTraining {
       if let trouble { throw trouble }
       try lessons.end()
     }
-    inputs.warnUnknownColumns(reader)
+    inputs.warn(reader)
   }
 
   /// Everything a store holds, or the people held out alone.

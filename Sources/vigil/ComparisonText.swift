@@ -13,8 +13,8 @@ enum ComparisonText {
 
   static func line(_ mark: String, _ span: AlertSpan) -> String {
     let end = span.end.map(Timestamp.format) ?? "open"
-    return "\(mark) \(Timestamp.format(span.onset)) to \(end) \(span.patient) \(span.rule) \(span.priority.text): "
-      + span.message
+    return "\(mark) \(Timestamp.format(span.onset)) to \(end) \(shown(span.patient)) \(span.rule) "
+      + "\(span.priority.text): " + harmless(span.message)
   }
 
   static func line(moved before: AlertSpan, to after: AlertSpan) -> String {

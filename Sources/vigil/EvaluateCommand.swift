@@ -93,7 +93,9 @@ enum EvaluateCommand {
     let target = arguments.value("--json")
     if let target {
       var out = JSONText()
-      report.write(to: &out, name: { names[$0] }, curve: curve)
+      report.write(to: &out, name: { names[$0] }, curve: curve) { out in
+        if let stages { EvaluationAblation.write(stages, to: &out) }
+      }
       if target == "-" {
         printLine(out.text)
         return

@@ -39,6 +39,22 @@ struct EvaluationAblation {
     return effects
   }
 
+  /// The key `ablation` of the document of `--json`.
+  static func write(_ effects: [StageEffect], to out: inout JSONText) {
+    out.array("ablation") { list in
+      for effect in effects {
+        list.object {
+          $0.field("stage", effect.stage)
+          $0.field("held", effect.heldRows)
+          $0.field("alerts", effect.alerts)
+          $0.field("detected", effect.detected)
+          $0.field("alerts_per_patient_day", effect.burden)
+          $0.field("sensitivity", effect.sensitivity)
+        }
+      }
+    }
+  }
+
   private func replay(without stage: SuppressionStage) throws(CommandFailure) -> EvaluationInput {
     let recorder = EvaluationRecorder(options: source.session, onlyRule: onlyRule)
     _ = try source.replay(without: stage, into: recorder)

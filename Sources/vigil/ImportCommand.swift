@@ -47,6 +47,7 @@ enum ImportCommand {
     for path in files {
       if let format { chosen.append((path, format)) } else { chosen.append((path, try ImportFiles.guess(path))) }
     }
+    try check(chosen, arguments)
     let registry: VitalRegistry
     do throws(RuleFiles.Failure) {
       registry = try RuleFiles.read(arguments.value("--rules") ?? "Rules").registry()
@@ -55,13 +56,39 @@ enum ImportCommand {
     }
     let options = try options(arguments)
     try OutputCheck.run("import", arguments, writing: ["--out", "--labels", "--roster"], reading: [], inputs: files)
+    let (sink, unreadable): (ImportSink, Int)
     do throws(RecordingError) {
-      let (sink, unreadable) = try convert(chosen, registry, options, to: arguments.value("--out") ?? "-")
-      try writeTables(sink, arguments)
-      report(sink, unreadable, asJSON: arguments.has("--json"))
-      return unreadable == 0 ? ExitCode.ok : ExitCode.failed
+      (sink, unreadable) = try convert(chosen, registry, options, to: arguments.value("--out") ?? "-")
+      if sink.counts.samples > 0 { try writeTables(sink, arguments) }
     } catch {
       throw CommandFailure(ExitCode.failed, error.description)
+    }
+    report(sink, unreadable, asJSON: arguments.has("--json"))
+    for column in sink.columnsMissed {
+      printError("vigil: no file has a column `\(shown(column))`: its `--map` was not used")
+    }
+    guard sink.counts.samples > 0 else {
+      throw CommandFailure(ExitCode.failed, "no sample was imported: nothing is written")
+    }
+    return unreadable == 0 ? ExitCode.ok : ExitCode.failed
+  }
+
+  /// - Throws: options these formats have nothing for, and two files that would be one patient.
+  private static func check(
+    _ files: [(path: String, format: ImportFormat)], _ arguments: Arguments
+  ) throws(CommandFailure) {
+    for flag in ["--labels", "--roster"] where arguments.has(flag) && !files.contains(where: { $0.format == .psv }) {
+      throw CommandFailure(ExitCode.usage, "import: `\(flag)` is for psv; other formats hold none")
+    }
+    guard !arguments.has("--patient") else { return }
+    var first: [String: String] = [:]
+    for file in files where file.format == .psv {
+      let name = ImportFormat.stem(file.path)
+      if let other = first[name] {
+        throw CommandFailure(
+          ExitCode.failed, "\(other) and \(file.path): both would be patient \(shown(name)): rename one")
+      }
+      first[name] = file.path
     }
   }
 
@@ -84,7 +111,8 @@ enum ImportCommand {
     _ files: [(path: String, format: ImportFormat)], _ registry: VitalRegistry, _ options: ImportOptions,
     to path: String
   ) throws(RecordingError) -> (sink: ImportSink, unreadable: Int) {
-    let output = try PackedOutput(path: path)
+    // Made with the first samples: an import of nothing replaces nothing.
+    var output: PackedOutput?
     let progress = ProgressBar(total: 0, label: "samples imported")
     defer { progress.finish() }
     var refusals = 0
@@ -94,12 +122,15 @@ enum ImportCommand {
       refusals += 1
       if refusals <= refusalsListed {
         let place = refusal.line > 0 ? "\(refusal.file):\(refusal.line)" : refusal.file
-        printError("vigil: \(place): \(refusal.field): \(refusal.reason.rawValue)")
+        printError("vigil: \(place): \(shown(refusal.field)): \(refusal.reason.rawValue)")
       }
       if refusals == refusalsListed { printError("vigil: further refusals are only counted") }
     }
     let made = ImportSink(registry: registry, options: options, refused: refused) { (bytes) throws(RecordingError) in
-      do throws(RecordingError) { try output.write(bytes) } catch {
+      do throws(RecordingError) {
+        if output == nil { output = try PackedOutput(path: path) }
+        try output?.write(bytes)
+      } catch {
         unwritten = error
         throw error
       }
@@ -117,8 +148,10 @@ enum ImportCommand {
         if unreadable <= refusalsListed { Program.complain(error.description) }
       }
     }
-    try made.finish()
-    try output.finish()
+    if made.counts.samples > 0 {
+      try made.finish()
+      try output?.finish()
+    }
     return (made, unreadable)
   }
 
@@ -163,7 +196,7 @@ enum ImportCommand {
       return printError(out.text)
     }
     for (name, count) in unknown.prefix(refusalsListed) {
-      printError("vigil: `\(name)` is not a known vital: \(count) values left out")
+      printError("vigil: `\(shown(name))` is not a known vital: \(count) values left out")
     }
     var line = "imported \(counts.samples) samples of \(counts.patients) patients from \(counts.files) files"
     let lost = refused.map { "\($0.value) \($0.key.rawValue)" }

@@ -22,7 +22,8 @@ enum LabelCommand {
       Flag("--seed", "1", "of the draw and of the resampling behind intervals"),
       Flag("--rules", "DIR", "rule directory with vitals.yaml, for --recording (default Rules)"),
       Flag("--json", "import: counts and agreement as one JSON object"),
-    ] + StoreAccess.flags.filter { $0.name != "--store" }, positional: "export|import|from-answers INPUT...", run: run)
+    ] + ReplayCommand.command.flags.filter { ["--epoch", "--map", "--columns"].contains($0.name) }
+      + StoreAccess.flags.filter { $0.name != "--store" }, positional: "export|import|from-answers INPUT...", run: run)
 
   private static let usage =
     "usage: vigil label export ALERTS.jsonl|STORE | label import SHEET.csv... | label from-answers STORE"

@@ -42,7 +42,7 @@ enum Playback {
     try inputs.forEach(reader) { row in
       sorter.add(row)
     }
-    inputs.warnUnknownColumns(reader)
+    inputs.warn(reader)
     var pacer = Pacer(speed: speed ?? 0)
     let encoder = RowEncoder(registry: inputs.registry)
     var failure: PublisherError?

@@ -124,8 +124,29 @@ enum Program {
 
 /// Writes a line to standard output.
 func printLine(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
-/// Writes a line to standard error.
-func printError(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+/// Writes a line to standard error; a terminal is not to be steered by what stands in files.
+func printError(_ text: String) { write(harmless(text) + "\n", to: STDERR_FILENO) }
+
+/// A name out of a file for a terminal: at most 80 characters, none that a terminal obeys.
+func shown(_ name: some StringProtocol) -> String {
+  let start = harmless(String(name.prefix(80)))
+  return (name.count > 80 ? start + "..." : start).replacing("\n", with: "\u{FFFD}")
+}
+
+/// Text with control and format characters replaced, but for line ends and tabs.
+func harmless(_ text: String) -> String {
+  func isMark(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .control: scalar != "\n" && scalar != "\t"
+    case .format, .lineSeparator, .paragraphSeparator: true
+    default: false
+    }
+  }
+  guard text.unicodeScalars.contains(where: isMark) else { return text }
+  var safe = String.UnicodeScalarView()
+  for scalar in text.unicodeScalars { safe.append(isMark(scalar) ? "\u{FFFD}" : scalar) }
+  return String(safe)
+}
 
 /// Writes all bytes, however often the kernel takes only a part. A reader that went away ends the program quietly.
 func write(_ text: String, to descriptor: Int32) {

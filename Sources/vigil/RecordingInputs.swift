@@ -14,6 +14,8 @@ struct RecordingInputs {
   let options: RecordingOptions
   let eventsPath: String?
   let totalBytes: Int
+  /// What was said about the inputs: once, however often they are read.
+  private let hints = Hints()
 
   init(_ arguments: Arguments) throws(CommandFailure) {
     let (files, set) = try RecordingInputs.rules(arguments)
@@ -46,12 +48,10 @@ struct RecordingInputs {
     self.setName = setName
     self.paths = paths
     eventsPath = arguments.value("--events")
-    var options = RecordingOptions()
-    options.tenant = arguments.value("--tenant") ?? "demo"
-    options.device = arguments.value("--device")
-    if let epoch = try arguments.time("--epoch") { options.epoch = epoch }
-    options.columns = try RecordingInputs.columns(arguments, files, registry, paths: paths)
-    self.options = options
+    options = try RecordingInputs.options(arguments, files, registry, paths: paths)
+    if let from = try arguments.time("--from"), let to = try arguments.time("--to"), from >= to {
+      hints.say("vigil: `--from` is not before `--to`: no sample lies between them")
+    }
     var bytes = 0
     for path in paths {
       guard let size = (try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int else {
@@ -60,6 +60,18 @@ struct RecordingInputs {
       bytes += size
     }
     totalBytes = bytes
+  }
+
+  /// How the files at `paths` are to be read.
+  static func options(
+    _ arguments: Arguments, _ files: RuleFiles, _ registry: VitalRegistry, paths: [String]
+  ) throws(CommandFailure) -> RecordingOptions {
+    var options = RecordingOptions()
+    options.tenant = arguments.value("--tenant") ?? "demo"
+    options.device = arguments.value("--device")
+    if let epoch = try arguments.time("--epoch") { options.epoch = epoch }
+    options.columns = try columns(arguments, files, registry, paths: paths)
+    return options
   }
 
   /// The map named, or the one named like the recording's folder; `--map` on top.
@@ -132,10 +144,26 @@ struct RecordingInputs {
     }
   }
 
-  func warnUnknownColumns(_ reader: RecordingReader) {
+  /// Says what of a recording read to its end was not used.
+  ///
+  /// - Parameter patients: those asked for; empty: everybody.
+  func warn(_ reader: RecordingReader, patients: [String] = []) {
     for column in reader.unknownColumns {
-      printError(
-        "vigil: column `\(column.name)` is not a known vital: \(column.cells) cells skipped (--map \(column.name)=KEY)")
+      let name = shown(column.name)
+      hints.say("vigil: column `\(name)` is not a known vital: \(column.cells) cells skipped (--map \(name)=KEY)")
     }
+    guard !patients.isEmpty else { return }
+    let known = Set(reader.names.patients.texts)
+    let strangers = patients.filter { !known.contains($0) }
+    guard let first = strangers.first else { return }
+    let more = strangers.count > 1 ? " nor \(strangers.count - 1) more of `--patients`" : ""
+    hints.say("vigil: there is no patient `\(shown(first))`\(more) in the recording")
   }
+}
+
+/// Lines for standard error, each told once.
+private final class Hints {
+  private var told: Set<String> = []
+
+  func say(_ line: String) { if told.insert(line).inserted { printError(line) } }
 }

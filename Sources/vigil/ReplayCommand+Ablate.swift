@@ -10,20 +10,16 @@ extension ReplayCommand {
   private static let togetherMax = 4
 
   static func ablate(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
-    for flag in ["--mqtt", "--alerts", "--suppressed"] where arguments.has(flag) {
+    for flag in ["--mqtt", "--alerts", "--suppressed", "--stage-report", "--resume"] where arguments.has(flag) {
       throw CommandFailure(ExitCode.usage, "replay: `--ablate` and `\(flag)` do not go together")
     }
     let inputs = try RecordingInputs(arguments)
     var options = try options(arguments, inputs.registry, rules: inputs.plan.rules)
     options.wanted = []
-    var observed = ObservedTime()
+    let stays = StayRecorder(options: options)
     let baseline = ReplaySession(plan: inputs.plan, options: options) { _ in }
-    try feed(baseline, inputs, arguments) { row, _ in
-      if row.time >= options.from ?? .min, row.time < options.to ?? .max {
-        observed.note(patient: row.patient, at: row.time)
-      }
-    }
-    var ablation = StageAblation(baseline: baseline.finish(seconds: 0), patientDays: observed.patientDays)
+    try feed(baseline, inputs, arguments) { stays.note($0, names: $1) }
+    var ablation = StageAblation(baseline: baseline.finish(seconds: 0), patientDays: stays.cohort.patientDays)
     let stages = StageAblation.stages(of: ablation.baseline)
     for start in stride(from: 0, to: stages.count, by: togetherMax) {
       let some = stages[start..<min(start + togetherMax, stages.count)]

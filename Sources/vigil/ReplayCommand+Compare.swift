@@ -15,7 +15,8 @@ extension ReplayCommand {
   }
 
   static func compare(_ other: String, _ arguments: Arguments) throws(CommandFailure) -> Int32 {
-    for flag in ["--mqtt", "--alerts", "--suppressed", "--ablate", "--stage-report"] where arguments.has(flag) {
+    for flag in ["--mqtt", "--alerts", "--suppressed", "--ablate", "--stage-report", "--resume"]
+    where arguments.has(flag) {
       throw CommandFailure(ExitCode.usage, "replay: `--compare` and `\(flag)` do not go together")
     }
     let inputs = try RecordingInputs(arguments)
@@ -24,6 +25,7 @@ extension ReplayCommand {
       throw CommandFailure(
         ExitCode.badConfiguration, "\(other): vitals.yaml differs, so that the rows would read otherwise")
     }
+    let first = try options(arguments, inputs.registry, rules: inputs.plan.rules)
     var sides: [(told: Told, session: ReplaySession)] = []
     for plan in [inputs.plan, second.plan] {
       let told = Told()
@@ -32,12 +34,8 @@ extension ReplayCommand {
       }
       sides.append((told, session))
     }
-    var observed = ObservedTime()
-    let from = try arguments.time("--from") ?? .min
-    let to = try arguments.time("--to") ?? .max
-    try feed(ReplayGroup(sides.map(\.session)), inputs, arguments) { row, _ in
-      if row.time >= from, row.time < to { observed.note(patient: row.patient, at: row.time) }
-    }
+    let stays = StayRecorder(options: first)
+    try feed(ReplayGroup(sides.map(\.session)), inputs, arguments) { stays.note($0, names: $1) }
     let summaries = sides.map { $0.session.finish(seconds: 0) }
     let comparison = AlertComparison(before: sides[0].told.spans.all, after: sides[1].told.spans.all)
     let changes = Changes(comparison)
@@ -45,7 +43,7 @@ extension ReplayCommand {
     let traces = AlertTraces(of: Array(drawn), registry: inputs.registry)
     if !drawn.isEmpty { try trace(traces, inputs) }
     let names = [inputs.setName, second.name]
-    let days = observed.patientDays
+    let days = stays.cohort.patientDays
     if arguments.has("--json") {
       printLine(json(changes, comparison, summaries, [inputs.plan, second.plan], names, days, traces, drawn.count))
     } else {
@@ -71,7 +69,7 @@ extension ReplayCommand {
     }
   }
 
-  /// Reads the recording once more for the vitals around alerts.
+  /// Reads the recording once more for the vitals around alerts, as the file has it: in any order.
   static func trace(_ traces: AlertTraces, _ inputs: RecordingInputs) throws(CommandFailure) {
     let reader = inputs.reader { _ in }
     try inputs.forEach(reader) { row in

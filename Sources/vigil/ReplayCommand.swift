@@ -46,6 +46,10 @@ enum ReplayCommand {
   @Sendable
   static func run(_ arguments: Arguments) throws(CommandFailure) -> Int32 {
     try arguments.expectPositional(1...1000, "replay INPUT... [OPTIONS]")
+    for (flag, owner) in [("--compare-set", "--compare"), ("--resume-rows", "--resume")]
+    where arguments.has(flag) && !arguments.has(owner) {
+      throw CommandFailure(ExitCode.usage, "replay: `\(flag)` says nothing without `\(owner)`")
+    }
     if arguments.positional.count == 1, StoreReplay.isStore(arguments.positional[0]) {
       return try StoreReplay.run(arguments)
     }
@@ -175,7 +179,7 @@ enum ReplayCommand {
         session.take(row, names: reader.names)
         return true
       }
-      inputs.warnUnknownColumns(reader)
+      inputs.warn(reader, patients: arguments.list("--patients"))
       return
     }
     let reader = inputs.reader { session.note($0) }
@@ -183,7 +187,7 @@ enum ReplayCommand {
     try inputs.forEach(reader) { row in
       sorter.add(row)
     }
-    inputs.warnUnknownColumns(reader)
+    inputs.warn(reader, patients: arguments.list("--patients"))
     var pacer = Pacer(speed: speed)
     var next = 0
     try inputs.forEach(sorter) { row in

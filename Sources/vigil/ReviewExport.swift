@@ -19,6 +19,10 @@ enum ReviewExport {
       items = ReviewSheet.drawn(items, perRule: count, seed: try LabelCommand.seed(arguments))
     }
     let recordings = arguments.all("--recording")
+    for flag in ["--before", "--after", "--epoch", "--map", "--columns"]
+    where arguments.has(flag) && recordings.isEmpty {
+      throw CommandFailure(ExitCode.usage, "label export: `\(flag)` says nothing without `--recording`")
+    }
     if !recordings.isEmpty { try draw(&items, limits, recordings, arguments) }
     let target = arguments.value("--out")
     let asJSON = target.map { ImportFormat.withoutPacking($0).hasSuffix(".json") } ?? false
@@ -37,13 +41,16 @@ enum ReviewExport {
     _ items: inout [ReviewItem], _ limits: [String: Double?], _ recordings: [String], _ arguments: Arguments
   ) throws(CommandFailure) {
     let registry: VitalRegistry
+    let files: RuleFiles
     do throws(RuleFiles.Failure) {
-      registry = try RuleFiles.read(arguments.value("--rules") ?? "Rules").registry()
+      files = try RuleFiles.read(arguments.value("--rules") ?? "Rules")
+      registry = try files.registry()
     } catch {
       throw CommandFailure(ExitCode.badConfiguration, error.description)
     }
-    let before = try arguments.duration("--before") ?? 1_800_000
-    let after = max(1, try arguments.duration("--after") ?? 600_000)
+    let options = try RecordingInputs.options(arguments, files, registry, paths: recordings)
+    let before = try length("--before", arguments) ?? 1_800_000
+    let after = max(1, try length("--after", arguments) ?? 600_000)
     var wanted: [String: [Int]] = [:]
     for (place, item) in items.enumerated() {
       guard let code = item.code, registry.code(code) != nil else { continue }
@@ -52,7 +59,8 @@ enum ReviewExport {
       wanted[item.patient, default: []].append(place)
     }
     let codes = items.map { $0.code.flatMap { registry.code($0) } }
-    let reader = RecordingReader(recordings.map { RecordingFile(path: $0) }, registry: registry)
+    let reader = RecordingReader(
+      recordings.map { RecordingFile(path: $0) }, registry: registry, options: options)
     // By the recording's number of the patient.
     var places: [[Int]?] = []
     do throws(RecordingError) {
@@ -62,15 +70,22 @@ enum ReviewExport {
         guard let alerts = places[patient] else { return true }
         for place in alerts where items[place].trace?.range.contains(row.time) == true {
           for cell in row.cells where cell.code == codes[place] {
-            let vital = registry[cell.code]
-            guard let grid = vital.gridValue(cell.value, unitIndex: Int(cell.unit)) else { continue }
-            items[place].trace?.add(vital.decimal(grid: grid).double, at: row.time)
+            guard let value = registry.usableValue(cell) else { continue }
+            items[place].trace?.add(value, at: row.time)
           }
         }
         return true
       }
     } catch {
       throw CommandFailure(ExitCode.failed, error.description)
+    }
+    let empty = items.count { $0.trace?.means.allSatisfy { $0 == nil } ?? true }
+    if empty > 0 { printError("\(empty) of \(items.count) alerts have no sample of their vital in the recording") }
+  }
+
+  private static func length(_ flag: String, _ arguments: Arguments) throws(CommandFailure) -> Int64? {
+    try arguments.value(flag, as: "a duration from 0s on") { text in
+      DurationText.parse(text).flatMap { $0 >= 0 ? $0 : nil }
     }
   }
 }

@@ -25,6 +25,8 @@ enum ReviewImport {
     var verdicts: [ReviewedVerdict] = []
     var given: [String: AlertVerdict] = [:]
     var empty = 0
+    // Where a sheet does not say who judged, its file's name does.
+    var unnamed: [String: String] = [:]
     for path in paths {
       for row in try sheet(path) {
         guard let verdict = row.verdict else {
@@ -32,6 +34,15 @@ enum ReviewImport {
           continue
         }
         let reviewer = row.reviewer.isEmpty ? stem(path) : row.reviewer
+        if row.reviewer.isEmpty {
+          let first = unnamed[reviewer] ?? path
+          unnamed[reviewer] = first
+          guard first == path else {
+            throw CommandFailure(
+              ExitCode.failed,
+              "\(first) and \(path): without a column `reviewer` both would be by \(reviewer): rename one")
+          }
+        }
         let key = row.alertID + "\u{1F}" + reviewer
         if let earlier = given[key], earlier != verdict {
           throw CommandFailure(

@@ -10,11 +10,9 @@ extension RulesCommand {
   /// Alerts of one replay, and how long patients were observed in it.
   private struct Told {
     var spans: [AlertSpan]
-    var observed: ObservedTime
+    var patientDays: Double
 
-    var perPatientDay: Double? {
-      observed.patientDays > 0 ? Double(spans.count) / observed.patientDays : nil
-    }
+    var perPatientDay: Double? { patientDays > 0 ? Double(spans.count) / patientDays : nil }
   }
 
   static func compare(
@@ -44,17 +42,13 @@ extension RulesCommand {
       arguments, files: version.files, plan: version.plan, setName: version.name, paths: paths)
     let options = try ReplayCommand.options(arguments, inputs.registry, rules: inputs.plan.rules)
     var spans = AlertSpans()
-    var observed = ObservedTime()
+    let stays = StayRecorder(options: options)
     let session = ReplaySession(plan: inputs.plan, options: options) {
       if case .told(let transition) = $0 { spans.take(transition.document) }
     }
-    try ReplayCommand.feed(session, inputs, arguments) { row, _ in
-      if let from = options.from, row.time < from { return }
-      if let to = options.to, row.time >= to { return }
-      observed.note(patient: row.patient, at: row.time)
-    }
+    try ReplayCommand.feed(session, inputs, arguments) { stays.note($0, names: $1) }
     _ = session.finish(seconds: 0)
-    return Told(spans: spans.all, observed: observed)
+    return Told(spans: spans.all, patientDays: stays.cohort.patientDays)
   }
 
   private static func replay(
@@ -79,7 +73,7 @@ extension RulesCommand {
       observed.note(patient: slot.patient, at: slot.eventTime)
     }
     _ = replay.finish(seconds: 0)
-    return Told(spans: spans.all, observed: observed)
+    return Told(spans: spans.all, patientDays: observed.patientDays)
   }
 
   private static func rate(_ value: Double?) -> String { value.map { String(format: "%.2f", $0) } ?? "-" }

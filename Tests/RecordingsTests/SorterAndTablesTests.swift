@@ -95,6 +95,35 @@ import VitalModel
     #expect(seen == [[1, 2, 1], [2, 9000, 8999], [3, 1, 0]])
   }
 
+  /// What the engine is given of a row must not depend on who wrote its columns in which order.
+  @Test func cellsComeInTheOrderOfTheirCodesHoweverTheyStand() throws {
+    let expected = ["p p 00:00:00.000: hr=72 spo2=97 resp=14", "p p 00:00:01.000: hr=73 resp=15"]
+    for columns in [["hr", "spo2", "resp"], ["resp", "spo2", "hr"], ["spo2", "resp", "hr"]] {
+      let first = columns.map { ["hr": "72", "spo2": "97", "resp": "14"][$0] ?? "" }.joined(separator: ",")
+      let second = columns.map { ["hr": "73", "resp": "15"][$0] ?? "" }.joined(separator: ",")
+      let reading = Reading("patient_id,time_s,\(columns.joined(separator: ","))\np,0,\(first)\np,1,\(second)\n")
+      #expect(reading.rows == expected, "\(columns)")
+      let long = columns.map { "p,p,0,\($0),\(["hr": "72", "spo2": "97", "resp": "14"][$0] ?? "")\n" }.joined()
+      #expect(Reading("patient,device,time_s,code,value\n" + long).rows == [expected[0]], "\(columns)")
+    }
+  }
+
+  @Test func valuesOfOneCodeKeepTheirOrder() {
+    let reading = Reading("patient,device,time_s,code,value\np,p,0,spo2,97\np,p,0,hr,72\np,p,0,hr,71\n")
+    #expect(reading.rows == ["p p 00:00:00.000: hr=72 hr=71 spo2=97"])
+  }
+
+  /// Streamed as it stands, such a recording would give other alerts than sorted.
+  @Test func rowsOfOneTimeHaveAnOrderToo() throws {
+    let header = "patient,device,time_s,code,value\n"
+    let lines = ["p,b,0,hr,72\n", "p,a,0,spo2,97\n", "p,a,1,spo2,96\n", "p,b,1,hr,73\n"]
+    #expect(Reading(header + lines.joined()).counts.outOfOrder == 1)
+    #expect(Reading(header + lines[1] + lines[0] + lines[2] + lines[3]).counts.outOfOrder == 0)
+    let sorted = try order(header + lines.joined(), .byTime)
+    #expect(try order(header + lines.reversed().joined(), .byTime) == sorted)
+    #expect(sorted.first == "p a 00:00:00.000: spo2=97")
+  }
+
   @Test func sizesAreAsStated() {
     #expect(MemoryLayout<RecordedCell>.stride == 24)
     #expect(MemoryLayout<StoredRow>.stride == 48)

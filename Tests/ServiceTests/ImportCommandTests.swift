@@ -36,7 +36,7 @@ import Testing
     let bench = try Bench()
     // The empty file is named; what the others hold stands.
     #expect(bench.outcome.status == .code(1))
-    #expect(bench.outcome.stderr.contains("c.psv: not a recording"))
+    #expect(bench.outcome.stderr.contains("c.psv: not a file of the 2019 challenge"))
     #expect(bench.outcome.stderr.contains(#""files":3,"unreadable":1,"records":12,"patients":2,"samples":24"#))
     let labels = try String(contentsOfFile: bench.labels, encoding: .utf8)
     #expect(
@@ -67,8 +67,28 @@ import Testing
     #expect(one.stdout.split(separator: "\n").dropFirst().allSatisfy { $0.contains(",adjudicated-true,review,") })
     let both = try bench.program.run(["label", "import", sheets[0], sheets[1], "--alerts", alerts])
     #expect(both.stdout.split(separator: "\n").dropFirst().allSatisfy { $0.contains(",adjudicated-unsure,review,") })
+    let twin = try bench.program.folder.write(
+      try String(contentsOfFile: sheets[1], encoding: .utf8), to: "again/r-true.csv")
+    let same = try bench.program.run(["label", "import", sheets[0], twin, "--alerts", alerts])
+    #expect(same.status == .code(1) && same.stderr.contains(sheets[0]) && same.stderr.contains(twin))
     let without = try bench.program.run(["label", "import", sheets[0]])
     #expect(without.status == .code(1) && without.stderr.contains("--alerts"))
+  }
+
+  @Test func anImportOfNothingReplacesNothing() throws {
+    let program = try CommandProgram("import-nothing")
+    let empty = try program.folder.write("HR|ICULOS\nNaN|1\n", to: "a.psv")
+    let kept = try program.folder.write("kept", to: "out.csv")
+    let outcome = try program.run(["import", empty, "--rules", CommandProgram.rules, "--out", kept])
+    #expect(outcome.status == .code(1) && outcome.stderr.contains("no sample was imported"))
+    #expect(try String(contentsOfFile: kept, encoding: .utf8) == "kept")
+  }
+
+  @Test func twoFilesOfOneNameAreNotOnePatient() throws {
+    let program = try CommandProgram("import-twins")
+    let files = try ["a/p.psv", "b/p.psv"].map { try program.folder.write("HR|ICULOS\n80|1\n", to: $0) }
+    let outcome = try program.run(["import"] + files + ["--rules", CommandProgram.rules])
+    #expect(outcome.status == .code(1) && files.allSatisfy(outcome.stderr.contains))
   }
 
   @Test func whatCannotBeToldIsAUsageError() throws {
@@ -79,6 +99,8 @@ import Testing
       (["import"], "usage:"), (["import", stray], "--from"), (["import", zip], "unpack it"),
       (["import", "nowhere.psv"], "no such file"), (["label", "export"], "usage:"),
       (["import", "psv", stray, "--map", "x"], "COLUMN=KEY"),
+      (["import", "hl7v2", stray, "--labels", "x"], "`--labels` is for psv"),
+      (["label", "export", stray, "--before", "1m"], "without `--recording`"),
     ] {
       let outcome = try program.run(words + ["--rules", CommandProgram.rules])
       #expect(outcome.status == .code(2) && outcome.stderr.contains(part), "\(words): \(outcome.stderr)")

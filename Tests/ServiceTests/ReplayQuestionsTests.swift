@@ -75,6 +75,56 @@ import VitalModel
     #expect(back.stdout.contains("gained ") && !back.stdout.contains("lost "))
   }
 
+  /// Rows and columns in another order are the same recording, drawings and all.
+  @Test func aShuffledRecordingAnswersTheSame() throws {
+    let bench = try Bench()
+    let lines = ReplayQuestionsTests.recording.split(separator: "\n").dropFirst().map { line in
+      let cells = line.split(separator: ",")
+      return [cells[3], cells[2], cells[1], cells[0]].joined(separator: ",")
+    }
+    // 7 and the number of rows have no common factor.
+    let turned = lines.indices.map { lines[$0 * 7 % lines.count] }
+    let shuffled = try bench.program.folder.write(
+      "hr,spo2,time_s,patient_id\n" + turned.joined(separator: "\n") + "\n", to: "shuffled.csv")
+    let permuted = try bench.program.folder.write(
+      "hr,spo2,time_s,patient_id\n" + lines.joined(separator: "\n") + "\n", to: "permuted.csv")
+    let question = ["--rules", bench.strict, "--compare", bench.loose, "--json"]
+    let answer = try bench.run(["replay", bench.recording] + question)
+    #expect(answer.status == .code(0) && answer.stdout.contains(#""traces":[{"#), "\(answer.stderr)")
+    for path in [shuffled, permuted] { #expect(try bench.run(["replay", path] + question).stdout == answer.stdout) }
+    let whole = ["--rules", CommandProgram.rules]
+    let told = try bench.run(["replay", bench.recording] + whole).stdout
+    #expect(told.split(separator: "\n").count > 3)
+    #expect(try bench.run(["replay", permuted] + whole).stdout == told)
+    let sorted = try bench.run(["replay", shuffled] + whole).stdout
+    #expect(sorted.split(separator: "\n").sorted() == told.split(separator: "\n").sorted())
+    let id = try #require(commandJSON(told.split(separator: "\n").first ?? "")["alert_id"] as? String)
+    let explained = try [bench.recording, shuffled].map {
+      try bench.run(["explain", "--recording", $0, id] + whole)
+    }
+    #expect(explained[0].status == .code(0) && explained[0].stdout == explained[1].stdout)
+  }
+
+  @Test func ratesAreOfThePatientsReplayed() throws {
+    let bench = try Bench()
+    let question = ["replay", bench.recording, "--rules", bench.strict, "--json", "--patients", "low"]
+    for words in [["--compare", bench.loose], ["--ablate"]] {
+      let json = commandJSON(try bench.run(question + words).stdout)
+      #expect(json["patient_days"] as? Double == 2.0 / 24)
+    }
+  }
+
+  @Test func optionsThatSayNothingAreRefused() throws {
+    let bench = try Bench()
+    for words in [
+      ["--compare-set", "adult-icu"], ["--resume-rows", "5"], ["--compare", bench.loose, "--resume", "x"],
+      ["--ablate", "--resume", "x"], ["--ablate", "--stage-report"],
+    ] {
+      let outcome = try bench.run(["replay", bench.recording, "--rules", bench.strict] + words)
+      #expect(outcome.status == .code(2) && outcome.stderr.split(separator: "\n").count == 1, "\(words)")
+    }
+  }
+
   @Test func aStageIsWorthTheAlertsItHolds() throws {
     let bench = try Bench()
     let outcome = try bench.run(["replay", bench.recording, "--rules", CommandProgram.rules, "--ablate", "--json"])

@@ -54,9 +54,14 @@ struct AppleHealthImporter: Importer {
     } catch {
       throw .unknownShape(file: file.name)
     }
-    guard isHealth else { throw .unknownShape(file: file.name) }
+    guard isHealth else {
+      throw .unsupported(file: file.name, what: "not an export of Apple Health; expected XML with <HealthData>")
+    }
     for _ in 0..<scanner.oversize { sink.refuse(scanner.line, "tag", .oversize) }
-    if scanner.endsInside { throw .truncated(file: file.name, line: scanner.line) }
+    if scanner.endsInside {
+      throw .unsupported(
+        file: file.name, what: "ends inside a tag, before </HealthData>: cut short? read up to line \(scanner.line)")
+    }
   }
 
   private func record(

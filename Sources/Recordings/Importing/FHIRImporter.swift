@@ -75,7 +75,10 @@ private struct FHIRObservation {
 
   func read() throws(RecordingError) {
     let parts = resource.elements("component")
-    if parts.isEmpty { return try read(resource) }
+    // A panel's own value is often absent, and its code that of the panel.
+    if parts.isEmpty || resource["valueQuantity"] != nil || resource["valueCodeableConcept"] != nil {
+      try read(resource)
+    }
     for part in parts { try read(part) }
   }
 
@@ -129,7 +132,7 @@ private struct FHIRObservation {
 
   private func codeName(_ item: JSONValue) -> String {
     let codings = item["code"]?.elements("coding") ?? []
-    return codings.lazy.compactMap { $0.text("code") }.first ?? "no code"
+    return codings.lazy.compactMap { $0.text("code") }.first.map(ImportSink.codeName) ?? "no code"
   }
 
   /// Who or what a reference means: its identifier, else the last part of its address.

@@ -145,7 +145,10 @@ private struct HL7Message {
   }
 
   private func codeName(_ field: UnsafeRawBufferPointer) -> String {
-    marks.components(field).prefix(2).map { marks.text($0) }.joined(separator: " ")
+    let parts = marks.components(field).prefix(2).map { marks.text($0) }
+    // Beside a number stands its name in anybody's words.
+    let name = parts.first.flatMap { $0.isEmpty ? nil : $0 } ?? parts.last ?? ""
+    return name.isEmpty ? "no code" : ImportSink.codeName(name)
   }
 
   private func unit(_ field: UnsafeRawBufferPointer, _ code: VitalCode, _ sink: ImportSink) -> ImportedVital? {

@@ -46,7 +46,7 @@ package enum ImportFormat: String, CaseIterable, Sendable {
   }
 
   /// The last part of a path without its packing and its ending: the patient of a file that names none.
-  static func stem(_ path: String) -> String {
+  package static func stem(_ path: String) -> String {
     let name = withoutPacking(path.split(separator: "/").last.map(String.init) ?? path)
     guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return name }
     return String(name[..<dot])

@@ -83,6 +83,11 @@ package final class ImportSink {
   /// Codes and columns nobody knows and how often they came, at most ``namesMax`` of them.
   package private(set) var unknown: [String: Int] = [:]
 
+  /// Lower-case names of columns and descriptions looked for in the caller's map.
+  private var columnsMet: Set<String> = []
+  /// Columns of the caller's map that no file has, in order.
+  package var columnsMissed: [String] { options.columns.targets.keys.filter { !columnsMet.contains($0) }.sorted() }
+
   /// Bound on ``unknown``.
   static let namesMax = 1000
   /// An identifier longer than this is none, bytes.
@@ -160,6 +165,15 @@ package final class ImportSink {
     if unknown[short] != nil || unknown.count < ImportSink.namesMax { unknown[short, default: 0] += count }
   }
 
+  /// A code as it may be shown: free text in its place may be about a person, and is only counted.
+  static func codeName(_ text: String) -> String {
+    let isCode = text.utf8.allSatisfy { byte in
+      (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || "-_.:".utf8.contains(byte)
+    }
+    let hasMark = text.hasPrefix("MDC_") || text.utf8.contains { (0x30...0x39).contains($0) }
+    return isCode && hasMark && text.utf8.count <= 40 ? text : "free text"
+  }
+
   func add(label: String, patient: String, onset: Int64) {
     labels.append(ImportedLabel(patient: options.patient ?? patient, onset: onset, label: label))
   }
@@ -170,6 +184,7 @@ package final class ImportSink {
   /// knows it.
   func vital(named name: String, _ own: ColumnMap) throws(RecordingError) -> ImportedVital? {
     let lower = name.lowercased()
+    columnsMet.insert(lower)
     let map = options.columns.targets[lower] != nil || options.columns.ignored.contains(lower) ? options.columns : own
     guard let found = try WideCSVParser.vital(lower, registry, map) else { return nil }
     return ImportedVital(code: found.code, unit: found.unit, source: found.source ?? "")

@@ -43,7 +43,7 @@ struct PSVImporter: Importer {
   func read(_ file: RecordingFile, into sink: ImportSink) throws(RecordingError) {
     let patient = ImportFormat.stem(file.name)
     var lines = try ImportedLines(file, sink: sink)
-    guard let header = try lines.next() else { throw .unknownShape(file: file.name) }
+    guard let header = try lines.next() else { throw PSVImporter.unexpected(file.name) }
     let layout = try layout(header, file.name, sink)
     var firstHour: Int64?
     var onset: Int64?
@@ -62,7 +62,7 @@ struct PSVImporter: Importer {
         continue
       }
       firstHour = firstHour ?? hour
-      if onset == nil, let label = layout.label, cells[label].elementsEqual([0x31]) {
+      if onset == nil, let label = layout.label, isSet(cells[label]) {
         onset = time
         sink.add(label: "sepsis_label_on", patient: patient, onset: time)
         if person.rows > 0 { sink.add(label: "sepsis_onset", patient: patient, onset: time + PSVImporter.labelLead) }
@@ -83,12 +83,16 @@ struct PSVImporter: Importer {
     sink.add(person)
   }
 
+  private static func unexpected(_ file: String) -> RecordingError {
+    .unsupported(file: file, what: "not a file of the 2019 challenge; expected a header such as HR|O2Sat|...|ICULOS")
+  }
+
   private func layout(
     _ header: UnsafeRawBufferPointer, _ file: String, _ sink: ImportSink
   ) throws(RecordingError) -> Layout {
     let names = header.parts(0x7C).map(\.string)
     let lower = names.map { $0.lowercased() }
-    guard names.count > 1 else { throw .unknownShape(file: file) }
+    guard names.count > 1 else { throw PSVImporter.unexpected(file) }
     guard let hour = lower.firstIndex(of: "iculos") else { throw .missingColumn(file: file, name: "ICULOS") }
     var vitals: [ImportedVital?] = []
     for name in names { vitals.append(try sink.vital(named: name, PSVImporter.columns)) }
@@ -106,6 +110,11 @@ struct PSVImporter: Importer {
     // Ten million hours are beyond every accepted time.
     guard abs(hour) < 10_000_000_000, abs(first) < 10_000_000_000 else { return nil }
     return CellText.bounded(epoch + (hour - first) * 3600)
+  }
+
+  /// `1` or `1.0`.
+  private func isSet(_ cell: UnsafeRawBufferPointer) -> Bool {
+    DecimalValue(ascii: cell)?.scaled(toExponent: -3) == 1000
   }
 
   private func measured(_ cell: UnsafeRawBufferPointer) -> String { cell.isNotMeasured ? "" : cell.string }

@@ -25,13 +25,20 @@ struct TimedTableImporter: Importer {
   private static let timeColumns = ["time", "time [s]", "time_s", "time[s]", "seconds"]
   private static let patientColumns = ["patient_id", "patient", "caseid"]
 
+  private static func unexpected(_ file: String) -> RecordingError {
+    .unsupported(
+      file: file, what: "not a table of measured values; expected a header with Time and columns between commas")
+  }
+
   func read(_ file: RecordingFile, into sink: ImportSink) throws(RecordingError) {
     var lines = try ImportedLines(file, sink: sink)
     let splitter = FieldSplitter()
-    guard let header = try lines.next(), splitter.split(header) else { throw .unknownShape(file: file.name) }
+    guard let header = try lines.next(), splitter.split(header) else {
+      throw TimedTableImporter.unexpected(file.name)
+    }
     let columns = (0..<splitter.count).map { CellText.trimmed(splitter[$0]).string }
     let lower = columns.map { $0.lowercased() }
-    guard columns.count > 1 else { throw .unknownShape(file: file.name) }
+    guard columns.count > 1 else { throw TimedTableImporter.unexpected(file.name) }
     guard let timePlace = lower.firstIndex(where: TimedTableImporter.timeColumns.contains) else {
       throw .missingColumn(file: file.name, name: "Time")
     }

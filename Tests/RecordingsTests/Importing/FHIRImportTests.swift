@@ -64,6 +64,14 @@ import VitalModel
     #expect(imported.sink.unknown == ["1-1": 1])
   }
 
+  @Test func aPanelsOwnValueIsReadBesideItsParts() {
+    let part =
+      #"{"code":{"coding":[{"system":"http://loinc.org","code":"2708-6"}]},"valueQuantity":{"value":97,"code":"%"}}"#
+    let imported = Imported(
+      observation(#""valueQuantity":{"value":72,"code":"/min"},"component":[\#(part)]"#), .fhir)
+    #expect(imported.values == ["hr=72 /min", "spo2=97 %"])
+  }
+
   @Test func aShareOfSaturationKeepsItsUnit() {
     let imported = Imported(
       observation(

@@ -65,7 +65,9 @@ import VitalModel
     let imported = observe("NM|147842^MDC_PULS_OXIM_SAT_O2^MDC|1|91|%|||||F")
     #expect(imported.values == ["spo2=91 %"])
     #expect(imported.counts.disagreements == 1)
-    #expect(observe("NM|8867-4^Heart rate^LOCAL|1|70|/min|||||F").sink.unknown == ["8867-4 Heart rate": 1])
+    #expect(observe("NM|8867-4^Heart rate^LOCAL|1|70|/min|||||F").sink.unknown == ["8867-4": 1])
+    // What is no code may be a person's name.
+    #expect(observe("NM|Doe^John^LOCAL|1|70|/min|||||F").sink.unknown == ["free text": 1])
     #expect(observe("NM|HRT^Puls^LOCAL^8867-4^Heart rate^LN|1|70|/min|||||F").values == ["hr=70 /min"])
   }
 
