@@ -6,6 +6,11 @@ import VitalModel
 /// `label export`: a sheet of alerts with the course of their vitals, for reviewers.
 enum ReviewExport {
   static func run(_ path: String, _ arguments: Arguments) throws(CommandFailure) -> Int32 {
+    let recordings = arguments.all("--recording")
+    for flag in ["--before", "--after", "--epoch", "--map", "--columns"]
+    where arguments.has(flag) && recordings.isEmpty {
+      throw CommandFailure(ExitCode.usage, "label export: `\(flag)` says nothing without `--recording`")
+    }
     let documents = try LabelCommand.alerts(path, arguments)
     guard !documents.isEmpty else { throw CommandFailure(ExitCode.failed, "\(path): no alert people were told of") }
     var items = documents.map { document in
@@ -17,11 +22,6 @@ enum ReviewExport {
     let limits = Dictionary(documents.map { ($0.alertID, $0.limit?.double) }) { first, _ in first }
     if let count = try arguments.int("--per-rule", in: 1...100_000) {
       items = ReviewSheet.drawn(items, perRule: count, seed: try LabelCommand.seed(arguments))
-    }
-    let recordings = arguments.all("--recording")
-    for flag in ["--before", "--after", "--epoch", "--map", "--columns"]
-    where arguments.has(flag) && recordings.isEmpty {
-      throw CommandFailure(ExitCode.usage, "label export: `\(flag)` says nothing without `--recording`")
     }
     if !recordings.isEmpty { try draw(&items, limits, recordings, arguments) }
     let target = arguments.value("--out")

@@ -18,9 +18,13 @@ package final class TemporaryDirectory: Sendable {
   /// The path of `name` inside the folder; nothing is created.
   package func file(_ name: String) -> String { "\(path)/\(name)" }
 
-  /// Writes `text` to `name` inside the folder and returns its path.
+  /// Writes `text` to `name` inside the folder, made with the folders it names, and returns its path.
   package func write(_ text: String, to name: String) throws -> String {
     let target = file(name)
+    if name.contains("/") {
+      let folder = URL(fileURLWithPath: target).deletingLastPathComponent()
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
     try text.write(toFile: target, atomically: true, encoding: .utf8)
     return target
   }
