@@ -58,6 +58,7 @@ struct PlainSeries {
     let mean = values.reduce(0, +) / count
     switch feature.kind {
     case .first: return oldest.value
+    case .newest: return newest.value
     case .mean: return mean
     case .median: return median(sorted)
     case .quantile:
